@@ -1,0 +1,227 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// APIKey asks for one key to the Hexcovery API, in one Secret.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=ak,categories=hexcovery
+// +kubebuilder:printcolumn:name="Org",type=string,JSONPath=`.spec.organizationRef.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.keyID`
+// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name is longer than 63 characters: it becomes a label of the Secret; choose a shorter name"
+// +kubebuilder:validation:XValidation:rule="(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)",message="spec.secret.name is immutable: what mounts the Secret would keep a key that nothing renews; create another APIKey instead",fieldPath=".spec.secret.name",reason=FieldValueForbidden
+type APIKey struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the desired state of the key.
+	// +required
+	Spec APIKeySpec `json:"spec"`
+	// status is written by the manager alone; an admission policy sees to it.
+	// +optional
+	Status APIKeyStatus `json:"status,omitzero"`
+}
+
+// APIKeySpec says what key is wanted and where it goes.
+type APIKeySpec struct {
+	// organizationRef names the one Organization that the key belongs to. It
+	// cannot be changed.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.organizationRef is immutable: a key belongs to one organization; create another APIKey instead",reason=FieldValueForbidden
+	OrganizationRef OrganizationReference `json:"organizationRef"`
+
+	// description tells people what the key is for; it has no effect.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Description string `json:"description,omitempty"`
+
+	// scopes narrows the key to a part of the programmatic surface.
+	// Default: every scope of the organization.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Scopes []Scope `json:"scopes,omitempty"`
+
+	// secret says where the key is written and in what form.
+	// +optional
+	Secret SecretTemplate `json:"secret,omitzero"`
+
+	// expiresAt is when the key stops working. The auth servers judge it by
+	// themselves, to the second. A later time makes the same key work again.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+
+	// suspend stops the key, until it is false again.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// OrganizationReference names an Organization.
+type OrganizationReference struct {
+	// name of the Organization.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// SecretTemplate describes the Secret that holds the key.
+type SecretTemplate struct {
+	// name of the Secret, in the APIKey's namespace. Default: the APIKey's name.
+	// It cannot be changed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"
+	Name string `json:"name,omitempty"`
+
+	// labels added to the Secret. Those under auth.hexcovery.io and kubernetes.io
+	// are reserved.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.labels has a name that is not valid for a label: use [prefix/]name"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('auth.hexcovery.io/') && !k.contains('kubernetes.io/') && !k.contains('k8s.io/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.labelValue().validate(self[k]).hasValue())",message="spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+
+	// annotations added to the Secret. Those under auth.hexcovery.io and
+	// kubernetes.io are reserved.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('auth.hexcovery.io/') && !k.contains('kubernetes.io/') && !k.contains('k8s.io/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+
+	// data are the entries of the Secret beside api-key, which is always there.
+	// $(API_KEY), $(API_KEY_ID) and $(ORGANIZATION_ID) stand for their values,
+	// $$(API_KEY) for the text itself.
+	// Default: HEXCOVERY_API_KEY: $(API_KEY) and
+	// OTEL_EXPORTER_OTLP_HEADERS: x-api-key=$(API_KEY).
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && k != '..')",message="spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="!('api-key' in self)",message="spec.secret.data cannot set api-key: it always holds the key itself"
+	Data map[string]DataTemplate `json:"data,omitempty"`
+}
+
+// LabelValue is the value of a label.
+// +kubebuilder:validation:MaxLength=63
+type LabelValue string
+
+// AnnotationValue is the value of an annotation.
+// +kubebuilder:validation:MaxLength=4096
+type AnnotationValue string
+
+// DataTemplate is the text of one entry of the Secret, with $(API_KEY) and the
+// other variables in it.
+// +kubebuilder:validation:MaxLength=16384
+type DataTemplate string
+
+// APIKeyStatus is what the manager has done and observed.
+type APIKeyStatus struct {
+	// observedGeneration is the generation of the spec that conditions describe.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// organizationID is the id of the organization that the key was minted for.
+	// The key is not accepted for any other, even if an Organization of the same
+	// name is made anew with another id.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	OrganizationID string `json:"organizationID,omitempty"`
+
+	// keyID names the key that the Secret holds: the first 12 hexadecimal digits
+	// of its SHA-256. It is what logs, audit and people use.
+	// +optional
+	// +kubebuilder:validation:MaxLength=12
+	KeyID string `json:"keyID,omitempty"`
+
+	// secretRef names the Secret that holds the key.
+	// +optional
+	SecretRef *SecretReference `json:"secretRef,omitempty"`
+
+	// versions are the hashes that auth servers accept for this APIKey.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=16
+	Versions []KeyVersion `json:"versions,omitempty"`
+
+	// conditions: Ready sums up Permitted, Registered and Published. Reconciling
+	// and Stalled are there while they hold.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// SecretReference names a Secret in the APIKey's namespace.
+type SecretReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// VersionState is how far a version has come.
+// +kubebuilder:validation:Enum=Pending;Active
+type VersionState string
+
+const (
+	// VersionPending is registered; its key may not be in the Secret yet.
+	VersionPending VersionState = "Pending"
+	// VersionActive is published: its key is in the Secret.
+	VersionActive VersionState = "Active"
+)
+
+// KeyVersion is one key of an APIKey, known by its hash.
+type KeyVersion struct {
+	// id is the key ID: the first 12 hexadecimal digits of sha256.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{12}$`
+	ID string `json:"id"`
+
+	// sha256 of the whole key, in lower case hexadecimal.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	SHA256 string `json:"sha256"`
+
+	// state is how far the version has come.
+	// +required
+	State VersionState `json:"state"`
+
+	// registeredAt is when the hash was registered.
+	// +required
+	RegisteredAt metav1.Time `json:"registeredAt"`
+
+	// activatedAt is when the key was published.
+	// +optional
+	ActivatedAt *metav1.Time `json:"activatedAt,omitempty"`
+}
+
+// APIKeyList is a list of APIKeys.
+// +kubebuilder:object:root=true
+type APIKeyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []APIKey `json:"items"`
+}
+
+// SecretName is spec.secret.name, or metadata.name where that is empty.
+func (k *APIKey) SecretName() string {
+	if k.Spec.Secret.Name != "" {
+		return k.Spec.Secret.Name
+	}
+	return k.Name
+}

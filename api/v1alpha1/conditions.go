@@ -1,0 +1,113 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types.
+const (
+	// ConditionReady sums up the others: the Secret holds a key that every live
+	// auth server accepts.
+	ConditionReady = "Ready"
+	// ConditionPermitted says whether the Organization permits the namespace and
+	// the scopes. Auth servers accept a key only while it is True.
+	ConditionPermitted = "Permitted"
+	// ConditionRegistered says whether every live auth server knows the hash; of
+	// an APIKey that is being deleted, whether each has dropped it.
+	ConditionRegistered = "Registered"
+	// ConditionPublished says whether the Secret holds the key.
+	ConditionPublished = "Published"
+	// ConditionReconciling is True while the manager is at work or waits for
+	// something that is going to happen (kstatus).
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True while a person has to change something (kstatus).
+	ConditionStalled = "Stalled"
+)
+
+// Reasons of conditions, and of the events of the same name.
+const (
+	// ReasonReady surfaces when the Secret holds a working key.
+	ReasonReady = "Ready"
+	// ReasonSuspended surfaces when spec.suspend stops the key or organization.
+	ReasonSuspended = "Suspended"
+	// ReasonExpired surfaces when spec.expiresAt has passed.
+	ReasonExpired = "Expired"
+
+	// ReasonPermitted surfaces when the Organization permits namespace and scopes.
+	ReasonPermitted = "Permitted"
+	// ReasonOrganizationNotFound surfaces when no Organization has the name that
+	// spec.organizationRef gives, or it is being deleted.
+	ReasonOrganizationNotFound = "OrganizationNotFound"
+	// ReasonOrganizationSuspended surfaces when the Organization is suspended.
+	ReasonOrganizationSuspended = "OrganizationSuspended"
+	// ReasonOrganizationChanged surfaces when the Organization was made anew with
+	// another id than the one the key was minted for.
+	ReasonOrganizationChanged = "OrganizationChanged"
+	// ReasonNamespaceNotPermitted surfaces when the Organization's namespaces do
+	// not include the APIKey's.
+	ReasonNamespaceNotPermitted = "NamespaceNotPermitted"
+	// ReasonScopeNotPermitted surfaces when spec.scopes has a scope that the
+	// Organization does not have.
+	ReasonScopeNotPermitted = "ScopeNotPermitted"
+	// ReasonInvalidSelector surfaces on an Organization, and on its keys, when
+	// spec.namespaces.selector cannot be read.
+	ReasonInvalidSelector = "InvalidSelector"
+
+	// ReasonRegistered surfaces when every live auth server knows the hash.
+	ReasonRegistered = "Registered"
+	// ReasonNotRegistered surfaces when no key has been minted yet.
+	ReasonNotRegistered = "NotRegistered"
+	// ReasonWaitingForAuthServers surfaces when some auth server does not know
+	// the hash yet; the message names it.
+	ReasonWaitingForAuthServers = "WaitingForAuthServers"
+	// ReasonNoAuthServer surfaces when no auth server is running: nothing could
+	// accept the key.
+	ReasonNoAuthServer = "NoAuthServer"
+	// ReasonDuplicateDigest surfaces on the younger of two APIKeys whose status
+	// has the same hash, such as after a restore; it is not served.
+	ReasonDuplicateDigest = "DuplicateDigest"
+	// ReasonRevoking surfaces on an APIKey that is being deleted, while some auth
+	// server may still accept the key; the message names it.
+	ReasonRevoking = "Revoking"
+
+	// ReasonPublished surfaces when the Secret holds the key.
+	ReasonPublished = "Published"
+	// ReasonNotPublished surfaces when the key has not been published yet.
+	ReasonNotPublished = "NotPublished"
+	// ReasonSecretConflict surfaces when there is a Secret of that name that the
+	// APIKey does not own. It is never touched.
+	ReasonSecretConflict = "SecretConflict"
+	// ReasonInvalidTemplate surfaces when spec.secret.data names a variable that
+	// does not exist.
+	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonSecretRefused surfaces when the API server refuses the Secret, as a
+	// policy, a quota or a namespace that is going away makes it do.
+	ReasonSecretRefused = "SecretRefused"
+)
+
+// Reasons of events that no condition bears.
+const (
+	// EventMinted: a new key is in the Secret.
+	EventMinted = "Minted"
+	// EventSecretDrifted: the Secret was deleted or edited by hand; the key that
+	// it held is revoked, and another is minted.
+	EventSecretDrifted = "SecretDrifted"
+)
+
+// Names that the operator puts on objects.
+const (
+	// Finalizer keeps an APIKey until no live auth server accepts its key.
+	Finalizer = "auth.hexcovery.io/revoke"
+	// LabelAPIKey is on each Secret that holds a key; its value is the APIKey's
+	// name.
+	LabelAPIKey = "auth.hexcovery.io/apikey"
+	// AnnotationKeyID on such a Secret is the key ID of what it holds.
+	AnnotationKeyID = "auth.hexcovery.io/key-id"
+	// AnnotationDataDigest on such a Secret is a digest of its data as it was
+	// written, by which an edit by hand is noticed.
+	AnnotationDataDigest = "auth.hexcovery.io/data-digest"
+	// AnnotationTemplateDigest on such a Secret is a digest of the templates that
+	// its data was made from.
+	AnnotationTemplateDigest = "auth.hexcovery.io/template-digest"
+	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
+	SecretKeyAPIKey = "api-key"
+)

@@ -1,0 +1,123 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Organization is a tenant of the Hexcovery API, and the admin's word on which
+// namespaces may have keys for it.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=hxorg,categories=hexcovery
+// +kubebuilder:printcolumn:name="ID",type=string,JSONPath=`.status.id`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="(has(self.spec.id) ? self.spec.id : self.metadata.name) == (has(oldSelf.spec.id) ? oldSelf.spec.id : oldSelf.metadata.name)",message="spec.id is immutable: data is stored under it; create another Organization instead",fieldPath=".spec.id",reason=FieldValueForbidden
+type Organization struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the desired state of the organization.
+	// +required
+	Spec OrganizationSpec `json:"spec"`
+	// status is what the manager last observed.
+	// +optional
+	Status OrganizationStatus `json:"status,omitzero"`
+}
+
+// OrganizationSpec is what an admin decides about an organization.
+type OrganizationSpec struct {
+	// id is what upstreams know the organization by (the value of X-Scope-OrgID).
+	// Default: metadata.name. It cannot be changed.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=150
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`
+	ID string `json:"id,omitempty"`
+
+	// displayName is what people read; it has no effect.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	DisplayName string `json:"displayName,omitempty"`
+
+	// namespaces says which namespaces may have keys for this organization.
+	// Default: none.
+	// +optional
+	Namespaces NamespacePolicy `json:"namespaces,omitzero"`
+
+	// scopes is the most that a key of this organization may reach.
+	// Default: all scopes.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Scopes []Scope `json:"scopes,omitempty"`
+
+	// suspend stops every key of the organization, until it is false again.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// NamespacePolicy permits a namespace that is in names or matches selector.
+type NamespacePolicy struct {
+	// names of namespaces that may have keys.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Names []string `json:"names,omitempty"`
+
+	// selector matches labels of namespaces that may have keys. An empty
+	// selector ({}) matches every namespace; no selector matches none.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// OrganizationStatus is what the manager last observed.
+type OrganizationStatus struct {
+	// observedGeneration is the generation of the spec that conditions describe.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// id is the organization's effective id.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ID string `json:"id,omitempty"`
+
+	// conditions: Ready, and Stalled while it holds.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// OrganizationList is a list of Organizations.
+// +kubebuilder:object:root=true
+type OrganizationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Organization `json:"items"`
+}
+
+// EffectiveID is spec.id, or metadata.name where that is empty.
+func (o *Organization) EffectiveID() string {
+	if o.Spec.ID != "" {
+		return o.Spec.ID
+	}
+	return o.Name
+}
+
+// EffectiveScopes is spec.scopes, or all scopes where that is empty.
+func (o *Organization) EffectiveScopes() []Scope {
+	if len(o.Spec.Scopes) > 0 {
+		return o.Spec.Scopes
+	}
+	return AllScopes()
+}

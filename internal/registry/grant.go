@@ -1,0 +1,36 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"github.com/hexcovery/apikey-operator/internal/scope"
+)
+
+// Grant is what an accepted key may do, and in whose name.
+type Grant struct {
+	// KeyID is the first 12 hexadecimal digits of the key's SHA-256.
+	KeyID string
+	// Namespace and Name are the APIKey's.
+	Namespace, Name string
+	// Organization is the id that upstreams know the organization by.
+	Organization string
+	// Scopes is what the key may reach: its own scopes, as far as its
+	// organization has them.
+	Scopes scope.Set
+}
+
+// Verdict is the answer about one key. Its zero value is the safe one.
+type Verdict uint8
+
+const (
+	// Undecided: this replica cannot say. It is joining, fenced, or has not
+	// heard from the API server lately and does not know the key.
+	Undecided Verdict = iota
+	// Accepted: the key is good, and the Grant says for what.
+	Accepted
+	// Unknown: no key of that hash is accepted, and that is certain.
+	Unknown
+	// Expired: the key's expiresAt has passed.
+	Expired
+)

@@ -62,9 +62,6 @@ const (
 	// ReasonNoAuthServer surfaces when no auth server is running: nothing could
 	// accept the key.
 	ReasonNoAuthServer = "NoAuthServer"
-	// ReasonDuplicateDigest surfaces on the younger of two APIKeys whose status
-	// has the same hash, such as after a restore; it is not served.
-	ReasonDuplicateDigest = "DuplicateDigest"
 	// ReasonRevoking surfaces on an APIKey that is being deleted, while some auth
 	// server may still accept the key; the message names it.
 	ReasonRevoking = "Revoking"
@@ -91,6 +88,9 @@ const (
 	// EventSecretDrifted: the Secret was deleted or edited by hand; the key that
 	// it held is revoked, and another is minted.
 	EventSecretDrifted = "SecretDrifted"
+	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
+	// as after a restore; it is dropped, and another key is minted.
+	EventDuplicateDigest = "DuplicateDigest"
 )
 
 // Names that the operator puts on objects.

@@ -1,0 +1,55 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command manager is the controller manager: it mints keys, writes Secrets, and
+// revokes. It writes its audit trail to standard output and its logs to standard
+// error.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+)
+
+func main() {
+	if err := run(ctrl.SetupSignalHandler()); err != nil {
+		fmt.Fprintf(os.Stderr, "manager: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	options := controllers.DefaultOptions()
+	flag.StringVar(&options.Namespace, "namespace", options.Namespace, "namespace of the operator, where auth servers and the leader have their Leases")
+	flag.StringVar(&options.MetricsAddress, "metrics-listen", ":8080", "address that /metrics is served on; 0 for none")
+	flag.StringVar(&options.ProbeAddress, "probe-listen", ":8081", "address that /healthz and /readyz are served on; 0 for none")
+	flag.BoolVar(&options.LeaderElection, "leader-elect", options.LeaderElection, "let one of several managers act at a time")
+	flag.IntVar(&options.Concurrency, "concurrency", options.Concurrency, "how many APIKeys are worked on at the same time")
+	logging := zap.Options{}
+	logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q: everything is a flag, see --help", flag.Arg(0))
+	}
+
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	options.Audit = audit.NewRecorder(os.Stdout, clock.RealClock{})
+	manager, err := controllers.NewManager(ctx, config, options)
+	if err != nil {
+		return err
+	}
+	return manager.Start(ctx)
+}

@@ -1,0 +1,84 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+const (
+	// conflictRecheck is how often something is looked at that no watch tells of.
+	conflictRecheck = 15 * time.Second
+	// conflictRetry is when a write is tried again that met a newer object; the
+	// cache shows that object within milliseconds.
+	conflictRetry = 10 * time.Millisecond
+)
+
+// APIKeyReconciler brings each APIKey to a working key in a Secret.
+type APIKeyReconciler struct {
+	// Client reads from the cache and reads its own writes there. The cache holds
+	// Secrets as RedactSecret leaves them.
+	client.Client
+	// Live reads from the API server.
+	Live client.Reader
+
+	Clock   clock.PassiveClock
+	Members *registry.Members
+	Waiters *registry.Waiters
+	// Escrow holds keys between their registration and their publication.
+	Escrow *keys.Escrow
+	Events eventWriter
+	Audit  *audit.Recorder
+}
+
+// Reconcile makes one pass over one APIKey.
+func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	key := &v1alpha1.APIKey{}
+	if err := r.Get(ctx, request.NamespacedName, key); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
+
+	phases := []phase{r.permit, r.inspect, r.register, r.acknowledge, r.publish}
+	if !key.DeletionTimestamp.IsZero() {
+		phases = []phase{r.revoke}
+	}
+	for _, phase := range phases {
+		next, err := phase(ctx, p)
+		if err != nil {
+			return retry(err)
+		}
+		if !next {
+			break
+		}
+	}
+	if p.released {
+		return ctrl.Result{}, nil
+	}
+	if err := r.writeStatus(ctx, p); err != nil {
+		return retry(err)
+	}
+	r.announce(ctx, p)
+	return ctrl.Result{RequeueAfter: p.again}, nil
+}
+
+// retry tells a write that met a newer object, which is ordinary, from an error.
+func retry(err error) (ctrl.Result, error) {
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	return ctrl.Result{}, fmt.Errorf("reconcile APIKey: %w", err)
+}

@@ -1,0 +1,29 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers is the manager: it brings each APIKey from its manifest to
+// a working key in a Secret, and ends the key when the manifest goes.
+//
+// A Reconcile is one pass over one APIKey. Its phases come in a fixed order, each
+// in a file of its own:
+//
+//	permit ─► register ─► acknowledge ─► publish ─► status
+//	                                                  ▲
+//	revoke (of an APIKey that is being deleted) ──────┘
+//
+// A phase records facts in the pass, and says whether the next may go on. What
+// the facts mean for the conditions is judged in one place, status.go. Writes to
+// the API server are made in the order of the design, and each leaves a state
+// from which the next pass can go on, whoever makes it:
+//
+//	finalizer    nothing registered yet
+//	REGISTER     a hash whose key is in this process's memory only; after a
+//	             crash nobody has the key, and the next pass replaces the hash
+//	PUBLISH      the Secret holds the key of the registered hash; after a crash
+//	             the next pass recognizes it by its digest
+//	Active       done
+//
+// No phase may publish a key that some live auth server does not know, remove a
+// finalizer while some auth server may accept the key, or touch a Secret that
+// the APIKey does not own.
+package controllers

@@ -1,0 +1,91 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+)
+
+// eventWriter writes the events of APIKeys. Their reasons are those of
+// conditions, or stand beside them in api/v1alpha1.
+type eventWriter struct{ recorder events.EventRecorder }
+
+func (w eventWriter) minted(key *v1alpha1.APIKey) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventMinted, "Publish",
+		"key %s is in Secret %s", key.Status.KeyID, key.SecretName())
+}
+
+func (w eventWriter) drifted(key *v1alpha1.APIKey, previous string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventSecretDrifted, "Register",
+		"Secret %s was deleted or edited by hand: key %s is revoked, and another is minted", key.SecretName(), previous)
+}
+
+func (w eventWriter) duplicate(key *v1alpha1.APIKey, id string, older *types.NamespacedName) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventDuplicateDigest, "Register",
+		"key %s belongs to the older APIKey %s: it is dropped here, and another is minted", id, older)
+}
+
+func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
+}
+
+// record writes an audit line. That one is missing must not keep a key from
+// being revoked, so it is logged and goes no further.
+func (r *APIKeyReconciler) record(ctx context.Context, p *pass, event audit.Event) {
+	event.Namespace, event.Name, event.UID = p.key.Namespace, p.key.Name, p.key.UID
+	event.Organization = p.key.Status.OrganizationID
+	if err := r.Audit.Record(event); err != nil {
+		log.FromContext(ctx).Error(err, "audit line lost", "action", event.Action, "keyID", event.KeyID)
+	}
+}
+
+// tell announces what a status write has changed: that a key stopped working
+// although nobody deleted it, and that it works again.
+func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
+	before := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionReady)
+	after := meta.FindStatusCondition(p.key.Status.Conditions, v1alpha1.ConditionReady)
+	if after == nil || before != nil && before.Reason == after.Reason {
+		return
+	}
+	event := audit.Event{KeyID: p.key.Status.KeyID, Reason: after.Reason, Message: after.Message}
+	switch {
+	case !p.permission.ok && p.permission.reason != "":
+		event.Action = audit.Refused
+		if after.Reason == v1alpha1.ReasonOrganizationSuspended {
+			event.Action = audit.Suspended
+		}
+		r.Events.refused(p.key, after)
+	case after.Reason == v1alpha1.ReasonSuspended:
+		event.Action = audit.Suspended
+	case after.Reason == v1alpha1.ReasonExpired:
+		event.Action = audit.Expired
+	case after.Reason == v1alpha1.ReasonReady && before != nil && stopped(before.Reason):
+		event.Action = audit.Resumed
+	default:
+		return
+	}
+	r.record(ctx, p, event)
+}
+
+// stopped reports whether a key that is Ready=False for this reason is one that
+// was working before, as far as a reason can say.
+func stopped(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired, v1alpha1.ReasonOrganizationNotFound,
+		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged,
+		v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted, v1alpha1.ReasonInvalidSelector:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,111 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+)
+
+// secretState is what is in the place of an APIKey's Secret.
+type secretState int
+
+const (
+	// secretAbsent: there is no Secret of that name.
+	secretAbsent secretState = iota
+	// secretForeign: there is one that the APIKey does not own.
+	secretForeign
+	// secretStale: it is the APIKey's own, and does not hold the key of the
+	// current version as it was written: of an earlier version, or edited.
+	secretStale
+	// secretOutdated: it holds the key, untouched, but in the form of an earlier
+	// spec.secret, or without one of the operator's own marks.
+	secretOutdated
+	// secretCurrent: it is as it is to be.
+	secretCurrent
+)
+
+// inspect finds out what is in the Secret's place. The cache knows only Secrets
+// with our label, and may lag; so only good news is taken from it.
+func (r *APIKeyReconciler) inspect(ctx context.Context, p *pass) (next bool, err error) {
+	name := client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}
+	cached := &corev1.Secret{}
+	switch err := r.Get(ctx, name, cached); {
+	case err == nil:
+		if p.secret = stateOf(cached, p); p.secret == secretCurrent {
+			return true, nil
+		}
+	case !apierrors.IsNotFound(err):
+		return false, fmt.Errorf("get secret: %w", err)
+	}
+	live := &corev1.Secret{}
+	switch err := r.Live.Get(ctx, name, live); {
+	case apierrors.IsNotFound(err):
+		p.secret = secretAbsent
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("get secret: %w", err)
+	}
+	p.held = heldKey(live, p)
+	keys.RedactSecretData(live.Data)
+	p.secret, p.live = stateOf(live, p), live
+	if p.secret == secretForeign {
+		p.publication = stuck(v1alpha1.ReasonSecretConflict,
+			fmt.Sprintf("there is a Secret %q that this APIKey does not own, and it is left as it is: delete or rename it, or set spec.secret.name in a new APIKey", name.Name))
+		// The cache does not see that Secret, so nothing will say when it goes.
+		p.lookAgain(conflictRecheck)
+	}
+	return true, nil
+}
+
+// heldKey takes the key of the current version out of its own Secret, so that it
+// can be written in another form; zero if it is not there.
+func heldKey(secret *corev1.Secret, p *pass) keys.Plaintext {
+	version := p.current()
+	if version == nil || !metav1.IsControlledBy(secret, p.key) {
+		return keys.Plaintext{}
+	}
+	digest, err := keys.ParseDigest(version.SHA256)
+	if err != nil {
+		return keys.Plaintext{}
+	}
+	// An error means that the Secret holds something else: stateOf says so.
+	held, _ := keys.FromSecretData(secret.Data, digest)
+	return held
+}
+
+// stateOf judges a Secret whose data was redacted to digests.
+func stateOf(secret *corev1.Secret, p *pass) secretState {
+	if !metav1.IsControlledBy(secret, p.key) {
+		return secretForeign
+	}
+	version := p.current()
+	switch {
+	case version == nil,
+		hex.EncodeToString(secret.Data[v1alpha1.SecretKeyAPIKey]) != version.SHA256,
+		secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(secret.Data):
+		return secretStale
+	case !hasEntries(secret.Labels, secretLabels(p.key)), !hasEntries(secret.Annotations, secretAnnotations(p.key, version)):
+		return secretOutdated
+	}
+	return secretCurrent
+}
+
+func hasEntries(have, want map[string]string) bool {
+	for name, value := range want {
+		if got, ok := have[name]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,165 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+const (
+	// DefaultNamespace is where config/ installs the operator.
+	DefaultNamespace = "hexcovery-system"
+	// DefaultConcurrency keeps an API server busy without crowding others out:
+	// most of a pass is waiting for it.
+	DefaultConcurrency = 16
+	// leaderLease is the name of the Lease by which managers elect a leader.
+	leaderLease = "apikey-manager"
+	// escrowLimit bounds the keys that wait for acknowledgement: some hundred
+	// bytes each.
+	escrowLimit = 100_000
+	// shutdownGrace is how long passes that are under way may take at the end.
+	shutdownGrace = 10 * time.Second
+)
+
+// Options configure a manager.
+type Options struct {
+	// Namespace of the operator, where the Leases are.
+	Namespace string
+	// MetricsAddress and ProbeAddress are listened on; "0" for none.
+	MetricsAddress, ProbeAddress string
+	// LeaderElection lets one of several managers act at a time.
+	LeaderElection bool
+	// Concurrency is how many APIKeys are worked on at the same time.
+	Concurrency int
+	// Audit gets a line for each event. Required.
+	Audit *audit.Recorder
+	// Clock is the real clock, but in tests.
+	Clock clock.PassiveClock
+	// SharedProcess is for tests that run several managers in one process.
+	SharedProcess bool
+}
+
+// DefaultOptions returns the options of a manager that runs in a cluster.
+func DefaultOptions() Options {
+	namespace := os.Getenv("POD_NAMESPACE")
+	if namespace == "" {
+		namespace = DefaultNamespace
+	}
+	return Options{Namespace: namespace, LeaderElection: true, Concurrency: DefaultConcurrency, Clock: clock.RealClock{}}
+}
+
+// NewScheme returns the types that a manager reads and writes.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return scheme, v1alpha1.AddToScheme(scheme)
+}
+
+// NewManager returns a manager with every controller set up. It acts when it is
+// started.
+func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl.Manager, error) {
+	if options.Audit == nil || options.Concurrency < 1 {
+		return nil, errors.New("a manager needs an audit recorder, and a concurrency of at least 1")
+	}
+	managerOptions, err := managerOptions(options)
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	// The API server's own priority and fairness does this better.
+	config.QPS = -1
+	mgr, err := ctrl.NewManager(config, managerOptions)
+	if err != nil {
+		return nil, fmt.Errorf("set up manager: %w", err)
+	}
+	reconciler := &APIKeyReconciler{
+		Client:  mgr.GetClient(),
+		Live:    mgr.GetAPIReader(),
+		Clock:   options.Clock,
+		Members: registry.NewMembers(mgr.GetAPIReader(), options.Namespace, options.Clock),
+		Waiters: registry.NewWaiters(options.Clock),
+		Escrow:  keys.NewEscrow(escrowLimit),
+		Audit:   options.Audit,
+	}
+	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
+		return nil, fmt.Errorf("set up APIKey controller: %w", err)
+	}
+	organizations := &OrganizationReconciler{Client: mgr.GetClient(), Clock: options.Clock}
+	if err := organizations.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("set up Organization controller: %w", err)
+	}
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
+		return nil, fmt.Errorf("set up probes: %w", err)
+	}
+	return mgr, nil
+}
+
+func managerOptions(options Options) (ctrl.Options, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return ctrl.Options{}, fmt.Errorf("set up scheme: %w", err)
+	}
+	published, err := labels.NewRequirement(v1alpha1.LabelAPIKey, selection.Exists, nil)
+	if err != nil {
+		return ctrl.Options{}, fmt.Errorf("select Secrets: %w", err)
+	}
+	return ctrl.Options{
+		Scheme:                  scheme,
+		Metrics:                 server.Options{BindAddress: options.MetricsAddress},
+		HealthProbeBindAddress:  options.ProbeAddress,
+		LeaderElection:          options.LeaderElection,
+		LeaderElectionID:        leaderLease,
+		LeaderElectionNamespace: options.Namespace,
+		// The next leader need not wait for the Lease to run out: when Start
+		// returns the process ends.
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       ptr.To(shutdownGrace),
+		Controller:                    controllerconfig.Controller{SkipNameValidation: ptr.To(options.SharedProcess)},
+		Client: client.Options{
+			FieldOwner: FieldOwner,
+			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)},
+		},
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Secret{}: {
+					Label:     labels.NewSelector().Add(*published),
+					Transform: RedactSecret,
+				},
+				&coordinationv1.Lease{}: {
+					Namespaces: map[string]cache.Config{
+						options.Namespace: {LabelSelector: labels.SelectorFromSet(labels.Set(registry.LeaseLabels()))},
+					},
+				},
+			},
+		},
+	}, nil
+}

@@ -1,0 +1,104 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+)
+
+// pass is one look at one APIKey. Phases fill it in; status.go judges it.
+type pass struct {
+	// key is the APIKey as it is to be; phases change its status.
+	key *v1alpha1.APIKey
+	// observed is the APIKey as the API server last gave it.
+	observed *v1alpha1.APIKey
+	// now is the time of the pass: one clock reading for all its judgements.
+	now time.Time
+
+	// organization is filled in by permit; nil if there is none of that name.
+	organization *v1alpha1.Organization
+	// permission is filled in by permit.
+	permission finding
+	// dormancy is filled in by permit: why the key is not to work just now
+	// although it is permitted. Its zero value means that it is to work.
+	dormancy finding
+
+	// secret is filled in by inspect: what is in the Secret's place.
+	secret secretState
+	// live is the Secret as inspect had to read it, its data redacted.
+	live *corev1.Secret
+	// held is the key of the current version, as inspect found it in live.
+	held keys.Plaintext
+
+	// registration is filled in by register and acknowledge.
+	registration finding
+	// publication is filled in by publish.
+	publication finding
+	// revocation is filled in by revoke.
+	revocation finding
+
+	// replaced is filled in by register: the ID of the key that a new one
+	// replaces because its Secret was touched.
+	replaced string
+	// published is filled in by publish: this pass has put a new key in place.
+	published bool
+	// released is filled in by revoke: the finalizer is gone, and so is the APIKey.
+	released bool
+	// again is when the next pass is due even if nothing changes; 0 for never.
+	again time.Duration
+}
+
+// finding is what a phase found out: how it stands, why, and what to do about it.
+type finding struct {
+	// ok: all is well. The zero finding is not.
+	ok bool
+	// stalled: nothing will change until a person changes something.
+	stalled bool
+	// reason is one of the reasons of api/v1alpha1; "" if the phase did not run.
+	reason string
+	// message is for people, and says what to do where there is something.
+	message string
+}
+
+func good(reason, message string) finding {
+	return finding{ok: true, reason: reason, message: message}
+}
+
+// waiting is for what is going to happen without a person.
+func waiting(reason, message string) finding {
+	return finding{reason: reason, message: message}
+}
+
+// stuck is for what a person has to change.
+func stuck(reason, message string) finding {
+	return finding{stalled: true, reason: reason, message: message}
+}
+
+// phase is one step of a pass. It reports whether the next phase may go on.
+type phase func(context.Context, *pass) (next bool, err error)
+
+// lookAgain has the next pass come after at most d.
+func (p *pass) lookAgain(d time.Duration) {
+	if p.again == 0 || d < p.again {
+		p.again = d
+	}
+}
+
+// identity names the APIKey to the registry's waiters.
+func (p *pass) identity() client.ObjectKey { return client.ObjectKeyFromObject(p.key) }
+
+// current returns the version that is the APIKey's key, or nil.
+func (p *pass) current() *v1alpha1.KeyVersion {
+	if len(p.key.Status.Versions) == 0 {
+		return nil
+	}
+	return &p.key.Status.Versions[len(p.key.Status.Versions)-1]
+}

@@ -1,0 +1,111 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/scope"
+)
+
+// permit finds out whether the Organization permits the key, and whether the key
+// is to work just now.
+func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(namespaceKind)
+	if err := r.Get(ctx, client.ObjectKey{Name: p.key.Namespace}, namespace); err != nil {
+		return false, fmt.Errorf("get namespace: %w", err)
+	}
+	organization := &v1alpha1.Organization{}
+	switch err := r.Get(ctx, client.ObjectKey{Name: p.key.Spec.OrganizationRef.Name}, organization); {
+	case err == nil:
+		p.organization = organization
+	case !apierrors.IsNotFound(err):
+		return false, fmt.Errorf("get organization: %w", err)
+	}
+	p.permission = permission(p.key, p.organization, namespace.Labels)
+	if !p.permission.ok {
+		return false, nil
+	}
+	p.key.Status.OrganizationID = p.organization.EffectiveID()
+	p.dormancy = dormancy(p.key, p.now)
+	if p.dormancy.reason != "" {
+		return false, nil
+	}
+	if p.key.Spec.ExpiresAt != nil {
+		p.lookAgain(p.key.Spec.ExpiresAt.Sub(p.now))
+	}
+	// A namespace that is going away deletes its Secrets first. That is no
+	// drift, and no new key can be published there: the APIKey itself is next.
+	return namespace.DeletionTimestamp.IsZero(), nil
+}
+
+// permission decides whether organization permits key in a namespace with these
+// labels.
+func permission(key *v1alpha1.APIKey, organization *v1alpha1.Organization, namespace map[string]string) finding {
+	name := key.Spec.OrganizationRef.Name
+	switch {
+	case organization == nil:
+		return stuck(v1alpha1.ReasonOrganizationNotFound,
+			fmt.Sprintf("there is no Organization %q: ask a platform admin to create it, or correct spec.organizationRef.name in a new APIKey", name))
+	case !organization.DeletionTimestamp.IsZero():
+		return stuck(v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Organization %q is being deleted", name))
+	case organization.Spec.Suspend:
+		return stuck(v1alpha1.ReasonOrganizationSuspended,
+			fmt.Sprintf("Organization %q is suspended: a platform admin can set its spec.suspend to false", name))
+	case len(key.Status.Versions) > 0 && key.Status.OrganizationID != organization.EffectiveID():
+		return stuck(v1alpha1.ReasonOrganizationChanged,
+			fmt.Sprintf("the key was minted for organization id %q, and Organization %q now has id %q: create another APIKey", key.Status.OrganizationID, name, organization.EffectiveID()))
+	}
+	if found := namespacePermission(key.Namespace, organization, namespace); !found.ok {
+		return found
+	}
+	beyond := scope.Of(key.Spec.Scopes...).Without(scope.Of(organization.EffectiveScopes()...))
+	if !beyond.Empty() {
+		return stuck(v1alpha1.ReasonScopeNotPermitted,
+			fmt.Sprintf("Organization %q does not have these scopes: %s; it has %s: take them out of spec.scopes", name, beyond, scope.Of(organization.EffectiveScopes()...)))
+	}
+	return good(v1alpha1.ReasonPermitted, fmt.Sprintf("Organization %q permits namespace and scopes", name))
+}
+
+func namespacePermission(namespace string, organization *v1alpha1.Organization, namespaceLabels map[string]string) finding {
+	policy := organization.Spec.Namespaces
+	if slices.Contains(policy.Names, namespace) {
+		return finding{ok: true}
+	}
+	if policy.Selector != nil {
+		selector, err := metav1.LabelSelectorAsSelector(policy.Selector)
+		if err != nil {
+			return stuck(v1alpha1.ReasonInvalidSelector,
+				fmt.Sprintf("spec.namespaces.selector of Organization %q cannot be read: %v", organization.Name, err))
+		}
+		if selector.Matches(labels.Set(namespaceLabels)) {
+			return finding{ok: true}
+		}
+	}
+	return stuck(v1alpha1.ReasonNamespaceNotPermitted,
+		fmt.Sprintf("Organization %q does not permit namespace %q: ask a platform admin to add it to spec.namespaces", organization.Name, namespace))
+}
+
+// dormancy decides why a key that is permitted is not to work at now. The zero
+// finding means that it is to work.
+func dormancy(key *v1alpha1.APIKey, now time.Time) finding {
+	switch {
+	case key.Spec.Suspend:
+		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: auth servers refuse the key until it is false")
+	case key.Spec.ExpiresAt != nil && !now.Before(key.Spec.ExpiresAt.Time):
+		return stuck(v1alpha1.ReasonExpired,
+			fmt.Sprintf("spec.expiresAt %s is in the past: set a later time, or remove it, to have the key work", key.Spec.ExpiresAt.UTC().Format(time.RFC3339)))
+	}
+	return finding{}
+}

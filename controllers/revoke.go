@@ -1,0 +1,108 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+// revoke ends an APIKey that is being deleted. Auth servers have refused its key
+// since each saw the deletionTimestamp; this waits until all have, then removes
+// the Secret, then the finalizer. Whoever sees the APIKey gone knows that the
+// key is dead.
+func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err error) {
+	if !controllerutil.ContainsFinalizer(p.key, v1alpha1.Finalizer) {
+		p.released = true
+		return false, nil
+	}
+	revoked, err := r.revoked(ctx, p)
+	if err != nil || !revoked {
+		return true, err
+	}
+	if err := r.deleteSecret(ctx, p); err != nil {
+		return false, err
+	}
+	return false, r.release(ctx, p)
+}
+
+// revoked finds out whether no auth server can accept the key any more.
+func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
+	// The APIKey as it is seen here bears its deletionTimestamp: whoever has
+	// applied this revision has dropped the key.
+	revision := p.observed.ResourceVersion
+	if !r.Waiters.Wait(p.identity(), revision) {
+		p.lookAgain(registry.Patience)
+		return false, nil
+	}
+	survey, err := r.Members.Survey(ctx)
+	if err != nil {
+		return false, err
+	}
+	missing, serving := survey.Revocation(revision)
+	if len(missing) == 0 {
+		r.Waiters.Done(p.identity())
+		return true, nil
+	}
+	if r.impatient(p) {
+		p.revocation = waiting(v1alpha1.ReasonRevoking,
+			fmt.Sprintf("waiting for %d of %d auth servers to drop the key: %s", len(missing), serving, registry.Describe(missing)))
+	}
+	p.lookAgain(registry.Patience)
+	return false, nil
+}
+
+// deleteSecret deletes the Secret if it is the APIKey's own. Its data is not
+// read for that.
+func (r *APIKeyReconciler) deleteSecret(ctx context.Context, p *pass) error {
+	secret := &metav1.PartialObjectMetadata{}
+	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}, secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("get secret: %w", err)
+	case !metav1.IsControlledBy(secret, p.key):
+		return nil
+	}
+	// Nothing here reads that name again, and a Secret without our label would
+	// never be seen to go by the cache.
+	err = r.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}, client.DisableReadYourWritesConsistency)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete secret: %w", err)
+	}
+	return nil
+}
+
+// release lets the APIKey go.
+func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
+	before := p.key.DeepCopy()
+	controllerutil.RemoveFinalizer(p.key, v1alpha1.Finalizer)
+	err := r.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
+		client.DisableReadYourWritesConsistency)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remove finalizer: %w", err)
+	}
+	p.released = true
+	r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: before.Status.KeyID})
+	r.forget(p.key)
+	return nil
+}
+
+// forget drops what this process remembers of an APIKey that is gone.
+func (r *APIKeyReconciler) forget(key client.Object) {
+	r.Escrow.Drop(key.GetUID())
+	r.Waiters.Done(client.ObjectKeyFromObject(key))
+}

@@ -1,0 +1,134 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// writeStatus judges the pass and writes the status, if it differs from what the
+// API server has. The write is conditional on the APIKey that the pass saw.
+func (r *APIKeyReconciler) writeStatus(ctx context.Context, p *pass) error {
+	judge(p)
+	if equality.Semantic.DeepEqual(p.observed.Status, p.key.Status) {
+		return nil
+	}
+	// The base must differ in status alone.
+	base := p.key.DeepCopy()
+	base.Status = *p.observed.Status.DeepCopy()
+	if err := r.Status().Patch(ctx, p.key, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	r.tell(ctx, p)
+	p.observed = p.key.DeepCopy()
+	return nil
+}
+
+// judge derives every condition from what the phases found.
+func judge(p *pass) {
+	if !p.key.DeletionTimestamp.IsZero() {
+		judgeDeletion(p)
+		return
+	}
+	p.key.Status.ObservedGeneration = p.key.Generation
+	if version := p.current(); version == nil {
+		p.key.Status.KeyID, p.key.Status.SecretRef = "", nil
+	}
+	setCondition(p, v1alpha1.ConditionPermitted, p.permission)
+	setCondition(p, v1alpha1.ConditionRegistered, registrationOf(p))
+	setCondition(p, v1alpha1.ConditionPublished, publicationOf(p))
+	setSummary(p, summary(p))
+}
+
+// judgeDeletion says who a deletion waits for. A deletion that takes the usual
+// milliseconds changes nothing.
+func judgeDeletion(p *pass) {
+	if p.revocation.reason == "" {
+		return
+	}
+	setCondition(p, v1alpha1.ConditionRegistered, p.revocation)
+	setSummary(p, p.revocation)
+}
+
+// registrationOf is the pass's word on registration or, where it did not come so
+// far, what the versions say.
+func registrationOf(p *pass) finding {
+	version := p.current()
+	switch {
+	case version == nil:
+		return waiting(v1alpha1.ReasonNotRegistered, "no key is registered")
+	case p.registration.reason != "":
+		return p.registration
+	case version.State == v1alpha1.VersionActive:
+		return good(v1alpha1.ReasonRegistered, "every live auth server knows the key")
+	}
+	return waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
+}
+
+// publicationOf is the pass's word on the Secret or, where it did not come so
+// far, what the versions say.
+func publicationOf(p *pass) finding {
+	version := p.current()
+	switch {
+	case p.publication.reason != "":
+		return p.publication
+	case version != nil && version.State == v1alpha1.VersionActive:
+		return good(v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds key %s", p.key.SecretName(), version.ID))
+	}
+	return waiting(v1alpha1.ReasonNotPublished, "the key is published when the auth servers know it")
+}
+
+// summary is the first thing that keeps the key from working.
+func summary(p *pass) finding {
+	for _, found := range []finding{p.permission, p.dormancy, p.publication, registrationOf(p), publicationOf(p)} {
+		if found.reason != "" && !found.ok {
+			return found
+		}
+	}
+	return good(v1alpha1.ReasonReady, fmt.Sprintf("Secret %q holds key %s, and every live auth server accepts it", p.key.SecretName(), p.key.Status.KeyID))
+}
+
+// setSummary sets Ready, and what kstatus reads beside it.
+func setSummary(p *pass, found finding) {
+	setCondition(p, v1alpha1.ConditionReady, found)
+	setPresence(p, v1alpha1.ConditionReconciling, !found.ok && !found.stalled, found)
+	setPresence(p, v1alpha1.ConditionStalled, found.stalled, found)
+}
+
+// setPresence has a condition be True, or be absent.
+func setPresence(p *pass, conditionType string, present bool, found finding) {
+	if !present {
+		meta.RemoveStatusCondition(&p.key.Status.Conditions, conditionType)
+		return
+	}
+	setCondition(p, conditionType, finding{ok: true, reason: found.reason, message: found.message})
+}
+
+func setCondition(p *pass, conditionType string, found finding) {
+	setConditionOn(&p.key.Status.Conditions, conditionType, found, p.key.Generation, p.now)
+}
+
+func setConditionOn(conditions *[]metav1.Condition, conditionType string, found finding, generation int64, now time.Time) {
+	status := metav1.ConditionFalse
+	if found.ok {
+		status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(conditions, metav1.Condition{
+		Type:               conditionType,
+		Status:             status,
+		ObservedGeneration: generation,
+		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+		Reason:             found.reason,
+		Message:            found.message,
+	})
+}

@@ -1,0 +1,122 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+const (
+	// indexOrganization finds the APIKeys of an Organization, by its name.
+	indexOrganization = "spec.organizationRef.name"
+	// indexDigest finds the APIKeys that have a hash.
+	indexDigest = "status.versions.sha256"
+)
+
+var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// SetupWithManager has mgr call Reconcile for each APIKey that something has
+// happened to: to itself, its Secret, its Organization, its namespace, or to a
+// Lease that says what it waits for.
+func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
+	if err := indexKeys(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	r.Events = eventWriter{recorder: mgr.GetEventRecorder(FieldOwner)}
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(namespaceKind)
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("apikey").
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		For(&v1alpha1.APIKey{}).
+		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
+		Owns(&corev1.Secret{}).
+		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.keysOfOrganization),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
+			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&coordinationv1.Lease{}, handler.Funcs{
+			CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { r.leaseChanged(e.Object, q) },
+			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { r.leaseChanged(e.ObjectNew, q) },
+			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+				enqueue(q, r.Waiters.LeaseGone(client.ObjectKeyFromObject(e.Object)))
+			},
+		}).
+		Complete(r)
+}
+
+func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexOrganization, func(obj client.Object) []string {
+		return []string{obj.(*v1alpha1.APIKey).Spec.OrganizationRef.Name}
+	})
+	if err != nil {
+		return err
+	}
+	return indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexDigest, func(obj client.Object) []string {
+		var digests []string
+		for _, version := range obj.(*v1alpha1.APIKey).Status.Versions {
+			digests = append(digests, version.SHA256)
+		}
+		return digests
+	})
+}
+
+// gone forgets an APIKey even when its finalizer was taken off by hand.
+func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
+
+func (r *APIKeyReconciler) leaseChanged(obj client.Object, q queue) {
+	if lease, ok := obj.(*coordinationv1.Lease); ok {
+		enqueue(q, r.Waiters.LeaseChanged(lease))
+	}
+}
+
+func enqueue(q queue, names []types.NamespacedName) {
+	for _, name := range names {
+		q.Add(reconcile.Request{NamespacedName: name})
+	}
+}
+
+func (r *APIKeyReconciler) keysOfOrganization(ctx context.Context, organization client.Object) []reconcile.Request {
+	return r.requests(ctx, client.MatchingFields{indexOrganization: organization.GetName()})
+}
+
+func (r *APIKeyReconciler) keysOfNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return r.requests(ctx, client.InNamespace(namespace.GetName()))
+}
+
+// requests returns the APIKeys that options select, as the cache knows them: one
+// that it does not know yet is going to be reconciled when it does.
+func (r *APIKeyReconciler) requests(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	list := &v1alpha1.APIKeyList{}
+	options = append(options, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err := r.List(ctx, list, options...); err != nil {
+		// The cache answers; it fails only when the process is ending.
+		log.FromContext(ctx).Error(err, "list APIKeys to reconcile")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}

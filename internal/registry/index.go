@@ -1,0 +1,212 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/puzpuzpuz/xsync/v4"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/hexcovery/apikey-operator/internal/keys"
+)
+
+// index maps the hash of each key to what the key may do. Look-ups take no lock;
+// changes take one among themselves.
+type index struct {
+	grants *xsync.Map[keys.Digest, *grant]
+
+	mu sync.Mutex
+	// claims by UID: an APIKey that was made anew under the same name is another.
+	claims map[types.UID]*claim
+	// organizations by metadata.name. A slot stays when its Organization goes:
+	// grants point to it, and it may come back.
+	organizations map[string]*organizationSlot
+	// removed, while a comparison runs, holds what was removed since it began.
+	removed map[types.UID]struct{}
+}
+
+// grant is an entry of the index.
+type grant struct {
+	claim        *claim
+	organization *organizationSlot
+	keyID        string
+}
+
+// organizationSlot lets one store change every grant of an organization.
+type organizationSlot struct {
+	state atomic.Pointer[organization]
+}
+
+func newIndex() *index {
+	return &index{
+		grants:        xsync.NewMap[keys.Digest, *grant](),
+		claims:        map[types.UID]*claim{},
+		organizations: map[string]*organizationSlot{},
+	}
+}
+
+// lookup returns the entry of digest, or nil.
+func (ix *index) lookup(digest keys.Digest) *grant {
+	g, _ := ix.grants.Load(digest)
+	return g
+}
+
+// judge says what g is worth at now. A nil g is an unknown key.
+func (g *grant) judge(now time.Time) (Grant, Verdict) {
+	if g == nil {
+		return Grant{}, Unknown
+	}
+	org := g.organization.state.Load()
+	if org == nil || !org.active || org.id != g.claim.organizationID {
+		return Grant{}, Unknown
+	}
+	if !g.claim.expiresAt.IsZero() && !now.Before(g.claim.expiresAt) {
+		return Grant{}, Expired
+	}
+	return Grant{
+		KeyID:        g.keyID,
+		Namespace:    g.claim.namespace,
+		Name:         g.claim.name,
+		Organization: org.id,
+		Scopes:       g.claim.scopes.Intersect(org.scopes),
+	}, Accepted
+}
+
+// apply takes a claim in, unless the index holds a later one of the same APIKey:
+// events may come twice or late. It reports whether the claim was taken, and
+// whether it takes away something that was accepted.
+func (ix *index) apply(c claim) (taken, reduces bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	previous := ix.claims[c.uid]
+	if previous != nil && !later(c.revision, previous.revision) {
+		return false, false
+	}
+	ix.claims[c.uid] = &c
+	if previous != nil {
+		reduces = ix.withdraw(previous, c.digests) || previous.scopes.Without(c.scopes) != 0
+	}
+	for _, digest := range c.digests {
+		ix.grant(digest, &c)
+	}
+	return true, reduces
+}
+
+// grant makes digest mean c, unless an older APIKey has it already.
+func (ix *index) grant(digest keys.Digest, c *claim) {
+	if holder := ix.lookup(digest); holder != nil && holder.claim.uid != c.uid && holder.claim.older(c) {
+		return
+	}
+	ix.grants.Store(digest, &grant{claim: c, organization: ix.slot(c.organizationName), keyID: digest.KeyID()})
+}
+
+// remove drops an APIKey that is gone.
+func (ix *index) remove(uid types.UID) (reduces bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.removeLocked(uid)
+}
+
+func (ix *index) removeLocked(uid types.UID) (reduces bool) {
+	if ix.removed != nil {
+		ix.removed[uid] = struct{}{}
+	}
+	previous := ix.claims[uid]
+	if previous == nil {
+		return false
+	}
+	delete(ix.claims, uid)
+	return ix.withdraw(previous, nil)
+}
+
+// withdraw drops the digests that c claimed, but for those in keep.
+func (ix *index) withdraw(c *claim, keep []keys.Digest) (reduces bool) {
+	for _, digest := range c.digests {
+		if slices.Contains(keep, digest) {
+			continue
+		}
+		// Another APIKey may hold this digest; what it holds is its own.
+		if holder := ix.lookup(digest); holder != nil && holder.claim.uid == c.uid {
+			ix.grants.Delete(digest)
+			reduces = true
+		}
+	}
+	return reduces
+}
+
+// replace makes the index hold exactly these claims, as of a whole list.
+func (ix *index) replace(claims []claim) {
+	listed := make(map[types.UID]struct{}, len(claims))
+	for i := range claims {
+		listed[claims[i].uid] = struct{}{}
+	}
+	ix.mu.Lock()
+	for uid := range ix.claims {
+		if _, ok := listed[uid]; !ok {
+			ix.removeLocked(uid)
+		}
+	}
+	ix.mu.Unlock()
+	for i := range claims {
+		ix.apply(claims[i])
+	}
+}
+
+// applyOrganization takes an Organization in, unless a later one is known, and
+// reports whether it did.
+func (ix *index) applyOrganization(name string, org organization) (taken bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	slot := ix.slot(name)
+	if previous := slot.state.Load(); previous != nil && !later(org.revision, previous.revision) {
+		return false
+	}
+	slot.state.Store(&org)
+	return true
+}
+
+// removeOrganization drops an Organization that is gone.
+func (ix *index) removeOrganization(name string) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.slot(name).state.Store(nil)
+}
+
+// replaceOrganizations makes the index hold exactly these, as of a whole list.
+func (ix *index) replaceOrganizations(orgs map[string]organization) {
+	ix.mu.Lock()
+	for name, slot := range ix.organizations {
+		if _, ok := orgs[name]; !ok {
+			slot.state.Store(nil)
+		}
+	}
+	ix.mu.Unlock()
+	for name, org := range orgs {
+		ix.applyOrganization(name, org)
+	}
+}
+
+func (ix *index) slot(name string) *organizationSlot {
+	slot := ix.organizations[name]
+	if slot == nil {
+		slot = &organizationSlot{}
+		ix.organizations[name] = slot
+	}
+	return slot
+}
+
+// size returns the number of hashes in the index.
+func (ix *index) size() int { return ix.grants.Size() }
+
+// later reports whether revision a comes after b. Revisions that cannot be
+// compared never reach the index: the feed refuses them.
+func later(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order > 0
+}

@@ -1,0 +1,271 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/scope"
+)
+
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func digestOf(text string) keys.Digest { return sha256.Sum256([]byte(text)) }
+
+// apiKey returns an APIKey that is permitted and has one active version.
+func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1alpha1.APIKey {
+	digest := digestOf(secret)
+	key := &v1alpha1.APIKey{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "team", Name: name, UID: types.UID(name), ResourceVersion: revision,
+			CreationTimestamp: metav1.NewTime(epoch),
+		},
+		Spec: v1alpha1.APIKeySpec{OrganizationRef: v1alpha1.OrganizationReference{Name: "acme"}},
+		Status: v1alpha1.APIKeyStatus{
+			OrganizationID: "acme-id",
+			Versions:       []v1alpha1.KeyVersion{{ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive}},
+			Conditions:     []metav1.Condition{{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionTrue}},
+		},
+	}
+	for _, f := range change {
+		f(key)
+	}
+	return key
+}
+
+func acme(revision string, change ...func(*v1alpha1.Organization)) *v1alpha1.Organization {
+	org := &v1alpha1.Organization{
+		ObjectMeta: metav1.ObjectMeta{Name: "acme", ResourceVersion: revision},
+		Spec:       v1alpha1.OrganizationSpec{ID: "acme-id"},
+	}
+	for _, f := range change {
+		f(org)
+	}
+	return org
+}
+
+func indexWith(org *v1alpha1.Organization, apiKeys ...*v1alpha1.APIKey) *index {
+	ix := newIndex()
+	if org != nil {
+		ix.applyOrganization(org.Name, organizationOf(org))
+	}
+	for _, key := range apiKeys {
+		ix.apply(claimOf(key))
+	}
+	return ix
+}
+
+func verdictAt(ix *index, secret string, at time.Time) Verdict {
+	_, verdict := ix.lookup(digestOf(secret)).judge(at)
+	return verdict
+}
+
+func TestIndexJudges(t *testing.T) {
+	deleted := func(k *v1alpha1.APIKey) { k.DeletionTimestamp = &metav1.Time{Time: epoch} }
+	for name, test := range map[string]struct {
+		key  *v1alpha1.APIKey
+		org  *v1alpha1.Organization
+		want Verdict
+	}{
+		"accepts an active version": {apiKey("a", "1", "s"), acme("1"), Accepted},
+		"accepts a pending version, for the Secret may be there before the status says so": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = v1alpha1.VersionPending }), acme("1"), Accepted},
+		"refuses a version in a state that it does not know": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = "Archived" }), acme("1"), Unknown},
+		"refuses a key that is being deleted": {apiKey("a", "1", "s", deleted), acme("1"), Unknown},
+		"refuses a suspended key": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.Suspend = true }), acme("1"), Unknown},
+		"refuses a key that the manager has not found permitted": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions = nil }), acme("1"), Unknown},
+		"refuses a key that is no longer permitted": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
+		"refuses an expired key, from the very second": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch} }), acme("1"), Expired},
+		"accepts a key that expires in a second": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Second)} }), acme("1"), Accepted},
+		"refuses a key without its organization": {apiKey("a", "1", "s"), nil, Unknown},
+		"refuses a key of a suspended organization": {
+			apiKey("a", "1", "s"), acme("1", func(o *v1alpha1.Organization) { o.Spec.Suspend = true }), Unknown},
+		"refuses a key of an organization that is being deleted": {
+			apiKey("a", "1", "s"), acme("1", func(o *v1alpha1.Organization) { o.DeletionTimestamp = &metav1.Time{Time: epoch} }), Unknown},
+		"refuses a key whose organization came back with another id": {
+			apiKey("a", "1", "s"), acme("1", func(o *v1alpha1.Organization) { o.Spec.ID = "other" }), Unknown},
+		"passes over a hash that cannot be read": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Versions[0].SHA256 = "zz" }), acme("1"), Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := verdictAt(indexWith(test.org, test.key), "s", epoch); got != test.want {
+				t.Errorf("got verdict %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestGrantHasTheScopesOfBothKeyAndOrganization(t *testing.T) {
+	key := apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+		k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeIngest, v1alpha1.ScopeQuery}
+	})
+	org := acme("1", func(o *v1alpha1.Organization) {
+		o.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeQuery, v1alpha1.ScopeHeartbeats}
+	})
+	grant, verdict := indexWith(org, key).lookup(digestOf("s")).judge(epoch)
+	want := Grant{KeyID: digestOf("s").KeyID(), Namespace: "team", Name: "a", Organization: "acme-id", Scopes: scope.Of(v1alpha1.ScopeQuery)}
+	if verdict != Accepted || grant != want {
+		t.Errorf("got %+v, verdict %d, want %+v", grant, verdict, want)
+	}
+}
+
+func TestIndexKeepsTheLatestOfEachAPIKey(t *testing.T) {
+	ix := indexWith(acme("1"), apiKey("a", "9", "old"))
+	if taken, reduces := ix.apply(claimOf(apiKey("a", "10", "new"))); !taken || !reduces {
+		t.Errorf("a later revision with another hash: taken %t, reduces %t", taken, reduces)
+	}
+	if taken, _ := ix.apply(claimOf(apiKey("a", "9", "old"))); taken {
+		t.Error("an event that came late was taken")
+	}
+	if taken, _ := ix.apply(claimOf(apiKey("a", "10", "old"))); taken {
+		t.Error("an event that came twice was taken")
+	}
+	if verdictAt(ix, "old", epoch) != Unknown || verdictAt(ix, "new", epoch) != Accepted {
+		t.Error("the index does not hold the later revision")
+	}
+}
+
+func TestAnAPIKeyMadeAnewIsAnother(t *testing.T) {
+	ix := indexWith(acme("1"), apiKey("a", "5", "first"))
+	second := apiKey("a", "9", "second", func(k *v1alpha1.APIKey) { k.UID = "another" })
+	ix.apply(claimOf(second))
+	// The end of the first comes late.
+	ix.remove("a")
+	if verdictAt(ix, "first", epoch) != Unknown || verdictAt(ix, "second", epoch) != Accepted {
+		t.Error("the end of the first took the second with it, or left the first")
+	}
+}
+
+func TestOneHashUnderTwoAPIKeysIsTheOlders(t *testing.T) {
+	older := apiKey("older", "5", "s")
+	younger := apiKey("younger", "3", "s", func(k *v1alpha1.APIKey) {
+		k.CreationTimestamp = metav1.NewTime(epoch.Add(time.Second))
+	})
+	for name, order := range map[string][]*v1alpha1.APIKey{
+		"older first": {older, younger}, "younger first": {younger, older},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ix := indexWith(acme("1"), order...)
+			if grant, _ := ix.lookup(digestOf("s")).judge(epoch); grant.Name != "older" {
+				t.Errorf("served as %q", grant.Name)
+			}
+			ix.remove("younger")
+			if verdictAt(ix, "s", epoch) != Accepted {
+				t.Error("the end of the younger took the older's key")
+			}
+			ix.remove("older")
+			if verdictAt(ix, "s", epoch) != Unknown {
+				t.Error("a revoked hash is still accepted")
+			}
+		})
+	}
+}
+
+func TestReplaceLeavesExactlyTheList(t *testing.T) {
+	ix := indexWith(acme("1"), apiKey("gone", "2", "gone"), apiKey("stays", "3", "stays"))
+	ix.replace([]claim{claimOf(apiKey("stays", "3", "stays")), claimOf(apiKey("new", "4", "new"))})
+	for secret, want := range map[string]Verdict{"gone": Unknown, "stays": Accepted, "new": Accepted} {
+		if got := verdictAt(ix, secret, epoch); got != want {
+			t.Errorf("%s: verdict %d, want %d", secret, got, want)
+		}
+	}
+	ix.replaceOrganizations(nil)
+	if verdictAt(ix, "stays", epoch) != Unknown {
+		t.Error("a key is accepted without its organization")
+	}
+	ix.replaceOrganizations(map[string]organization{"acme": organizationOf(acme("7"))})
+	if verdictAt(ix, "stays", epoch) != Accepted {
+		t.Error("a key is not accepted when its organization came back")
+	}
+}
+
+func TestRepair(t *testing.T) {
+	ix := indexWith(acme("1"),
+		apiKey("lost-update", "2", "before"), apiKey("lost-delete", "3", "dead"), apiKey("same", "4", "same"), apiKey("newer", "20", "newer"))
+	known := ix.beginComparison()
+	listed := []claim{
+		claimOf(apiKey("lost-update", "8", "after")), claimOf(apiKey("same", "4", "same")),
+		claimOf(apiKey("lost-add", "9", "added")), claimOf(apiKey("newer", "15", "older")), claimOf(apiKey("removed", "5", "removed")),
+	}
+	// Meanwhile the feed goes on: one comes, and one that the list has is deleted.
+	ix.apply(claimOf(apiKey("arrived", "30", "arrived")))
+	ix.remove("removed")
+	repairs := ix.repair(listed, known)
+	ix.endComparison()
+	if repairs != 3 {
+		t.Errorf("%d repairs, want 3", repairs)
+	}
+	for secret, want := range map[string]Verdict{
+		"before": Unknown, "after": Accepted, "dead": Unknown, "same": Accepted, "added": Accepted,
+		"newer": Accepted, "older": Unknown, "arrived": Accepted, "removed": Unknown,
+	} {
+		if got := verdictAt(ix, secret, epoch); got != want {
+			t.Errorf("%s: verdict %d, want %d", secret, got, want)
+		}
+	}
+}
+
+func TestLookupsDuringChanges(t *testing.T) {
+	ix := indexWith(acme("1"), apiKey("steady", "1", "steady"))
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if verdictAt(ix, "steady", epoch) != Accepted {
+					t.Error("a key was refused while others changed")
+					return
+				}
+			}
+		})
+	}
+	for i := range 2000 {
+		name := fmt.Sprint("key-", i%50)
+		ix.apply(claimOf(apiKey(name, fmt.Sprint(i+2), fmt.Sprint("secret-", i))))
+		if i%7 == 0 {
+			ix.remove(types.UID(name))
+		}
+	}
+	close(done)
+	readers.Wait()
+}
+
+func BenchmarkLookup(b *testing.B) {
+	for _, size := range []int{1_000, 1_000_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			ix := indexWith(acme("1"))
+			for i := range size {
+				ix.apply(claimOf(apiKey(fmt.Sprint("key-", i), "1", fmt.Sprint("secret-", i))))
+			}
+			digest := digestOf("secret-500")
+			s := newSession(ix, bounds{staleness: time.Hour, suspect: time.Minute}, time.Now())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, verdict := s.authenticate(digest, time.Now); verdict != Accepted {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+}

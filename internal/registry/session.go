@@ -1,0 +1,77 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/hexcovery/apikey-operator/internal/keys"
+)
+
+// session is one unbroken membership of a replica: its index and its deadline.
+// It is published whole, and never extended once it is broken.
+//
+// A request that looked up in the index of one session must not be judged by the
+// deadline of another: between the two may lie a revocation that the manager has
+// reported complete, because it had counted the old session out.
+type session struct {
+	index  *index
+	bounds bounds
+	// renewed is when the last renewal that succeeded was sent.
+	renewed atomic.Pointer[time.Time]
+	broken  atomic.Bool
+}
+
+func newSession(ix *index, b bounds, joined time.Time) *session {
+	s := &session{index: ix, bounds: b}
+	s.renewed.Store(&joined)
+	return s
+}
+
+// extend counts the session's bounds from sent, when a renewal that succeeded
+// was sent; answered is when its answer came. It reports false, and the session
+// is over, if the answer came after the deadline that stood before: by then the
+// manager may have counted this replica out.
+func (s *session) extend(sent, answered time.Time) bool {
+	if s.fenced(answered) {
+		s.broken.Store(true)
+		return false
+	}
+	s.renewed.Store(&sent)
+	return true
+}
+
+// fenced reports whether the session may serve nothing at now.
+func (s *session) fenced(now time.Time) bool {
+	return s.broken.Load() || elapsed(*s.renewed.Load(), now) >= s.bounds.staleness
+}
+
+// suspect reports whether the session may call no key unknown at now.
+func (s *session) suspect(now time.Time) bool {
+	return elapsed(*s.renewed.Load(), now) >= s.bounds.suspect
+}
+
+// elapsed is the longer of what the monotonic and the wall clock measured. The
+// first stands still while a virtual machine is suspended, the second can be set
+// back.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
+}
+
+// authenticate looks digest up and then, as the last thing, checks the deadline.
+// now is called after the look-up.
+func (s *session) authenticate(digest keys.Digest, now func() time.Time) (Grant, Verdict) {
+	entry := s.index.lookup(digest)
+	at := now()
+	grant, verdict := entry.judge(at)
+	switch {
+	case s.fenced(at):
+		return Grant{}, Undecided
+	case verdict != Accepted && s.suspect(at):
+		// The change that makes this key good may be on its way.
+		return Grant{}, Undecided
+	}
+	return grant, verdict
+}

@@ -1,0 +1,139 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+)
+
+// Patience is how long a wait lasts before it is looked at without a hint, and
+// before an APIKey's status says who it waits for.
+const Patience = time.Second
+
+// Waiters remembers which APIKeys wait for which revision to be applied, and
+// says which of them are worth another look when a Lease has changed. It only
+// wakes; what it says decides nothing. It is safe for concurrent use.
+//
+// Its size is bounded by the number of APIKeys that are being minted or revoked.
+type Waiters struct {
+	mu     sync.Mutex
+	waits  map[types.NamespacedName]pendingWait
+	leases map[types.NamespacedName]leaseHint
+	clock  clock.PassiveClock
+}
+
+// pendingWait is for a revision, since a time.
+type pendingWait struct {
+	revision string
+	since    time.Time
+}
+
+// leaseHint is what the informer last showed of a Lease.
+type leaseHint struct {
+	applied string
+	// silentAt is when the Lease will have been unchanged for so long that
+	// nothing waits for it any more, as far as a hint can say.
+	silentAt time.Time
+}
+
+// NewWaiters returns Waiters that nobody waits in.
+func NewWaiters(clock clock.PassiveClock) *Waiters {
+	return &Waiters{waits: map[types.NamespacedName]pendingWait{}, leases: map[types.NamespacedName]leaseHint{}, clock: clock}
+}
+
+// Wait has key wait for revision, and reports whether a survey is worth its cost
+// now: the Leases seem to have applied it, or none is known, or the wait has
+// taken so long that somebody has to look. It is to be called before the survey
+// that decides whether there is anything to wait for, or the wake-up is missed.
+func (w *Waiters) Wait(key types.NamespacedName, revision string) (worthwhile bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock.Now()
+	waiting, ok := w.waits[key]
+	if !ok {
+		waiting.since = now
+	}
+	waiting.revision = revision
+	w.waits[key] = waiting
+	least := w.least(now)
+	return least == "" || hasApplied(least, revision) || now.Sub(waiting.since) >= Patience
+}
+
+// Since returns when key began to wait; false when it does not.
+func (w *Waiters) Since(key types.NamespacedName) (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waiting, ok := w.waits[key]
+	return waiting.since, ok
+}
+
+// Done has key wait no more.
+func (w *Waiters) Done(key types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.waits, key)
+}
+
+// LeaseChanged takes a Lease's new state in, and returns whose wait may be over.
+func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedName {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := types.NamespacedName{Namespace: lease.Namespace, Name: lease.Name}
+	now := w.clock.Now()
+	hint := leaseHint{
+		applied:  lease.Annotations[annotationAppliedAPIKeys],
+		silentAt: now.Add(leaseBounds(lease).suspect),
+	}
+	advanced := w.leases[name].applied != hint.applied
+	w.leases[name] = hint
+	if !advanced {
+		return nil
+	}
+	return w.ripe(now)
+}
+
+// LeaseGone takes the end of a Lease in, and returns whose wait may be over.
+func (w *Waiters) LeaseGone(name types.NamespacedName) []types.NamespacedName {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.leases, name)
+	return w.ripe(w.clock.Now())
+}
+
+// ripe returns those whose revision was applied by each Lease that is not
+// silent. Who waits for a silent one is looked at again by its own timer.
+func (w *Waiters) ripe(now time.Time) []types.NamespacedName {
+	if len(w.waits) == 0 {
+		return nil
+	}
+	least := w.least(now)
+	var ripe []types.NamespacedName
+	for key, waiting := range w.waits {
+		if least == "" || hasApplied(least, waiting.revision) {
+			ripe = append(ripe, key)
+		}
+	}
+	return ripe
+}
+
+// least returns the revision that every Lease that is not silent has applied:
+// "0" while one of them has applied none, "" when there is no such Lease.
+func (w *Waiters) least(now time.Time) string {
+	least := ""
+	for _, hint := range w.leases {
+		switch {
+		case now.After(hint.silentAt):
+		case validRevision(hint.applied) != nil:
+			return nothingApplied
+		case least == "" || later(least, hint.applied):
+			least = hint.applied
+		}
+	}
+	return least
+}

@@ -1,0 +1,77 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	testclock "k8s.io/utils/clock/testing"
+)
+
+func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	w := NewWaiters(clock)
+	key := types.NamespacedName{Namespace: "team", Name: "key"}
+	change := func(name, applied string) []types.NamespacedName {
+		lease := leaseAt(name, "1", applied)
+		return w.LeaseChanged(&lease)
+	}
+	if !w.Wait(key, "100") {
+		t.Error("no Lease is known, and nobody was sent to look")
+	}
+	change("a", "90")
+	change("b", "90")
+	if w.Wait(key, "100") {
+		t.Error("a survey seemed worthwhile before anybody has applied the revision")
+	}
+	if got := change("a", "100"); len(got) != 0 {
+		t.Errorf("woken by the first of two: %v", got)
+	}
+	if got := change("b", "120"); len(got) != 1 || got[0] != key {
+		t.Errorf("not woken by the last of two: %v", got)
+	}
+	if !w.Wait(key, "100") {
+		t.Error("a survey does not seem worthwhile although all have applied the revision")
+	}
+	w.Done(key)
+	if got := change("a", "130"); len(got) != 0 {
+		t.Errorf("woken after it was done: %v", got)
+	}
+}
+
+func TestWaitersPassOverTheSilentAndLoseWhoHasGone(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	w := NewWaiters(clock)
+	key := types.NamespacedName{Name: "key"}
+	dead, alive := leaseAt("dead", "1", "90"), leaseAt("alive", "1", "90")
+	w.LeaseChanged(&dead)
+	w.Wait(key, "100")
+	clock.SetTime(epoch.Add(5 * time.Second))
+	alive.Annotations[annotationAppliedAPIKeys] = "100"
+	if got := w.LeaseChanged(&alive); len(got) != 1 {
+		t.Error("a dead Lease keeps the living from waking anybody")
+	}
+	alive.Annotations[annotationAppliedAPIKeys] = "95"
+	w.LeaseChanged(&alive)
+	if got := w.LeaseGone(types.NamespacedName{Namespace: "system", Name: "alive"}); len(got) != 1 {
+		t.Error("nobody was woken when the last that was waited for has left")
+	}
+}
+
+func TestWaitersLoseThePatience(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	w := NewWaiters(clock)
+	key := types.NamespacedName{Name: "key"}
+	slow := leaseAt("slow", "1", "0")
+	w.LeaseChanged(&slow)
+	if w.Wait(key, "100") {
+		t.Error("a survey seemed worthwhile at once")
+	}
+	clock.SetTime(epoch.Add(Patience))
+	if !w.Wait(key, "101") {
+		t.Error("a wait that lasts is not looked at")
+	}
+}

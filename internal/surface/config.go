@@ -1,0 +1,99 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package surface
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// What the file has to say that it is.
+const (
+	apiVersion = "auth.hexcovery.io/v1alpha1"
+	kind       = "Surface"
+)
+
+// config is the configuration file; the package documentation describes it.
+type config struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Rules      []ruleConfig `json:"rules"`
+}
+
+type ruleConfig struct {
+	Name    string         `json:"name"`
+	Scope   v1alpha1.Scope `json:"scope"`
+	Methods []string       `json:"methods,omitempty"`
+	Paths   []string       `json:"paths,omitempty"`
+	GRPC    []string       `json:"grpc,omitempty"`
+}
+
+// Load reads a Table from a file.
+func Load(file string) (*Table, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the surface: %w", err)
+	}
+	table, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("surface %s: %w", file, err)
+	}
+	return table, nil
+}
+
+// Parse reads a Table from YAML. Unknown and repeated fields are errors, and so is
+// everything that would leave in doubt which rule decides; an error names the rule
+// and says what to do.
+func Parse(data []byte) (*Table, error) {
+	var c config
+	if err := yaml.UnmarshalStrict(data, &c); err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	if c.APIVersion != apiVersion || c.Kind != kind {
+		return nil, fmt.Errorf("apiVersion %q and kind %q: this version reads apiVersion %q and kind %q",
+			c.APIVersion, c.Kind, apiVersion, kind)
+	}
+	if len(c.Rules) == 0 {
+		return nil, errors.New("rules: empty, so every request would be refused: list at least one rule")
+	}
+	return build(c.Rules)
+}
+
+// validate checks a rule by itself. What it says does not name the rule: build does.
+func (r *ruleConfig) validate() error {
+	if len(r.GRPC) > 0 {
+		if len(r.Methods) > 0 || len(r.Paths) > 0 {
+			return errors.New("has grpc beside methods or paths: make two rules of it")
+		}
+		return nil
+	}
+	if len(r.Paths) == 0 {
+		return errors.New("names no request: add paths and methods, or grpc")
+	}
+	if len(r.Methods) == 0 {
+		return errors.New("has no methods: list each method that it permits")
+	}
+	for _, method := range r.Methods {
+		if err := validateMethod(method); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateMethod(method string) error {
+	switch {
+	case method == "" || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "":
+		return fmt.Errorf("method %q: write methods in capitals, as they are sent, one an entry", method)
+	case method == "CONNECT" || method == "TRACE":
+		return fmt.Errorf("method %q: leave it out, it is never permitted", method)
+	}
+	return nil
+}

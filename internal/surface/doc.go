@@ -1,0 +1,39 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package surface says which requests a key may make at all, and which scope
+// each of them needs.
+//
+// A Table is an allow-list: a method and a path that no rule names are refused,
+// whatever the key. It is read from a configuration file (Load), or is the one
+// built in (Default). Before a path is looked up it is judged (Judge): whatever a
+// gateway, this server and an upstream could read in more than one way is
+// refused, because the path that is judged has to be the path that is served.
+//
+// A Table never changes once it is made, and a lookup neither locks nor allocates.
+//
+// # The file
+//
+//	apiVersion: auth.hexcovery.io/v1alpha1
+//	kind: Surface
+//	rules:
+//	- name: annotation            # for people: errors name the rule
+//	  scope: annotations          # what a key needs
+//	  methods: [GET, DELETE]      # exactly these; GET does not imply HEAD
+//	  paths:
+//	  - /api/v1/annotations/{id}  # {id} is one segment, never empty
+//	- name: files
+//	  scope: query
+//	  methods: [GET]
+//	  paths:
+//	  - /files/{path...}          # everything below /files/, not /files itself
+//	- name: otlp-grpc
+//	  scope: ingest
+//	  grpc:                       # instead of methods and paths
+//	  - opentelemetry.proto.collector.logs.v1.LogsService/Export
+//
+// Patterns are those of net/http's ServeMux, without its hosts: paths are compared
+// case-sensitively, and a trailing slash makes another path. Where two patterns
+// match, the more specific one decides alone: segment by segment from the left,
+// a literal goes before {id}, and {id} before {path...}.
+package surface

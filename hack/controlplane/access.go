@@ -1,0 +1,71 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// tokenSeconds is how long a ServiceAccount's token is valid: longer than any test or demo.
+const tokenSeconds = 24 * 60 * 60
+
+// Admin returns a configuration for the user "admin", who may do everything. The client does not limit its own rate.
+func (cp *ControlPlane) Admin() *rest.Config { return rest.CopyConfig(cp.admin) }
+
+// AdminKubeconfig is the path of a kubeconfig for the same user.
+func (cp *ControlPlane) AdminKubeconfig() string { return filepath.Join(cp.dir, "admin.kubeconfig") }
+
+// ServiceAccount returns a configuration with a fresh token of the ServiceAccount, and with the rights that RBAC gives it.
+// It waits until the ServiceAccount exists, as long as ctx lets it.
+func (cp *ControlPlane) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, error) {
+	account := &corev1.ServiceAccount{}
+	account.Namespace, account.Name = namespace, name
+	if err := cp.awaitObject(ctx, account); err != nil {
+		return nil, err
+	}
+	seconds := int64(tokenSeconds)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+	if err := cp.client.SubResource("token").Create(ctx, account, request); err != nil {
+		return nil, fmt.Errorf("token for %s: %w", client.ObjectKeyFromObject(account), err)
+	}
+	cfg := rest.AnonymousClientConfig(cp.admin)
+	cfg.BearerToken = request.Status.Token
+	return cfg, nil
+}
+
+// ServiceAccountKubeconfig writes what ServiceAccount returns to a kubeconfig.
+func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name, path string) error {
+	cfg, err := cp.ServiceAccount(ctx, namespace, name)
+	if err != nil {
+		return err
+	}
+	return writeKubeconfig(cfg, path)
+}
+
+// writeKubeconfig writes a file that only its owner can read.
+func writeKubeconfig(cfg *rest.Config, path string) error {
+	const name = "controlplane"
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: cfg.Host, CertificateAuthorityData: cfg.CAData}
+	kubeconfig.AuthInfos[name] = &clientcmdapi.AuthInfo{
+		ClientCertificateData: cfg.CertData,
+		ClientKeyData:         cfg.KeyData,
+		Token:                 cfg.BearerToken,
+	}
+	kubeconfig.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	kubeconfig.CurrentContext = name
+	if err := clientcmd.WriteToFile(*kubeconfig, path); err != nil {
+		return fmt.Errorf("write kubeconfig: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controlplane is a Kubernetes to test and to demonstrate on: etcd, kube-apiserver and kube-controller-manager as
+// child processes on loopback ports, without nodes, containers or root. It is for tests and demos only; it keeps no secret
+// and survives no crash.
+//
+// Compared with controller-runtime's envtest, which it uses, it has real controllers: what a deleted object owns is
+// collected, a deleted namespace goes away, ServiceAccounts exist and have tokens. And it lets a test look where nothing
+// may be hidden from it: into the audit log and into etcd.
+//
+//	cp, err := controlplane.Start(ctx, controlplane.Options{
+//		AuditLog: true,
+//		Apply:    []string{"config/crd"},
+//		Log:      os.Stderr,
+//	})
+//	if err != nil { … }
+//	defer cp.Stop()
+//	cfg, err := cp.ServiceAccount(ctx, "apikey-system", "manager") // a rest.Config with the rights of the manager, no more
+//
+// # Where the programs come from
+//
+// [Provision] takes them, in this order, from
+//
+//  1. the folder that KUBEBUILDER_ASSETS names, which has to have etcd, kube-apiserver and kubectl;
+//  2. bin/k8s/VERSION-OS-ARCH in the repository, where steps 3 and 4 put them;
+//  3. setup-envtest, which downloads all but kube-controller-manager in seconds, where it can;
+//  4. Go modules: "go build" in hack/controlplane/binaries, about ten minutes on two cores the first time, with nothing but
+//     a Go module proxy.
+//
+// The version is the one of k8s.io/kubernetes in hack/controlplane/binaries/go.mod; no other place says it. A download may
+// be another patch of the same minor version. To provision beforehand:
+//
+//	go run ./hack/controlplane/cmd/controlplane build
+//
+// Provisioning may run in several processes at once: a file lock lets one work while the others wait, and a binary appears
+// under its name only when it is complete.
+//
+// # What to know when writing a test
+//
+//   - A start takes about 4 seconds and 450 MB of memory, so start one control plane for a suite, and give each spec a
+//     namespace of its own.
+//   - Namespaces are deleted at the earliest after 5 seconds: their controller waits that long, for API servers that do not
+//     know of the deletion yet. So never wait for the end of a namespace just to clean up.
+//   - The garbage collector looks for new kinds every 30 seconds. Definitions in Options.Apply are there before it starts.
+//   - There are no nodes and no scheduler: pods stay Pending, and Services have no addresses behind them.
+//   - No object of RBAC, admission or authentication takes effect at once: use Eventually.
+//   - The audit log counts a watch when it starts, and the controllers' requests too: filter by User or UserAgent.
+//
+// # How it ends
+//
+// Stop ends everything. So does the death of this process, be it by SIGKILL, by an interrupt or by the timeout of go test:
+// each program has a watcher that kills it then, and that removes a temporary folder. This needs a Unix with /bin/sh.
+package controlplane

@@ -1,0 +1,94 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controlplane
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// etcdPage is how many keys are read at once.
+const etcdPage = 500
+
+// Etcd is the endpoint of etcd: plain HTTP, on loopback, without authentication.
+func (cp *ControlPlane) Etcd() string { return cp.plane.Etcd.URL.String() }
+
+// DumpEtcd calls visit with every key and value in etcd, as of one revision and in the order of the keys, until visit
+// returns an error. Values are as kube-apiserver stored them: custom resources as JSON, the rest as protobuf, in which
+// strings and bytes stand as they are.
+func (cp *ControlPlane) DumpEtcd(ctx context.Context, visit func(key, value []byte) error) error {
+	return cp.dumpEtcd(ctx, etcdPage, visit)
+}
+
+func (cp *ControlPlane) dumpEtcd(ctx context.Context, limit int, visit func(key, value []byte) error) error {
+	// A range from "\0" to "\0" is every key.
+	request := rangeRequest{Key: []byte{0}, RangeEnd: []byte{0}, Limit: limit}
+	for {
+		page, err := cp.etcdRange(ctx, request)
+		if err != nil {
+			return fmt.Errorf("dump etcd: %w", err)
+		}
+		for _, kv := range page.KVs {
+			if err := visit(kv.Key, kv.Value); err != nil {
+				return err
+			}
+		}
+		if !page.More || len(page.KVs) == 0 {
+			return nil
+		}
+		request.Revision = page.Header.Revision
+		request.Key = append(page.KVs[len(page.KVs)-1].Key, 0)
+	}
+}
+
+// rangeRequest and rangeResponse are etcdserverpb.RangeRequest and RangeResponse in the JSON that etcd's gateway speaks on
+// the client port, which spares a dependency on etcd's client. Go's JSON, like protobuf's, writes bytes as base64.
+type (
+	rangeRequest struct {
+		Key      []byte `json:"key"`
+		RangeEnd []byte `json:"range_end"`
+		Limit    int    `json:"limit"`
+		Revision string `json:"revision,omitempty"`
+	}
+	rangeResponse struct {
+		Header struct {
+			Revision string `json:"revision"`
+		} `json:"header"`
+		KVs []struct {
+			Key   []byte `json:"key"`
+			Value []byte `json:"value"`
+		} `json:"kvs"`
+		More bool `json:"more"`
+	}
+)
+
+func (cp *ControlPlane) etcdRange(ctx context.Context, request rangeRequest) (*rangeResponse, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	httpRequest, err := http.NewRequestWithContext(ctx, http.MethodPost, cp.Etcd()+"/v3/kv/range", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	httpRequest.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(httpRequest)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
+		return nil, fmt.Errorf("%s: %s", response.Status, text)
+	}
+	var page rangeResponse
+	if err := json.NewDecoder(response.Body).Decode(&page); err != nil {
+		return nil, err
+	}
+	return &page, nil
+}

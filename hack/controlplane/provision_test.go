@@ -1,0 +1,343 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controlplane
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var everything = []binary{etcdBinary, apiServerBinary, kubectlBinary, controllerBinary}
+
+// watchedLog is a progress writer that calls a function at the first line that has a text in it.
+type watchedLog struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	wants map[string]func()
+}
+
+func newWatchedLog() *watchedLog { return &watchedLog{wants: map[string]func(){}} }
+
+func (l *watchedLog) on(text string, call func()) { l.wants[text] = call }
+
+func (l *watchedLog) Write(data []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for text, call := range l.wants {
+		if bytes.Contains(data, []byte(text)) {
+			delete(l.wants, text)
+			call()
+		}
+	}
+	return l.text.Write(data)
+}
+
+func (l *watchedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// fakeGo is a stand-in for the go command. It logs how it was called; "build" names two packages, waits until somebody
+// writes to the gate, if there is one, and makes an executable; "run" tells what setup-envtest would.
+const fakeGo = `#!/bin/sh
+here=$(dirname "$0")
+echo "$*" >>"$here/calls"
+if [ "$1" = run ]; then
+	if [ -f "$here/assets" ]; then cat "$here/assets"; exit 0; fi
+	echo "go: downloading example.com/tool v1" >&2
+	echo "no such host" >&2
+	echo "exit status 2" >&2
+	exit 1
+fi
+while [ "$1" != -o ]; do shift; done
+echo example.com/one >&2
+echo example.com/two >&2
+if [ -p "$here/gate" ]; then read -r _ <"$here/gate"; fi
+if [ -f "$here/broken" ]; then echo partial >"$2"; echo "main.go:1:1: syntax error" >&2; exit 1; fi
+echo "$3" >"$2"
+chmod +x "$2"
+`
+
+// workshop is a folder with a fake go command, and with the binaries that it makes.
+type workshop struct {
+	t    *testing.T
+	tool string
+	bin  string
+}
+
+func newWorkshop(t *testing.T) *workshop {
+	t.Helper()
+	w := &workshop{t: t, tool: t.TempDir(), bin: t.TempDir()}
+	w.write(filepath.Join(w.tool, "go"), fakeGo)
+	return w
+}
+
+func (w *workshop) write(path, text string) {
+	w.t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// gate makes builds wait; the function returned lets one go on.
+func (w *workshop) gate() (open func()) {
+	w.t.Helper()
+	path := filepath.Join(w.tool, "gate")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	gate, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = gate.Close() })
+	return func() { _, _ = gate.WriteString("\n") }
+}
+
+func (w *workshop) provisioner(log *watchedLog) *provisioner {
+	return &provisioner{
+		version: "v1.2.3", bin: w.bin, module: w.bin, goTool: filepath.Join(w.tool, "go"),
+		heartbeat: time.Hour, say: newProgress(log),
+	}
+}
+
+// calls returns how the go command was called.
+func (w *workshop) calls() []string {
+	w.t.Helper()
+	data, err := os.ReadFile(filepath.Join(w.tool, "calls"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		w.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(data)), "\n")
+}
+
+// assets fills a folder as envtest's archives do.
+func (w *workshop) assets(names ...string) string {
+	dir := w.t.TempDir()
+	for _, name := range names {
+		w.write(filepath.Join(dir, name), "asset")
+	}
+	return dir
+}
+
+func expectContent(t *testing.T, path, want string) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil || strings.TrimSpace(string(got)) != want {
+		t.Errorf("%s: got %q (%v), want %q", path, got, err, want)
+	}
+}
+
+func TestAssetsWin(t *testing.T) {
+	w := newWorkshop(t)
+	p := w.provisioner(newWatchedLog())
+	for _, b := range everything {
+		w.write(filepath.Join(p.folder(), b.name), "built before")
+	}
+	p.assets = w.assets("etcd", "kube-apiserver", "kubectl")
+	binaries, err := p.provision(t.Context(), everything...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if binaries.Dir() != p.assets {
+		t.Errorf("got %s, want %s", binaries.Dir(), p.assets)
+	}
+	for _, path := range []string{binaries.Etcd, binaries.KubeAPIServer, binaries.Kubectl} {
+		expectContent(t, path, "asset")
+	}
+	expectContent(t, binaries.KubeControllerManager, "built before")
+}
+
+func TestControllerManagerIsBuiltForAssets(t *testing.T) {
+	w := newWorkshop(t)
+	p := w.provisioner(newWatchedLog())
+	p.assets = w.assets("etcd", "kube-apiserver", "kubectl")
+	binaries, err := p.provision(t.Context(), everything...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectContent(t, binaries.KubeControllerManager, controllerBinary.pkg)
+	if calls := w.calls(); len(calls) != 1 || !strings.HasSuffix(calls[0], controllerBinary.pkg) {
+		t.Errorf("got calls %q, want one build", calls)
+	}
+}
+
+func TestIncompleteAssetsAreRefused(t *testing.T) {
+	w := newWorkshop(t)
+	p := w.provisioner(newWatchedLog())
+	p.assets = w.assets("etcd", "kubectl")
+	_, err := p.provision(t.Context(), everything...)
+	if err == nil || !strings.Contains(err.Error(), "no executable kube-apiserver") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDownloadIsLinked(t *testing.T) {
+	w := newWorkshop(t)
+	w.write(filepath.Join(w.tool, "assets"), w.assets("etcd", "kube-apiserver", "kubectl")+"\n")
+	log := newWatchedLog()
+	p := w.provisioner(log)
+	binaries, err := p.provision(t.Context(), everything...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	expectContent(t, binaries.Etcd, "asset")
+	expectContent(t, binaries.KubeControllerManager, controllerBinary.pkg)
+	if binaries.Dir() != p.folder() {
+		t.Errorf("got %s, want %s", binaries.Dir(), p.folder())
+	}
+	if calls := w.calls(); len(calls) != 2 || !strings.Contains(calls[0], "use 1.2.x") {
+		t.Errorf("got calls %q, want a download and a build", calls)
+	}
+}
+
+func TestBuildWhenThereIsNoDownload(t *testing.T) {
+	w := newWorkshop(t)
+	log := newWatchedLog()
+	p := w.provisioner(log)
+	w.write(filepath.Join(p.folder(), ".etcd.partial"), "of a build that was killed")
+	binaries, err := p.provision(t.Context(), everything...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectContent(t, binaries.Etcd, etcdBinary.pkg)
+	expectContent(t, binaries.Kubectl, kubectlBinary.pkg)
+	for _, line := range []string{
+		`no download \(setup-envtest: no such host\)`,
+		`building kube-apiserver v1.2.3 from Go modules; about 5 minutes the first time`,
+		`built kube-apiserver in \d+\.\d s`,
+	} {
+		if !regexp.MustCompile(line).MatchString(log.String()) {
+			t.Errorf("no line %q in:\n%s", line, log)
+		}
+	}
+	if calls := w.calls(); !strings.Contains(calls[1], "gitVersion=v1.2.3 -X k8s.io/component-base/version.gitMajor=1 ") {
+		t.Errorf("the version is not stamped: %s", calls[1])
+	}
+
+	if _, err := p.provision(t.Context(), everything...); err != nil {
+		t.Fatal(err)
+	}
+	if calls := w.calls(); len(calls) != 1+len(everything) {
+		t.Errorf("what is there was made again: %q", calls)
+	}
+}
+
+func TestTwoBuildsAtOnce(t *testing.T) {
+	w := newWorkshop(t)
+	open := w.gate()
+	started, waiting := make(chan struct{}), make(chan struct{})
+	first, second := newWatchedLog(), newWatchedLog()
+	first.on("building kube-apiserver", func() { close(started) })
+	second.on("still waiting", func() { close(waiting) })
+	results := make(chan error, 2)
+	provision := func(log *watchedLog) {
+		p := w.provisioner(log)
+		p.heartbeat = 10 * time.Millisecond
+		_, err := p.provision(t.Context(), apiServerBinary)
+		results <- err
+	}
+
+	go provision(first)
+	<-started
+	go provision(second)
+	<-waiting
+	if _, err := os.Stat(w.provisioner(first).path(apiServerBinary)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the binary appeared before it was complete: %v", err)
+	}
+	open()
+	if err := errors.Join(<-results, <-results); err != nil {
+		t.Fatal(err)
+	}
+	expectContent(t, w.provisioner(first).path(apiServerBinary), apiServerBinary.pkg)
+	if calls := w.calls(); len(calls) != 2 {
+		t.Errorf("got calls %q, want one try to download and one build", calls)
+	}
+	if !strings.Contains(second.String(), "waiting for another process that is making Kubernetes v1.2.3") ||
+		!strings.Contains(second.String(), "found what the other process has made") {
+		t.Errorf("the second said:\n%s", second)
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	w := newWorkshop(t)
+	log := newWatchedLog()
+	log.on("2 packages compiled", w.gate())
+	p := w.provisioner(log)
+	p.heartbeat = time.Millisecond
+	if _, err := p.provision(t.Context(), apiServerBinary); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFailedBuild(t *testing.T) {
+	w := newWorkshop(t)
+	broken := filepath.Join(w.tool, "broken")
+	w.write(broken, "")
+	p := w.provisioner(newWatchedLog())
+	_, err := p.provision(t.Context(), controllerBinary)
+	if err == nil || !strings.Contains(err.Error(), "main.go:1:1: syntax error") {
+		t.Errorf("got %v, want what the compiler said", err)
+	}
+	if isExecutable(p.path(controllerBinary)) {
+		t.Error("a failed build left a binary")
+	}
+	if err := os.Remove(broken); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.provision(t.Context(), controllerBinary); err != nil {
+		t.Errorf("a later build: %v", err)
+	}
+}
+
+func TestGivingUp(t *testing.T) {
+	w := newWorkshop(t)
+	w.gate() // Nobody opens it.
+	enough := errors.New("enough")
+	first, end := context.WithCancelCause(t.Context())
+	second, endSecond := context.WithCancelCause(t.Context())
+	log, secondLog := newWatchedLog(), newWatchedLog()
+	started := make(chan struct{})
+	log.on("building kube-controller-manager", func() { close(started) })
+	secondLog.on("waiting for another process", func() { endSecond(enough) })
+
+	building := make(chan error)
+	go func() {
+		_, err := w.provisioner(log).provision(first, controllerBinary)
+		building <- err
+	}()
+	<-started
+	if _, err := w.provisioner(secondLog).provision(second, controllerBinary); !errors.Is(err, enough) {
+		t.Errorf("while waiting: got %v", err)
+	}
+	end(enough)
+	if err := <-building; !errors.Is(err, enough) {
+		t.Errorf("while building: got %v", err)
+	}
+}
+
+func TestVersionIsRead(t *testing.T) {
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := kubernetesVersion(filepath.Join(root, binariesModule))
+	if err != nil || !regexp.MustCompile(`^v1\.\d+\.\d+$`).MatchString(version) {
+		t.Errorf("got %q, %v", version, err)
+	}
+	if _, err := kubernetesVersion(root); err == nil {
+		t.Error(fmt.Sprint("the product's module does not require ", kubernetesModule))
+	}
+}

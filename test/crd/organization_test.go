@@ -1,0 +1,112 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package crd_test
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+var _ = Describe("Organization", func() {
+	DescribeTable("accepts", func(ctx SpecContext, spec string) {
+		Expect(tryCreate(ctx, organization(spec))).To(Succeed())
+	},
+		Entry("an empty spec", "{}"),
+		Entry("an id", "id: Tenant_1.eu-west"),
+		Entry("an id that begins with a dash", "id: -tenant"),
+		Entry("an id of 150 characters", "id: "+chars(150)),
+		Entry("a display name of 256 characters", "displayName: "+chars(256)),
+		Entry("a display name in any script", "displayName: Ünïcode 株式会社 | & Co."),
+		Entry("names of namespaces", "namespaces: {names: [team-acme, a, 0-9]}"),
+		Entry("a namespace's name of 63 characters", fmt.Sprintf("namespaces: {names: [%s]}", chars(63))),
+		Entry("1024 names of namespaces", namespaceNames(1024)),
+		Entry("labels of namespaces", "namespaces: {selector: {matchLabels: {team: acme}}}"),
+		Entry("expressions on labels of namespaces", "namespaces: {selector: {matchExpressions: [{key: team, operator: In, values: [a, b]}, {key: x, operator: Exists}]}}"),
+		Entry("every namespace", "namespaces: {selector: {}}"),
+		Entry("a selector that cannot be read, which the manager reports", "namespaces: {selector: {matchExpressions: [{key: team, operator: Like}]}}"),
+		Entry("each scope", "scopes: [ingest, query, annotations, heartbeats]"),
+		Entry("suspension", "suspend: true"),
+	)
+
+	DescribeTable("refuses", func(ctx SpecContext, spec, message string) {
+		Expect(tryCreate(ctx, organization(spec))).To(beRefused(message))
+	},
+		Entry("an empty id", "id: ''", "spec.id in body should be at least 1 chars long"),
+		Entry("an id of 151 characters", "id: "+chars(151), "spec.id: Too long: may not be more than 150"),
+		Entry("an id of two tenants", "id: acme|globex", "spec.id in body should match"),
+		Entry("an id that is a path", "id: ../acme", "spec.id in body should match"),
+		Entry("an id that begins with a dot", "id: .acme", "spec.id in body should match"),
+		Entry("an id with a space", "id: a b", "spec.id in body should match"),
+		Entry("an id that ends a header's line", `id: "acme\n"`, "spec.id in body should match"),
+		Entry("an id beyond ASCII", "id: äcme", "spec.id in body should match"),
+		Entry("a display name of 257 characters", "displayName: "+chars(257), "spec.displayName: Too long: may not be more than 256"),
+		Entry("an empty namespace", "namespaces: {names: ['']}", "spec.namespaces.names[0] in body should be at least 1 chars long"),
+		Entry("a namespace's name in capitals", "namespaces: {names: [Team]}", "spec.namespaces.names[0] in body should match"),
+		Entry("a pattern of namespaces", "namespaces: {names: [team-*]}", "spec.namespaces.names[0] in body should match"),
+		Entry("a namespace's name of 64 characters", fmt.Sprintf("namespaces: {names: [%s]}", chars(64)), "spec.namespaces.names[0]: Too long: may not be more than 63"),
+		Entry("a namespace twice", "namespaces: {names: [team, team]}", `spec.namespaces.names[1]: Duplicate value: "team"`),
+		Entry("1025 names of namespaces", namespaceNames(1025), "spec.namespaces.names: Too many: 1025: must have at most 1024 items"),
+		Entry("a scope that does not exist", "scopes: [admin]", `spec.scopes[0]: Unsupported value: "admin": supported values: "ingest", "query", "annotations", "heartbeats"`),
+		Entry("a scope twice", "scopes: [query, query]", `spec.scopes[1]: Duplicate value: "query"`),
+		Entry("no scope at all", "scopes: []", "spec.scopes in body should have at least 1 items"),
+		Entry("five scopes", "scopes: [ingest, query, annotations, heartbeats, ingest]", "spec.scopes: Too many: 5: must have at most 4 items"),
+	)
+
+	It("refuses to be without a spec", func(ctx SpecContext) {
+		empty := organization("{}")
+		delete(empty.Object, "spec")
+		Expect(tryCreate(ctx, empty)).To(beRefused("spec: Required value"))
+	})
+
+	It("adds nothing to what was applied, so that GitOps sees no difference", func(ctx SpecContext) {
+		applied := create(ctx, organization("namespaces: {selector: {}}"))
+		Expect(applied.Object).To(HaveKeyWithValue("spec", fields("namespaces: {selector: {}}")))
+	})
+
+	DescribeTable("can change", func(ctx SpecContext, before, after string) {
+		org := create(ctx, organization(before))
+		Expect(tryChange(ctx, org, after)).To(Succeed())
+	},
+		Entry("its display name", "displayName: Acme", "displayName: Acme Corporation"),
+		Entry("its namespaces", "namespaces: {names: [a]}", "namespaces: {selector: {}}"),
+		Entry("its scopes", "scopes: [ingest]", "{}"),
+		Entry("its suspension", "{}", "suspend: true"),
+		Entry("other fields beside its id", "id: acme", "{id: acme, suspend: true}"),
+	)
+
+	It("may say its default id, and stop saying it", func(ctx SpecContext) {
+		org := create(ctx, named(organization("{}"), "says-its-id"))
+		Expect(tryChange(ctx, org, "id: says-its-id")).To(Succeed())
+		org = create(ctx, named(organization("id: says-its-id-2"), "says-its-id-2"))
+		Expect(tryChange(ctx, org, "{}")).To(Succeed())
+	})
+
+	DescribeTable("cannot change", func(ctx SpecContext, before, after string) {
+		org := create(ctx, organization(before))
+		Expect(tryChange(ctx, org, after)).To(beRefused("spec.id: Forbidden: spec.id is immutable: data is stored under it; create another Organization instead"))
+	},
+		Entry("its id", "id: acme", "id: globex"),
+		Entry("its id from the default", "{}", "id: globex"),
+		Entry("its id to the default", "id: acme", "{}"),
+	)
+
+	It("shows what people look for, under its short name", func(ctx SpecContext) {
+		create(ctx, named(organization("suspend: true"), "shown"))
+		out, err := cluster.Kubectl(ctx, "get", "hxorg").CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), "%s", out)
+		Expect(string(out)).To(MatchRegexp(`NAME +ID +READY +SUSPENDED +AGE`))
+		Expect(string(out)).To(MatchRegexp(`shown +true +\d+[ydhms]`))
+	})
+})
+
+func namespaceNames(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("team-%d", i)
+	}
+	return "namespaces: {names: [" + strings.Join(names, ", ") + "]}"
+}

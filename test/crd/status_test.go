@@ -1,0 +1,104 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package crd_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// validStatus is one that the manager could write.
+const validStatus = `
+observedGeneration: 1
+organizationID: acme
+keyID: 0123456789ab
+secretRef: {name: prod-agent}
+versions:
+- id: 0123456789ab
+  sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  state: Active
+  registeredAt: 2026-01-02T03:04:05Z
+  activatedAt: 2026-01-02T03:04:06Z
+conditions:
+- {type: Ready, status: "True", reason: Ready, message: "", observedGeneration: 1, lastTransitionTime: 2026-01-02T03:04:06Z}
+`
+
+// tryStatus asks the API server whether it would let as write this status.
+func tryStatus(ctx context.Context, as client.Client, object *unstructured.Unstructured, status string) error {
+	changed := object.DeepCopy()
+	changed.Object["status"] = fields(status)
+	return as.Status().Update(ctx, changed, client.DryRunAll)
+}
+
+var _ = Describe("The status of an APIKey", func() {
+	const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+	// version is one entry of versions.
+	version := func(id, sha256, state string) string {
+		return fmt.Sprintf("{id: %q, sha256: %q, state: %s, registeredAt: 2026-01-02T03:04:05Z}", id, sha256, state)
+	}
+	versions := func(n int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = version(fmt.Sprintf("%012x", i), digest, "Pending")
+		}
+		return "versions: [" + strings.Join(list, ", ") + "]"
+	}
+	conditions := func(n int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprintf(`{type: Type%d, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}`, i)
+		}
+		return "conditions: [" + strings.Join(list, ", ") + "]"
+	}
+
+	DescribeTable("may be", func(ctx SpecContext, status string) {
+		Expect(tryStatus(ctx, manager, create(ctx, apiKey(acme)), status)).To(Succeed())
+	},
+		Entry("empty", "{}"),
+		Entry("complete", validStatus),
+		Entry("a version that is Pending", "versions: ["+version("0123456789ab", digest, "Pending")+"]"),
+		Entry("16 versions", versions(16)),
+		Entry("8 conditions", conditions(8)),
+		Entry("an organization's id of 253 characters", "organizationID: "+chars(253)),
+	)
+
+	DescribeTable("may not be", func(ctx SpecContext, status, message string) {
+		Expect(tryStatus(ctx, manager, create(ctx, apiKey(acme)), status)).To(beRefused(message))
+	},
+		Entry("17 versions", versions(17), "status.versions: Too many: 17: must have at most 16 items"),
+		Entry("a version twice", "versions: ["+version("0123456789ab", digest, "Active")+", "+version("0123456789ab", digest, "Active")+"]", "status.versions[1]: Duplicate value"),
+		Entry("a short sha256", "versions: ["+version("0123456789ab", digest[:63], "Active")+"]", "versions[0].sha256 in body should match '^[0-9a-f]{64}$'"),
+		Entry("a long sha256", "versions: ["+version("0123456789ab", digest+"0", "Active")+"]", "versions[0].sha256 in body should match"),
+		Entry("a sha256 in capitals", "versions: ["+version("0123456789ab", strings.ToUpper(digest), "Active")+"]", "versions[0].sha256 in body should match"),
+		Entry("a key where its sha256 belongs", "versions: ["+version("0123456789ab", "hxk_"+chars(49), "Active")+"]", "versions[0].sha256 in body should match"),
+		Entry("no sha256", "versions: [{id: 0123456789ab, state: Active, registeredAt: 2026-01-02T03:04:05Z}]", "status.versions[0].sha256: Required value"),
+		Entry("a bad id", "versions: ["+version("prod-agent", digest, "Active")+"]", "versions[0].id in body should match '^[0-9a-f]{12}$'"),
+		Entry("a state that does not exist", "versions: ["+version("0123456789ab", digest, "Done")+"]", `status.versions[0].state: Unsupported value: "Done": supported values: "Pending", "Active"`),
+		Entry("no time of registration", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active}]", "status.versions[0].registeredAt: Required value"),
+		Entry("9 conditions", conditions(9), "status.conditions: Too many: 9: must have at most 8 items"),
+		Entry("a long key ID", "keyID: 0123456789abc", "status.keyID: Too long: may not be more than 12"),
+		Entry("an organization's id of 254 characters", "organizationID: "+chars(254), "status.organizationID: Too long: may not be more than 253"),
+		Entry("a reference to no Secret", "secretRef: {name: ''}", "secretRef.name in body should be at least 1 chars long"),
+	)
+})
+
+var _ = Describe("The status of an Organization", func() {
+	It("is the manager's to write", func(ctx SpecContext) {
+		org := create(ctx, organization("{}"))
+		Expect(tryStatus(ctx, manager, org, "{id: acme, observedGeneration: 1}")).To(Succeed())
+	})
+
+	It("has an id of 253 characters at most", func(ctx SpecContext) {
+		org := create(ctx, organization("{}"))
+		Expect(tryStatus(ctx, manager, org, "id: "+chars(253))).To(Succeed())
+		Expect(tryStatus(ctx, manager, org, "id: "+chars(254))).To(beRefused("status.id: Too long: may not be more than 253"))
+	})
+})

@@ -1,0 +1,183 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"net/http"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/hack/controlplane"
+)
+
+var _ = Describe("An APIKey", func() {
+	var replicas []*authServer
+
+	BeforeEach(func(ctx SpecContext) {
+		replicas = []*authServer{startAuthServer(ctx, "a"), startAuthServer(ctx, "b")}
+		startManager(ctx, account(ctx, managerAccount))
+	})
+
+	It("becomes a Secret whose key every auth server accepts", func(ctx SpecContext) {
+		t := newTenant(ctx)
+		key := t.mint(ctx, "agent", func(k *v1alpha1.APIKey) {
+			k.Spec.Secret.Labels = map[string]v1alpha1.LabelValue{"app": "agent"}
+			k.Spec.Secret.Annotations = map[string]v1alpha1.AnnotationValue{"note": "text"}
+		})
+		secret := secretOf(ctx, key)
+		plaintext := string(secret.Data["api-key"])
+		Expect(secret.Type).To(Equal(corev1.SecretTypeOpaque))
+		Expect(secret.Labels).To(Equal(map[string]string{"app": "agent", v1alpha1.LabelAPIKey: "agent"}))
+		Expect(secret.Annotations).To(HaveKeyWithValue("note", "text"))
+		Expect(secret.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationKeyID, key.Status.KeyID))
+		Expect(metav1.IsControlledBy(secret, key)).To(BeTrue())
+		Expect(secret.Data).To(HaveLen(3))
+		Expect(string(secret.Data["HEXCOVERY_API_KEY"])).To(Equal(plaintext))
+		Expect(string(secret.Data["OTEL_EXPORTER_OTLP_HEADERS"])).To(Equal("x-api-key=" + plaintext))
+
+		Expect(key.Status.SecretRef.Name).To(Equal("agent"))
+		Expect(key.Status.Versions).To(HaveLen(1))
+		Expect(key.Status.Versions[0].State).To(Equal(v1alpha1.VersionActive))
+		Expect(meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeNil())
+		Expect(meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
+		for _, replica := range replicas {
+			response := replica.ask([]byte(plaintext))
+			Expect(response.StatusCode).To(Equal(http.StatusOK))
+			Expect(response.Header.Get("X-Scope-OrgID")).To(Equal(t.organization.Spec.ID))
+			Expect(response.Header.Get("X-API-Key-ID")).To(Equal(key.Status.KeyID))
+			Expect(response.Header.Get("X-API-Key-Name")).To(Equal(t.namespace + "/agent"))
+		}
+		Eventually(eventReasons).WithArguments(ctx, key).Should(ConsistOf(v1alpha1.EventMinted))
+	})
+
+	It("costs four writes and an event, and then none", func(ctx SpecContext) {
+		t := newTenant(ctx)
+		key := t.mint(ctx, "thrifty")
+		Eventually(eventReasons).WithArguments(ctx, key).Should(ConsistOf(v1alpha1.EventMinted))
+		Expect(writesFor(key)).To(Equal([]string{
+			"patch apikeys", "patch apikeys/status", "create secrets", "patch apikeys/status", "create events",
+		}))
+		Expect(ownWrites()).NotTo(BeEmpty(), "the count sees nothing at all")
+
+		before := len(ownWrites())
+		renewals := leaseWrites()
+		Consistently(func() []string { return ownWrites()[before:] }, 8*time.Second, time.Second).Should(BeEmpty())
+		Expect(leaseWrites()).To(BeNumerically(">", renewals), "the auth servers were not even renewing")
+	})
+
+	It("waits for an auth server, and says so", func(ctx SpecContext) {
+		for _, replica := range replicas {
+			replica.stop()
+		}
+		t := newTenant(ctx)
+		key := t.key("early")
+		Expect(admin.Create(ctx, key)).To(Succeed())
+		condition := awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonNoAuthServer)
+		Expect(condition.Status).To(Equal(metav1.ConditionFalse))
+		Expect(condition.Message).To(ContainSubstring("deploy the auth server"))
+		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue())
+		Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKeyFromObject(key), &corev1.Secret{}))).To(Succeed())
+
+		late := startAuthServer(ctx, "late")
+		awaitReady(ctx, key)
+		Expect(late.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
+	})
+
+	It("is refused everywhere when kubectl delete returns, and its Secret is gone", func(ctx SpecContext) {
+		key := newTenant(ctx).mint(ctx, "short-lived")
+		secret := secretOf(ctx, key)
+		plaintext := secret.Data["api-key"]
+		Expect(admin.Delete(ctx, key)).To(Succeed())
+		awaitGone(ctx, key)
+		for _, replica := range replicas {
+			Expect(replica.status(plaintext)).To(Equal(http.StatusUnauthorized))
+		}
+		awaitGone(ctx, secret)
+		Expect(string(trail.Bytes())).To(MatchRegexp(`"action":"Revoked","namespace":"[^"]*","name":"short-lived"`))
+	})
+
+	It("goes with its namespace", func(ctx SpecContext) {
+		t := newTenant(ctx)
+		key := t.mint(ctx, "tenant")
+		plaintext := plaintextOf(ctx, key)
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.namespace}}
+		Expect(admin.Delete(ctx, namespace)).To(Succeed())
+		awaitGone(ctx, namespace)
+		for _, replica := range replicas {
+			Expect(replica.status(plaintext)).To(Equal(http.StatusUnauthorized))
+		}
+	})
+})
+
+// eventReasons are those of the events that are there of an APIKey.
+func eventReasons(ctx SpecContext, key *v1alpha1.APIKey) []string {
+	GinkgoHelper()
+	list := &eventsv1.EventList{}
+	Expect(admin.List(ctx, list, client.InNamespace(key.Namespace))).To(Succeed())
+	var reasons []string
+	for _, event := range list.Items {
+		if event.Regarding.UID == key.UID {
+			reasons = append(reasons, event.Reason)
+		}
+	}
+	return reasons
+}
+
+// ownWrites are the writes that manager and auth servers have made so far, but
+// for those of Leases, in their order.
+func ownWrites() []string {
+	GinkgoHelper()
+	return describe(requests(func(e controlplane.AuditEvent) bool { return e.Resource != "leases" }))
+}
+
+func leaseWrites() int {
+	GinkgoHelper()
+	return len(requests(func(e controlplane.AuditEvent) bool { return e.Resource == "leases" }))
+}
+
+// writesFor are the writes that the operator has made in an APIKey's namespace.
+func writesFor(key *v1alpha1.APIKey) []string {
+	GinkgoHelper()
+	return describe(requests(func(e controlplane.AuditEvent) bool { return e.Namespace == key.Namespace }))
+}
+
+func requests(matches func(controlplane.AuditEvent) bool) []controlplane.AuditEvent {
+	GinkgoHelper()
+	all, err := plane.AuditEvents()
+	Expect(err).NotTo(HaveOccurred())
+	var matching []controlplane.AuditEvent
+	for _, e := range all {
+		switch e.Verb {
+		case "get", "list", "watch":
+			continue
+		}
+		ours := e.User == "system:serviceaccount:"+systemNamespace+":"+managerAccount ||
+			e.User == "system:serviceaccount:"+systemNamespace+":"+serverAccount
+		// A client asks what kinds there are with requests that are for no resource.
+		if ours && e.Resource != "" && matches(e) {
+			matching = append(matching, e)
+		}
+	}
+	return matching
+}
+
+func describe(events []controlplane.AuditEvent) []string {
+	described := []string{}
+	for _, e := range events {
+		text := e.Verb + " " + e.Resource
+		if e.Subresource != "" {
+			text += "/" + e.Subresource
+		}
+		described = append(described, text)
+	}
+	return described
+}

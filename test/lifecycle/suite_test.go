@@ -1,0 +1,82 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package lifecycle tests the product whole: manager and auth servers, each under
+// its own service account with the rights that config/ ships, against a real
+// control plane.
+package lifecycle
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/hack/controlplane"
+)
+
+const (
+	systemNamespace = "hexcovery-system"
+	managerAccount  = "apikey-manager"
+	serverAccount   = "apikey-authserver"
+)
+
+var (
+	plane  *controlplane.ControlPlane
+	scheme *runtime.Scheme
+	admin  client.WithWatch
+	// logs has everything that any manager or auth server has logged.
+	logs = &transcript{}
+	// trail has everything that any manager has written to its audit trail.
+	trail = &transcript{}
+)
+
+func TestLifecycle(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
+	RunSpecs(t, "Lifecycle")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	logger := zap.New(zap.WriteTo(logs), zap.UseDevMode(true))
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+
+	var err error
+	plane, err = controlplane.Start(ctx, controlplane.Options{
+		AuditLog: true, Log: GinkgoWriter, Apply: []string{"config/base"},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(plane.Stop()).To(Succeed()) })
+
+	scheme, err = controllers.NewScheme()
+	Expect(err).NotTo(HaveOccurred())
+	admin = clientOf(plane.Admin())
+	awaitStatusPolicy(ctx)
+}, NodeTimeout(20*time.Minute))
+
+func clientOf(config *rest.Config) client.WithWatch {
+	GinkgoHelper()
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	return c
+}
+
+// account returns the configuration of a service account of the operator.
+func account(ctx context.Context, name string) *rest.Config {
+	GinkgoHelper()
+	config, err := plane.ServiceAccount(ctx, systemNamespace, name)
+	Expect(err).NotTo(HaveOccurred())
+	config.QPS = -1
+	return config
+}

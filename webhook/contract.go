@@ -1,0 +1,118 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"net/http"
+	"strings"
+)
+
+// contract is the way in which one kind of gateway tells what it asks about.
+type contract struct {
+	// path is where these gateways ask.
+	path string
+	// endpoint is the path's name in metrics and logs.
+	endpoint string
+	// methodHeader and targetHeader are the headers that are believed.
+	methodHeader, targetHeader string
+	// absolute: the target comes as a URL, not in origin form.
+	absolute bool
+}
+
+// contracts are all that are served, in the order of the documentation.
+var contracts = []*contract{originalContract, originalURLContract, forwardedContract}
+
+// What is wrong with a gateway's request. Each tells the gateway's owner what to do.
+const (
+	noMethod       = "the gateway sent no usable method header: set it to the method of the request, once"
+	noTarget       = "the gateway sent no path header: set it to the path and query of the request, once"
+	joinedTargets  = "the gateway's path header seems to hold two values: have the gateway replace what the client sent, not append to it"
+	badURL         = "the gateway's URL header is not a URL with a plain host"
+	contradictions = "the headers that name the request contradict each other: the gateway asks at another gateway's endpoint, or lets the client send such headers"
+)
+
+// read takes the claim from the headers of a gateway's request. imitable are the
+// names, besides those of the credentials, that no other header may imitate.
+func (c *contract) read(header http.Header, imitable []string) claim {
+	if imitatesAny(header, imitable) {
+		return claim{refusal: AmbiguousHeaders}
+	}
+	methods, targets := header[c.methodHeader], header[c.targetHeader]
+	if len(methods) != 1 || !isMethod(methods[0]) {
+		return claim{refusal: BadGatewayRequest, detail: noMethod}
+	}
+	if len(targets) != 1 || targets[0] == "" {
+		return claim{refusal: BadGatewayRequest, detail: noTarget}
+	}
+	target := targets[0]
+	if c.absolute {
+		var ok bool
+		if target, ok = originForm(target); !ok {
+			return claim{refusal: BadGatewayRequest, detail: badURL}
+		}
+	}
+	if joined(target) {
+		return claim{refusal: BadGatewayRequest, detail: joinedTargets}
+	}
+	if contradicted(header, methods[0], target) {
+		return claim{refusal: BadGatewayRequest, detail: contradictions}
+	}
+	return claim{method: methods[0], target: target, refusal: Allowed}
+}
+
+// isMethod reports whether a header holds one method and nothing else. All that
+// matter are letters; RFC 9110 permits more, and no rule can name those.
+func isMethod(method string) bool {
+	for i := range len(method) {
+		if c := method[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return method != ""
+}
+
+// joined reports whether a target may be two header values that somebody joined
+// with a comma (RFC 9110, section 5.3): then a client would have chosen the first,
+// and with it the path, and the gateway's own would be part of the query.
+func joined(target string) bool {
+	return strings.Contains(target, ",/") || strings.ContainsAny(target, " \t")
+}
+
+// contradicted reports whether headers of another contract say something else. A
+// gateway that asks at an endpoint whose headers it does not set lets its clients
+// set them; its own headers then give it away.
+func contradicted(header http.Header, method, target string) bool {
+	for _, other := range contracts {
+		for _, value := range header[other.methodHeader] {
+			if value != method {
+				return true
+			}
+		}
+		for _, value := range header[other.targetHeader] {
+			if other.absolute {
+				value, _ = originForm(value)
+			}
+			if value != target {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// originForm returns the path and query of a URL, untouched. The authority is what
+// a client sent as Host: nothing in it may look as if the path began there.
+func originForm(url string) (string, bool) {
+	_, rest, found := strings.Cut(url, "://")
+	slash := strings.IndexByte(rest, '/')
+	if !found || slash < 1 {
+		return "", false
+	}
+	for _, c := range []byte(rest[:slash]) {
+		if fold(c) == '-' && !strings.ContainsRune("-._:[]", rune(c)) {
+			return "", false
+		}
+	}
+	return rest[slash:], true
+}

@@ -1,0 +1,32 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package webhook is the auth server: gateways ask it about every request, or it
+// is the reverse proxy itself.
+//
+//	request ── contract ──► claim ─┐   method and path, as this gateway tells them
+//	           headers ──► extract ┴─► decide ──► answer
+//	                                   surface, then the registry
+//
+// Each gateway contract is an endpoint of its own that believes its own headers
+// only, because whoever can choose which headers are believed can choose which
+// path is judged:
+//
+//	/auth/original      X-Original-Method, X-Original-URI     nginx auth_request
+//	/auth/original-url  X-Original-Method, X-Original-URL     ingress-nginx auth-url
+//	/auth/forwarded     X-Forwarded-Method, X-Forwarded-Uri   Traefik, Caddy, HAProxy
+//	the proxy listener  the request itself                    no gateway at all
+//
+// What this package promises:
+//   - Exactly 200 allows, and always carries every identity header; anything else
+//     refuses and carries none. A refusal has an RFC 9457 body with a stable Reason.
+//   - 401 is said only when it is certain that the key is not good; 503 when it is not.
+//   - Reasons are found in the order credentials, key, request: who has no good key
+//     learns nothing of the surface.
+//   - What could be read in two ways is refused: two keys, look-alike headers, paths.
+//   - The path that was judged is, byte for byte, the path that the proxy forwards.
+//
+// What it must never do: answer, log or count anything that a key could be derived
+// from; let a header through that a client sent under the name of an identity
+// header; allow because of an error.
+package webhook

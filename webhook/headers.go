@@ -1,0 +1,106 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+// The headers of the product, in the form that net/http keeps them.
+const (
+	keyHeader           = "X-Api-Key"
+	authorizationHeader = "Authorization"
+	keyIDHeader         = "X-Api-Key-Id"
+	keyNameHeader       = "X-Api-Key-Name"
+)
+
+// DefaultOrganizationHeader is what Mimir, Loki and Tempo read the tenant from.
+const DefaultOrganizationHeader = "X-Scope-OrgID"
+
+// identity names the headers that tell an upstream in whose name a request comes.
+type identity struct {
+	organization string
+}
+
+// newIdentity checks the name of the header for the organization.
+func newIdentity(organizationHeader string) (identity, error) {
+	if !httpguts.ValidHeaderFieldName(organizationHeader) {
+		return identity{}, fmt.Errorf("organization header %q: not the name of a header", organizationHeader)
+	}
+	reserved := []string{
+		keyHeader, keyIDHeader, keyNameHeader, authorizationHeader,
+		methodOverrides[0], methodOverrides[1], methodOverrides[2],
+		"Host", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding", "Cache-Control", "Te", "Trailer", "Upgrade", "Cookie",
+	}
+	for _, c := range contracts {
+		reserved = append(reserved, c.methodHeader, c.targetHeader)
+	}
+	for _, name := range reserved {
+		if sameFolded(organizationHeader, name) {
+			return identity{}, fmt.Errorf("organization header %q: has another meaning already, choose another name", organizationHeader)
+		}
+	}
+	return identity{organization: http.CanonicalHeaderKey(organizationHeader)}, nil
+}
+
+func (i identity) names() []string {
+	return []string{i.organization, keyIDHeader, keyNameHeader}
+}
+
+// set writes every identity header. All of them, always: what a gateway copies
+// from an answer then replaces whatever a client sent under that name.
+func (i identity) set(header http.Header, grant *registry.Grant) {
+	header.Set(i.organization, grant.Organization)
+	header.Set(keyIDHeader, grant.KeyID)
+	header.Set(keyNameHeader, grant.Namespace+"/"+grant.Name)
+}
+
+// imitates reports whether a header is none of the protected ones, but could be
+// taken for one by a server that comes later: CGI, and what descends from it, reads
+// X_API_Key and X-API-Key as the same name, and some servers fold other characters
+// too. Both arguments are in canonical form.
+func imitates(name, protected string) bool {
+	return name != protected && sameFolded(name, protected)
+}
+
+// imitatesAny reports whether any header imitates one of the protected.
+func imitatesAny(header http.Header, protected []string) bool {
+	for name := range header {
+		if slices.ContainsFunc(protected, func(p string) bool { return imitates(name, p) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameFolded(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if fold(a[i]) != fold(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fold maps letters to lower case, and whatever is neither a letter nor a digit
+// to "-".
+func fold(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + ('a' - 'A')
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	default:
+		return '-'
+	}
+}

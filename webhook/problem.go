@@ -1,0 +1,52 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+const (
+	// problemType is the namespace of the problem types (RFC 9457, section 3.1.1).
+	problemType = "https://auth.hexcovery.io/problems/"
+	// challenge tells a client how to authenticate (RFC 9110, section 11.6.1).
+	challenge = `ApiKey realm="hexcovery", header="X-API-Key"`
+	// retryAfter is how many seconds a client should wait: joining and catching up
+	// take less.
+	retryAfter = "1"
+)
+
+// problem is the body of a refusal: RFC 9457, with the Reason as an extension.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Reason string `json:"reason"`
+}
+
+// writeProblem refuses. A detail replaces the reason's own; it must come from this
+// program, never from a request.
+func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
+	o := reason.outcome()
+	if detail == "" {
+		detail = o.detail
+	}
+	body, err := json.Marshal(problem{Type: problemType + o.name, Title: o.title, Status: o.status, Detail: detail, Reason: o.name})
+	if err != nil {
+		panic(err) // five strings and a number
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Cache-Control", "no-store")
+	switch o.status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", challenge)
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", retryAfter)
+	}
+	w.WriteHeader(o.status)
+	_, _ = w.Write(body) // whoever has gone away needs no answer
+}

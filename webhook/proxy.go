@@ -1,0 +1,155 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+// proxyEndpoint is the proxy's name in metrics and logs.
+const proxyEndpoint = "proxy"
+
+// proxy is the gateway for whoever has none: it decides each request by itself,
+// and forwards it, streaming in both directions.
+type proxy struct {
+	decider  *decider
+	identity identity
+	upstream *url.URL
+	forward  *httputil.ReverseProxy
+	metrics  *endpointMetrics
+	clock    clock.PassiveClock
+	log      logr.Logger
+	// complaints keeps a broken upstream from filling the log.
+	complaints rate.Sometimes
+	// removed are the headers that no client may send to the upstream.
+	removed map[string]bool
+}
+
+// grantKey is where the context of an allowed request holds its registry.Grant.
+type grantKey struct{}
+
+func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id identity, m *metrics, c clock.PassiveClock, log logr.Logger) *proxy {
+	p := &proxy{
+		decider: d, identity: id, upstream: upstream,
+		metrics:    m.endpoint(proxyEndpoint),
+		clock:      c,
+		log:        log.WithValues("endpoint", proxyEndpoint),
+		complaints: rate.Sometimes{First: 1, Interval: complaintInterval},
+		removed:    removedHeaders(id),
+	}
+	p.forward = &httputil.ReverseProxy{
+		Rewrite:        p.rewrite,
+		Transport:      transport,
+		ModifyResponse: modifyResponse,
+		ErrorHandler:   p.upstreamFailed,
+		ErrorLog:       slog.NewLogLogger(logr.ToSlogHandler(p.log.V(1)), slog.LevelInfo),
+		BufferPool:     &bufferPool{},
+		// FlushInterval stays 0. A response of unknown length, which every stream
+		// is, is flushed as it comes; flushing the others too would send the header
+		// of a gRPC error without the end of its stream, and clients would not
+		// take it for the trailers that it is.
+	}
+	return p
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := p.clock.Now()
+	c := proxyClaim(r)
+	d := p.decider.decide(r.Header, &c)
+	p.metrics.observe(d.reason, p.clock.Since(start))
+
+	if d.reason != Allowed {
+		refuse(w, r, d.reason, d.detail)
+		return
+	}
+	// What is left here is h2c, which a server may decline by ignoring it.
+	r.Header.Del("Upgrade")
+	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant)))
+}
+
+// proxyClaim takes the request at its word. The target is the one on the wire:
+// absolute targets ("GET http://host/path") and CONNECT's are not in origin form,
+// and so have no path to judge.
+func proxyClaim(r *http.Request) claim {
+	for _, protocol := range r.Header["Upgrade"] {
+		// Clients that prefer HTTP/2 offer h2c with every request.
+		if !strings.EqualFold(protocol, "h2c") {
+			return claim{refusal: UpgradeRefused}
+		}
+	}
+	return claim{method: r.Method, target: r.RequestURI, refusal: Allowed}
+}
+
+// refuse answers in the language of the client.
+func refuse(w http.ResponseWriter, r *http.Request, reason Reason, detail string) {
+	if isGRPC(r) {
+		writeStatus(w, reason, detail)
+		return
+	}
+	writeProblem(w, reason, detail)
+}
+
+// rewrite makes the request to the upstream. It runs after the hop-by-hop headers
+// were removed, so that no client can name one of ours in its Connection header.
+func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
+	// Panics rather than forward a request that nobody has allowed.
+	grant := pr.In.Context().Value(grantKey{}).(*registry.Grant)
+
+	pr.Out.URL.Scheme = transportScheme(p.upstream)
+	pr.Out.URL.Host = p.upstream.Host
+	pr.Out.Host = ""
+	// ReverseProxy drops the parameters that it cannot parse: an upstream would
+	// answer another question than was asked.
+	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
+	// Some servers merge trailers into the headers.
+	pr.Out.Trailer = nil
+	p.strip(pr.Out.Header)
+	pr.SetXForwarded()
+	p.identity.set(pr.Out.Header, grant)
+}
+
+// modifyResponse keeps caches from answering in place of the key: they know that
+// an Authorization header makes a response private (RFC 9111, section 3.5), but
+// nothing of X-API-Key.
+func modifyResponse(response *http.Response) error {
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return errors.New("upstream switched protocols unasked")
+	}
+	response.Header.Set("Cache-Control", "no-store")
+	return nil
+}
+
+func (p *proxy) upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, context.Canceled) { // the client has gone
+		p.complaints.Do(func() { p.log.Error(err, "upstream failed", "upstream", p.upstream.Host) })
+	}
+	refuse(w, r, UpstreamUnavailable, "")
+}
+
+// bufferPool lends the buffers that responses are copied through.
+type bufferPool struct{ pool sync.Pool }
+
+const bufferBytes = 32 << 10
+
+func (b *bufferPool) Get() []byte {
+	if buffer, ok := b.pool.Get().(*[bufferBytes]byte); ok {
+		return buffer[:]
+	}
+	return make([]byte, bufferBytes)
+}
+
+func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[bufferBytes]byte)(buffer)) }

@@ -1,0 +1,202 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+
+	"github.com/hexcovery/apikey-operator/internal/surface"
+)
+
+const (
+	// DefaultDrainDelay is how long it may take until nobody is sent here any more.
+	DefaultDrainDelay = 5 * time.Second
+	// DefaultShutdownTimeout leaves time to delete the Lease within the 30 s that
+	// Kubernetes gives a pod by default.
+	DefaultShutdownTimeout = 20 * time.Second
+)
+
+// Config configures a Server.
+type Config struct {
+	// Authenticator knows the keys.
+	Authenticator Authenticator
+	// Surface says what they reach.
+	Surface *surface.Table
+	// OrganizationHeader names the header for the organization's id.
+	OrganizationHeader string
+
+	// Gateways is where gateways ask.
+	Gateways net.Listener
+	// Proxy is where clients send requests for Upstream; nil for no proxy.
+	Proxy net.Listener
+	// Upstream comes from ParseUpstream.
+	Upstream *url.URL
+	// UpstreamRoots comes from LoadRoots; nil for the system's.
+	UpstreamRoots *x509.CertPool
+	// Operations is for probes and metrics, without TLS.
+	Operations net.Listener
+	// Certificates comes from LoadCertificates; nil to serve without TLS.
+	Certificates *certwatcher.CertWatcher
+
+	// DrainDelay is how long requests are still taken after the server has said
+	// that it is not ready.
+	DrainDelay time.Duration
+	// ShutdownTimeout is how long the requests in flight then have to finish.
+	ShutdownTimeout time.Duration
+
+	// Clock is the real one, but in tests.
+	Clock clock.Clock
+	// Log never gets what a key could be derived from.
+	Log logr.Logger
+	// Registerer and Gatherer are for metrics.
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+}
+
+// Server is the auth server: a listener for gateways, one for the proxy, if it is
+// wanted, and one for operations.
+type Server struct {
+	config   Config
+	draining atomic.Bool
+	// serving are the listeners that decide; operations outlives them.
+	serving    []*listener
+	operations *listener
+}
+
+// New returns a Server that serves once it runs. The listeners are then its own.
+func New(config Config) (*Server, error) {
+	if (config.Proxy == nil) != (config.Upstream == nil) {
+		return nil, errors.New("a proxy needs both a listener and an upstream")
+	}
+	id, err := newIdentity(config.OrganizationHeader)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(config.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config}
+	d := &decider{authenticator: config.Authenticator, surface: config.Surface}
+
+	gateways := newListener("gateways", config.Gateways, s.closing(newGateways(d, id, m, config.Clock, config.Log)), config.Log)
+	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
+	s.serving = append(s.serving, gateways)
+	if config.Proxy != nil {
+		p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
+		s.serving = append(s.serving, newListener("proxy", config.Proxy, s.closing(p), config.Log))
+	}
+	if config.Certificates != nil {
+		for _, l := range s.serving {
+			l.server.TLSConfig = tlsConfig(config.Certificates)
+		}
+	}
+	s.operations = newListener("operations", config.Operations, operations(s.ready, config.Gatherer), config.Log)
+	return s, nil
+}
+
+func (s *Server) ready() (bool, string) {
+	switch {
+	case s.draining.Load():
+		return false, "not ready: draining"
+	case !s.config.Authenticator.Ready():
+		return false, "not ready: the registry cannot decide"
+	default:
+		return true, "ok"
+	}
+}
+
+// closing asks the other end, while the server drains, to make its next connection
+// to somebody else. On HTTP/2 net/http turns this into a GOAWAY.
+func (s *Server) closing(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// Run serves until ctx is done, then drains. When it returns nobody is served any
+// more. An error is that of a listener that failed.
+func (s *Server) Run(ctx context.Context) error {
+	// What runs here ends with the drain, not with ctx.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+
+	failed := make(chan error, len(s.serving)+2)
+	var running sync.WaitGroup
+	start := func(run func() error) {
+		running.Go(func() {
+			if err := run(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	for _, l := range append([]*listener{s.operations}, s.serving...) {
+		start(l.serve)
+	}
+	if certificates := s.config.Certificates; certificates != nil {
+		start(func() error { return certificates.Start(background) })
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.drain()
+	case err = <-failed:
+		s.draining.Store(true)
+	}
+	s.shutdown(background)
+	stop()
+	running.Wait()
+	return err
+}
+
+// drain lets everybody who sends requests here learn that they should not, while
+// they are still answered.
+func (s *Server) drain() {
+	delay := s.config.Clock.After(s.config.DrainDelay)
+	s.draining.Store(true)
+	s.config.Log.Info("draining", "delay", s.config.DrainDelay)
+	<-delay
+}
+
+// shutdown ends the listeners that decide, all at once, and then operations.
+func (s *Server) shutdown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
+	defer cancel()
+	var ending sync.WaitGroup
+	for _, l := range s.serving {
+		ending.Go(func() {
+			if err := l.shutdown(ctx); err != nil {
+				s.config.Log.Error(err, "shutdown was not graceful")
+			}
+		})
+	}
+	ending.Wait()
+	_ = s.operations.server.Close() // a scrape may be repeated elsewhere
+}
+
+// describe says, for the log, what is served where.
+func (s *Server) describe() []any {
+	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil}
+	for _, l := range s.serving {
+		values = append(values, l.name, l.net.Addr().String())
+	}
+	return values
+}

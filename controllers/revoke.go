@@ -92,10 +92,14 @@ func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 	controllerutil.RemoveFinalizer(p.key, v1alpha1.Finalizer)
 	err := r.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
 		client.DisableReadYourWritesConsistency)
-	if client.IgnoreNotFound(err) != nil {
+	p.released = true
+	if apierrors.IsNotFound(err) {
+		// An earlier pass has done it; the cache did not show that yet.
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("remove finalizer: %w", err)
 	}
-	p.released = true
 	r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: before.Status.KeyID})
 	r.forget(p.key)
 	return nil

@@ -20,7 +20,7 @@ const buildGrace = 10 * time.Second
 // build makes a binary from the binaries module. It appears under its name only when it is complete. The caller holds the
 // lock, which the build inherits.
 func (p *provisioner) build(ctx context.Context, b binary, lock *os.File) error {
-	p.say.sayf("building %s %s from Go modules; about %s the first time", b.name, p.version, b.coldBuild)
+	p.say.sayf("building %s for Kubernetes %s from Go modules; about %s the first time", b.name, p.version, b.coldBuild)
 	began := time.Now()
 	output := &buildOutput{}
 	// The lock makes this name ours. What an interrupted build left is removed, for the go command refuses to overwrite

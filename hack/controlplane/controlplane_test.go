@@ -19,7 +19,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -28,10 +27,12 @@ func newNamespace(ctx context.Context) string {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
 	Expect(admin.Create(ctx, namespace)).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) {
-		Expect(client.IgnoreNotFound(admin.Delete(ctx, namespace))).To(Succeed())
-	})
+	DeferCleanup(deleteNamespace, namespace)
 	return namespace.Name
+}
+
+func deleteNamespace(ctx SpecContext, namespace *corev1.Namespace) {
+	Expect(client.IgnoreNotFound(admin.Delete(ctx, namespace))).To(Succeed())
 }
 
 func newConfigMap(ctx context.Context, namespace, name string, owners ...metav1.OwnerReference) *corev1.ConfigMap {
@@ -43,7 +44,7 @@ func newConfigMap(ctx context.Context, namespace, name string, owners ...metav1.
 
 func ownerReference(owner client.Object, apiVersion, kind string) metav1.OwnerReference {
 	return metav1.OwnerReference{
-		APIVersion: apiVersion, Kind: kind, Name: owner.GetName(), UID: owner.GetUID(), BlockOwnerDeletion: ptr.To(true),
+		APIVersion: apiVersion, Kind: kind, Name: owner.GetName(), UID: owner.GetUID(), BlockOwnerDeletion: new(true),
 	}
 }
 

@@ -216,7 +216,7 @@ func TestBuildWhenThereIsNoDownload(t *testing.T) {
 	expectContent(t, binaries.Kubectl, kubectlBinary.pkg)
 	for _, line := range []string{
 		`no download \(setup-envtest: no such host\)`,
-		`building kube-apiserver v1.2.3 from Go modules; about 5 minutes the first time`,
+		`building kube-apiserver for Kubernetes v1.2.3 from Go modules; about 5 minutes the first time`,
 		`built kube-apiserver in \d+\.\d s`,
 	} {
 		if !regexp.MustCompile(line).MatchString(log.String()) {

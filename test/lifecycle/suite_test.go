@@ -80,3 +80,10 @@ func account(ctx context.Context, name string) *rest.Config {
 	config.QPS = -1
 	return config
 }
+
+// What the programs logged tells why a spec failed.
+var _ = ReportAfterSuite("logs", func(report Report) {
+	if !report.SuiteSucceeded {
+		GinkgoWriter.Printf("%s\n%s\n", logs.Bytes(), trail.Bytes())
+	}
+})

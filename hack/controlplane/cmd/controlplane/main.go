@@ -3,8 +3,8 @@
 
 // Command controlplane provisions and runs a Kubernetes control plane to develop on.
 //
-//	controlplane build                    bring about the binaries, and print their folder
-//	controlplane run [flags] [kustomization]...   run a control plane until interrupted, and print its kubeconfig
+//	controlplane build                             bring about the binaries, and print their folder
+//	controlplane run [flags] [kustomization ...]   run a control plane until interrupted, and print its kubeconfig
 package main
 
 import (
@@ -19,9 +19,9 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
 )
 
-const usage = `usage:
+var errUsage = errors.New(`usage:
   controlplane build
-  controlplane run [-audit-log] [-dir folder] [kustomization]...`
+  controlplane run [-audit-log] [-dir folder] [kustomization ...]`)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,7 +40,7 @@ func command(ctx context.Context, args []string) error {
 	case len(args) > 0 && args[0] == "run":
 		return run(ctx, args[1:])
 	default:
-		return errors.New(usage)
+		return errUsage
 	}
 }
 

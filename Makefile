@@ -1,0 +1,115 @@
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Every Go module of the repository. A workspace of the developer's would replace
+# their pinned versions.
+MODULES := . hack/tools hack/controlplane/binaries
+export GOWORK := off
+
+# Packages where goroutines meet are tested with the race detector, which needs cgo
+# and a C compiler. The rest is tested without: it takes less time to compile.
+RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
+PLAIN_PACKAGES := ./api/... ./cmd/... ./hack/... ./test/...
+TESTFLAGS ?=
+FUZZTIME ?= 30s
+BENCHFLAGS ?= -benchtime=1x -timeout=60m
+
+CONTROLLER_GEN := bin/controller-gen
+GOLANGCI_LINT := bin/golangci-lint
+
+# $(run) NAME COMMAND... says what begins, and how long it took.
+run := @hack/tools/timed.sh
+
+##@ Help
+
+.PHONY: help
+help: ## Show this.
+	@awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET..." } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Build
+
+.PHONY: build
+build: ## Build bin/manager and bin/authserver, static.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Generate the deepcopy functions and the CRDs from api/.
+	hack/tools/generate.sh $(CONTROLLER_GEN)
+
+.PHONY: manifests
+manifests: ## Print what an installation applies (config/default).
+	@"$$(go run ./hack/controlplane/cmd/controlplane build)/kubectl" kustomize config/default
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the Go code.
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: clean
+clean: ## Remove what was built, but for the Kubernetes binaries in bin/k8s, which take long.
+	find bin -mindepth 1 -maxdepth 1 ! -name k8s -exec rm -rf {} +
+
+##@ Check
+
+.PHONY: verify
+verify: verify-generated tidy-check vet lint ## Everything that is checked without running the code. Changes nothing.
+
+.PHONY: verify-generated
+verify-generated: $(CONTROLLER_GEN) ## Fail if generated files are not what api/ generates.
+	$(run) "generated files" hack/tools/verify-generated.sh $(CONTROLLER_GEN)
+
+.PHONY: tidy-check
+tidy-check: ## Fail if a go.mod or go.sum is not tidy.
+	$(run) "go mod tidy -diff" hack/tools/tidy-check.sh $(MODULES)
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(run) "go vet" go vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting and more (.golangci.yml).
+	$(run) "golangci-lint" $(GOLANGCI_LINT) run
+
+##@ Test
+
+.PHONY: test
+test: test-race test-plain ## Run every test, on a real API server where one is needed.
+
+.PHONY: test-race
+test-race: controlplane
+	$(run) "tests with the race detector" go test -race -count=1 -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+
+.PHONY: test-plain
+test-plain: controlplane
+	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) $(PLAIN_PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).
+	@hack/tools/fuzz.sh $(FUZZTIME) $(RACE_PACKAGES)
+
+.PHONY: bench-lifecycle
+bench-lifecycle: controlplane ## Measure the life of keys, from manifest to revocation (BENCHFLAGS).
+	go test ./test/lifecycle -run '^$$' -bench . -count=1 $(BENCHFLAGS)
+
+.PHONY: demo
+demo: controlplane ## Show the life of a key, in a minute; DEMO=check fails if it is not as it should be.
+	go run ./hack/demo $(if $(filter check,$(DEMO)),-check)
+
+##@ Tools
+
+.PHONY: controlplane
+controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s.
+	$(run) "Kubernetes binaries" go run ./hack/controlplane/cmd/controlplane build
+
+.PHONY: tools
+tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build the tools pinned in hack/tools/go.mod.
+
+$(CONTROLLER_GEN): hack/tools/go.mod hack/tools/go.sum
+	$(run) "build controller-gen" hack/tools/build.sh $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(GOLANGCI_LINT): hack/tools/go.mod hack/tools/go.sum
+	$(run) "build golangci-lint" hack/tools/build.sh $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

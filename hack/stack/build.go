@@ -1,0 +1,97 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	modulePath = "github.com/hexcovery/apikey-operator"
+	// heartbeat is how often a long build says that it is alive.
+	heartbeat = 15 * time.Second
+	// buildGrace is how long an interrupted go command may take to end by itself.
+	buildGrace = 10 * time.Second
+)
+
+// programs are the paths of what was built.
+type programs struct {
+	manager, authServer string
+}
+
+// build makes the programs of the product from the working tree. The go command
+// knows by itself what has not changed.
+func build(ctx context.Context, log io.Writer) (programs, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return programs{}, err
+	}
+	built := programs{manager: filepath.Join(root, "bin", "manager"), authServer: filepath.Join(root, "bin", "authserver")}
+	fmt.Fprintln(log, "stack: building bin/manager and bin/authserver; some minutes the first time, a moment later on")
+	began := time.Now()
+	// The folder, and not a file: so one command builds both, and replaces each at
+	// once, also under a process that runs the former.
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(root, "bin")+string(filepath.Separator),
+		modulePath+"/cmd/manager", modulePath+"/cmd/authserver")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = buildGrace
+	var output bytes.Buffer
+	cmd.Stderr = &output
+
+	done := beat(log, began)
+	err = cmd.Run()
+	done()
+	switch {
+	case ctx.Err() != nil:
+		return programs{}, fmt.Errorf("build: %w", context.Cause(ctx))
+	case err != nil:
+		return programs{}, fmt.Errorf("build: %w\n%s", err, bytes.TrimSpace(output.Bytes()))
+	}
+	fmt.Fprintf(log, "stack: built in %.1f s\n", time.Since(began).Seconds())
+	return built, nil
+}
+
+// beat says from time to time that the build goes on, until done is called.
+func beat(log io.Writer, began time.Time) (done func()) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(heartbeat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case now := <-ticker.C:
+				fmt.Fprintf(log, "stack: building: %.0f s\n", now.Sub(began).Seconds())
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+	}
+}
+
+// moduleRoot returns the folder of the product's go.mod, which the working
+// directory has to be in.
+func moduleRoot(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	output, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module %s from the working directory: %w", modulePath, err)
+	}
+	return strings.TrimSpace(string(output)), nil
+}

@@ -1,0 +1,57 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+)
+
+// startAttempts bounds how often a start is tried again when a port was taken.
+const startAttempts = 3
+
+// freeAddresses returns addresses on loopback that nobody listened on a moment ago.
+func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
+	var config net.ListenConfig
+	for range count {
+		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		// All are held until all are chosen, so that none is chosen twice.
+		defer func() { _ = listener.Close() }()
+		addresses = append(addresses, listener.Addr().String())
+	}
+	return addresses, nil
+}
+
+// program is a Manager or an AuthServer.
+type program interface {
+	Start(ctx context.Context) error
+	portTaken() bool
+}
+
+// startOnFreePorts makes and starts a program, and makes another one if a port was
+// taken between the choice of it and its use.
+func startOnFreePorts[P program](ctx context.Context, build func(context.Context) (P, error)) (P, error) {
+	for attempt := 1; ; attempt++ {
+		p, err := build(ctx)
+		if err != nil {
+			return p, err
+		}
+		err = p.Start(ctx)
+		if err == nil || attempt == startAttempts || ctx.Err() != nil || !p.portTaken() {
+			return p, err
+		}
+	}
+}
+
+// portTaken reports whether the log says so.
+func (p *Process) portTaken() bool {
+	data, err := os.ReadFile(p.LogPath)
+	return err == nil && strings.Contains(string(data), "address already in use")
+}

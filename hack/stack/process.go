@@ -1,0 +1,226 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// readyTimeout bounds the start of one program. It takes about a second; a
+	// machine that does other work too may need longer.
+	readyTimeout = time.Minute
+	// readyInterval is how often /readyz is asked.
+	readyInterval = 20 * time.Millisecond
+)
+
+// Process is a program of the product. It can be ended and started again any
+// number of times. Its methods may be called from several goroutines.
+type Process struct {
+	// Name tells it from the others: manager, authserver-1, ….
+	Name string
+	// LogPath is where its standard error goes, of all its runs.
+	LogPath string
+	// OutputPath is where its standard output goes: the manager's audit trail.
+	OutputPath string
+
+	path   string
+	args   []string
+	env    []string
+	readyz string
+
+	mu sync.Mutex
+	// current is nil while it is not meant to run.
+	current *run
+}
+
+// run is one life of a process.
+type run struct {
+	cmd *exec.Cmd
+	// done is closed when it has ended.
+	done chan struct{}
+}
+
+// Start starts the program, and returns when it is ready.
+func (p *Process) Start(ctx context.Context) error {
+	p.mu.Lock()
+	if p.current != nil {
+		p.mu.Unlock()
+		return fmt.Errorf("start %s: it was started already", p.Name)
+	}
+	current, err := p.launch()
+	p.current = current
+	p.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	if err := p.awaitReady(ctx, current); err != nil {
+		err = fmt.Errorf("start %s: %w\n%s", p.Name, err, p.LogTail())
+		return errors.Join(err, p.Kill())
+	}
+	return nil
+}
+
+// launch starts the program in a process group of its own, so that an interrupt in
+// the terminal reaches this process alone, which then ends everything in order.
+func (p *Process) launch() (*run, error) {
+	log, err := openLog(p.LogPath)
+	if err != nil {
+		return nil, err
+	}
+	output, err := openLog(p.OutputPath)
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	r := &run{cmd: exec.Command(p.path, p.args...), done: make(chan struct{})}
+	r.cmd.Env = append(os.Environ(), p.env...)
+	r.cmd.Stdout, r.cmd.Stderr = output, log
+	r.cmd.SysProcAttr = diesWithParent()
+
+	started := make(chan error, 1)
+	go func() {
+		// What the kernel watches is the thread that starts the program. It has to
+		// live as long as the program does.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := r.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = r.cmd.Wait() // The state says it, too.
+		}
+		_, _ = log.Close(), output.Close()
+		close(r.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func openLog(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+}
+
+// awaitReady asks /readyz until it says 200.
+func (p *Process) awaitReady(ctx context.Context, r *run) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready in %s", readyTimeout))
+	defer cancel()
+	ticker := time.NewTicker(readyInterval)
+	defer ticker.Stop()
+	for {
+		ready, err := get(ctx, p.readyz)
+		if ready {
+			return nil
+		}
+		select {
+		case <-r.done:
+			return fmt.Errorf("it ended: %s", r.cmd.ProcessState)
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// get reports whether the URL answers 200.
+func get(ctx context.Context, url string) (bool, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, err
+	}
+	return response.StatusCode == http.StatusOK, response.Body.Close()
+}
+
+// Stop ends the program gracefully, also if it is paused; when ctx ends before it
+// does, it is killed, and that is an error. One that is not meant to run is none.
+func (p *Process) Stop(ctx context.Context) error {
+	r := p.take()
+	if r == nil {
+		return nil
+	}
+	select {
+	case <-r.done:
+		return fmt.Errorf("stop %s: it had ended before: %s\n%s", p.Name, r.cmd.ProcessState, p.LogTail())
+	default:
+	}
+	_ = r.cmd.Process.Signal(syscall.SIGTERM)
+	_ = r.cmd.Process.Signal(syscall.SIGCONT)
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		_ = r.cmd.Process.Kill()
+		<-r.done
+		return fmt.Errorf("stop %s: killed: %w", p.Name, context.Cause(ctx))
+	}
+	if !r.cmd.ProcessState.Success() {
+		return fmt.Errorf("stop %s: %s\n%s", p.Name, r.cmd.ProcessState, p.LogTail())
+	}
+	return nil
+}
+
+// Kill ends the program at once, as the failure of a node does.
+func (p *Process) Kill() error {
+	r := p.take()
+	if r == nil {
+		return nil
+	}
+	err := r.cmd.Process.Kill()
+	<-r.done
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// take makes the process one that is not meant to run, and returns its life.
+func (p *Process) take() *run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.current
+	p.current = nil
+	return r
+}
+
+// Pause holds the program still, as a stopped virtual machine is, until Resume.
+func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused program go on.
+func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
+
+func (p *Process) signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return fmt.Errorf("send %s to %s: it does not run", s, p.Name)
+	}
+	if err := p.current.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("send %s to %s: %w", s, p.Name, err)
+	}
+	return nil
+}
+
+// LogTail returns the last lines of the log, for an error message.
+func (p *Process) LogTail() string {
+	const lines = 15
+	data, err := os.ReadFile(p.LogPath)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return fmt.Sprintf("last lines of %s's log:\n%s", p.Name, strings.Join(all[max(0, len(all)-lines):], "\n"))
+}

@@ -1,0 +1,121 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
+)
+
+// The names that config/ gives.
+const (
+	// Namespace is where the product is installed.
+	Namespace = "hexcovery-system"
+	// ManagerAccount and AuthServerAccount are the ServiceAccounts of the programs.
+	ManagerAccount    = "apikey-manager"
+	AuthServerAccount = "apikey-authserver"
+)
+
+// Manager is the process of the manager.
+type Manager struct {
+	*Process
+	// Metrics is the URL of its metrics.
+	Metrics string
+}
+
+// AuthServer is the process of one auth server. The URLs have no path.
+type AuthServer struct {
+	*Process
+	// Gateways is where gateways ask.
+	Gateways string
+	// Proxy is where clients send requests for the upstream; empty without one.
+	Proxy string
+	// Operations is where its probes and metrics are.
+	Operations string
+}
+
+// User is what kube-apiserver's audit log calls the ServiceAccount of one of the
+// programs.
+func User(account string) string {
+	return "system:serviceaccount:" + Namespace + ":" + account
+}
+
+func (s *Stack) newManager(ctx context.Context) (*Manager, error) {
+	addresses, err := freeAddresses(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	metrics, probes := addresses[0], addresses[1]
+	process, err := s.newProcess(ctx, "manager", ManagerAccount)
+	if err != nil {
+		return nil, err
+	}
+	process.path = s.programs.manager
+	process.args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
+	process.readyz = "http://" + probes + "/readyz"
+	return &Manager{Process: process, Metrics: "http://" + metrics}, nil
+}
+
+func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, error) {
+	addresses, err := freeAddresses(ctx, 3)
+	if err != nil {
+		return nil, err
+	}
+	gateways, operations, proxy := addresses[0], addresses[1], addresses[2]
+	process, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount)
+	if err != nil {
+		return nil, err
+	}
+	process.path = s.programs.authServer
+	process.args = []string{
+		"--listen=" + gateways, "--ops-listen=" + operations,
+		// Nobody sends requests here that would have to be told to go elsewhere.
+		"--drain-delay=0s",
+	}
+	process.readyz = "http://" + operations + "/readyz"
+	server := &AuthServer{Process: process, Gateways: "http://" + gateways, Operations: "http://" + operations}
+	if s.options.Upstream != "" {
+		process.args = append(process.args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
+		server.Proxy = "http://" + proxy
+	}
+	process.args = append(process.args, s.options.AuthServerFlags...)
+	return server, nil
+}
+
+// newProcess returns a process that has the rights of the ServiceAccount, and a
+// UID of its own, as its pod would.
+func (s *Stack) newProcess(ctx context.Context, name, account string) (*Process, error) {
+	kubeconfig := filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
+	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &Process{
+		Name:       name,
+		LogPath:    filepath.Join(s.ControlPlane.LogDir(), name+".log"),
+		OutputPath: filepath.Join(s.ControlPlane.LogDir(), name+".out"),
+		env: []string{
+			"KUBECONFIG=" + kubeconfig,
+			"POD_NAMESPACE=" + Namespace,
+			"POD_NAME=" + name,
+			"POD_UID=" + string(uuid.NewUUID()),
+		},
+	}, nil
+}
+
+// Question returns what a gateway asks the auth server about a request with this
+// key: the contract of nginx.
+func (a *AuthServer) Question(ctx context.Context, method, target, key string) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Gateways+"/auth/original", nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", a.Name, err)
+	}
+	request.Header.Set("X-Original-Method", method)
+	request.Header.Set("X-Original-Uri", target)
+	request.Header.Set("X-Api-Key", key)
+	return request, nil
+}

@@ -1,0 +1,139 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hexcovery/apikey-operator/hack/controlplane"
+)
+
+const (
+	// base is what the API server has to know of the product.
+	base = "config/base"
+	// stopTimeout bounds the graceful end of all programs.
+	stopTimeout = 30 * time.Second
+)
+
+// Options say what to start.
+type Options struct {
+	// ControlPlane is what to run on. Apply is config/base where it is empty, and
+	// Log is that of these options where it is nil.
+	ControlPlane controlplane.Options
+
+	// AuthServers is how many replicas there are; none is allowed.
+	AuthServers int
+
+	// Upstream is the URL that each auth server is a reverse proxy for; empty for
+	// no proxy.
+	Upstream string
+
+	// ManagerFlags and AuthServerFlags come after the flags that Start sets, and
+	// so override them.
+	ManagerFlags, AuthServerFlags []string
+
+	// Log is told about progress. Nil is silent.
+	Log io.Writer
+}
+
+// Stack is the running product. Its fields are not to be changed.
+type Stack struct {
+	ControlPlane *controlplane.ControlPlane
+	Manager      *Manager
+	AuthServers  []*AuthServer
+
+	options  Options
+	programs programs
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// Start builds and starts everything, and returns when every program is ready.
+// ctx bounds the start only: what has been started runs until Stop.
+func Start(ctx context.Context, options Options) (_ *Stack, err error) {
+	if options.Log == nil {
+		options.Log = io.Discard
+	}
+	if options.ControlPlane.Log == nil {
+		options.ControlPlane.Log = options.Log
+	}
+	if len(options.ControlPlane.Apply) == 0 {
+		options.ControlPlane.Apply = []string{base}
+	}
+	s := &Stack{options: options}
+	if s.programs, err = build(ctx, options.Log); err != nil {
+		return nil, fmt.Errorf("start stack: %w", err)
+	}
+	if s.ControlPlane, err = controlplane.Start(ctx, options.ControlPlane); err != nil {
+		return nil, fmt.Errorf("start stack: %w", err)
+	}
+	if err := s.startPrograms(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start stack: %w", err), s.Stop())
+	}
+	return s, nil
+}
+
+// startPrograms starts them all at once, as a cluster would.
+func (s *Stack) startPrograms(ctx context.Context) error {
+	began := time.Now()
+	starting, ctx := errgroup.WithContext(ctx)
+	starting.Go(func() (err error) {
+		s.Manager, err = startOnFreePorts(ctx, s.newManager)
+		return err
+	})
+	s.AuthServers = make([]*AuthServer, s.options.AuthServers)
+	for i := range s.AuthServers {
+		starting.Go(func() (err error) {
+			s.AuthServers[i], err = startOnFreePorts(ctx, func(ctx context.Context) (*AuthServer, error) {
+				return s.newAuthServer(ctx, i+1)
+			})
+			return err
+		})
+	}
+	if err := starting.Wait(); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.options.Log, "stack: the manager and %d auth servers are ready in %.1f s\n", len(s.AuthServers), time.Since(began).Seconds())
+	return nil
+}
+
+// Processes returns every program of the product, the manager first.
+func (s *Stack) Processes() []*Process {
+	var all []*Process
+	if s.Manager != nil {
+		all = append(all, s.Manager.Process)
+	}
+	for _, server := range s.AuthServers {
+		if server != nil {
+			all = append(all, server.Process)
+		}
+	}
+	return all
+}
+
+// Stop ends the programs gracefully, all at once, and then the control plane. A
+// program that had ended by itself, or ends with a failure, is an error. It takes
+// no context: cleaning up is due also when that has ended.
+func (s *Stack) Stop() error {
+	s.stopOnce.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		processes := s.Processes()
+		errs := make([]error, len(processes), len(processes)+1)
+		var stopping sync.WaitGroup
+		for i, process := range processes {
+			stopping.Go(func() { errs[i] = process.Stop(ctx) })
+		}
+		stopping.Wait()
+		s.stopErr = errors.Join(append(errs, s.ControlPlane.Stop())...)
+	})
+	return s.stopErr
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# generate.sh CONTROLLER_GEN [ROOT]: writes what is generated from ROOT/api into ROOT,
+# the root of the repository by default.
+set -euo pipefail
+
+controller_gen=$(realpath "$1")
+cd "${2:-$(dirname "$0")/../..}"
+# What no type asks for any more would otherwise stay.
+rm -f config/crd/auth.hexcovery.io_*.yaml
+find api -name 'zz_generated.*.go' -delete
+"$controller_gen" \
+  object:headerFile=hack/boilerplate.go.txt \
+  crd output:crd:dir=config/crd \
+  paths=./api/...

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,8 +136,8 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// start runs a Server until the test ends. change may alter its configuration.
-func start(t testing.TB, change func(*Config)) *harness {
+// prepare makes a Server that does not run yet. change may alter its configuration.
+func prepare(t testing.TB, change func(*Config)) *harness {
 	t.Helper()
 	h := &harness{registry: newFakeRegistry(), log: &syncBuffer{}, done: make(chan error, 1)}
 	metrics := prometheus.NewRegistry()
@@ -160,9 +159,16 @@ func start(t testing.TB, change func(*Config)) *harness {
 	if config.Proxy != nil {
 		h.proxy = config.Proxy.Addr().String()
 	}
+	return h
+}
+
+// start runs a Server until the test ends.
+func start(t testing.TB, change func(*Config)) *harness {
+	t.Helper()
+	h := prepare(t, change)
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
-	go func() { h.done <- server.Run(ctx); close(h.done) }()
+	go func() { h.done <- h.server.Run(ctx); close(h.done) }()
 	t.Cleanup(func() {
 		stop()
 		<-h.done
@@ -248,13 +254,4 @@ func (h *harness) scrape(t testing.TB) string {
 	t.Helper()
 	_, body := exchange(t, h.operations, raw("GET /metrics"))
 	return body
-}
-
-func mustParse(t testing.TB, s string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
 }

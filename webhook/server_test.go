@@ -238,31 +238,14 @@ func (f *fakeReplica) Leave(ctx context.Context) error {
 	return nil
 }
 
-// newStopped returns a Server that does not run yet.
-func newStopped(t *testing.T, change func(*Config)) (server *Server, gateways string) {
-	t.Helper()
-	h := start(t, change)
-	h.stop()
-	<-h.done
-	config := h.server.config
-	config.Gateways, config.Operations = listen(t), listen(t)
-	metrics := prometheus.NewRegistry()
-	config.Registerer, config.Gatherer = metrics, metrics
-	server, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return server, config.Gateways.Addr().String()
-}
-
 // The replica is a member for as long as anybody is answered, and nobody is
 // answered any more when it leaves.
 func TestRunLeavesLast(t *testing.T) {
-	server, address := newStopped(t, nil)
+	h := prepare(t, nil)
 	replica := &fakeReplica{fail: make(chan error)}
 	joined := make(chan struct{})
 	replica.check = func(event string) {
-		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", address)
+		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", h.gateways)
 		if err == nil {
 			conn.Close()
 		}
@@ -275,7 +258,7 @@ func TestRunLeavesLast(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { <-joined; stop() }()
-	if err := Run(ctx, server, replica); err != nil {
+	if err := Run(ctx, h.server, replica); err != nil {
 		t.Error(err)
 	}
 	if want := []string{"joined", "stopped", "left"}; !slices.Equal(replica.events, want) {
@@ -285,10 +268,9 @@ func TestRunLeavesLast(t *testing.T) {
 
 func TestRunEndsWhenTheReplicaFails(t *testing.T) {
 	for _, failure := range []error{errors.New("no such Lease"), nil} {
-		server, _ := newStopped(t, nil)
 		replica := &fakeReplica{fail: make(chan error, 1), check: func(string) {}}
 		replica.fail <- failure
-		err := Run(t.Context(), server, replica)
+		err := Run(t.Context(), prepare(t, nil).server, replica)
 		if !errors.Is(err, errStopped) || failure != nil && !errors.Is(err, failure) {
 			t.Errorf("%v", err)
 		}

@@ -31,7 +31,7 @@ func acquireLock(ctx context.Context, path string, waiting func()) (*os.File, er
 	ticker := time.NewTicker(lockPoll)
 	defer ticker.Stop()
 	for said := false; ; {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return file, nil
 		}

@@ -4,6 +4,7 @@
 package keys
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,7 @@ func TestParseDigestRefuses(t *testing.T) {
 		"a padded key":    textOf(mintOf(t, counting(0))) + strings.Repeat("0", 11),
 	} {
 		d, err := ParseDigest(text)
-		if err != ErrDigest || d != (Digest{}) { //nolint:errorlint // exactly the sentinel
+		if !errors.Is(err, ErrDigest) || d != (Digest{}) {
 			t.Errorf("%s: %v, %v", name, d, err)
 		}
 	}

@@ -6,7 +6,7 @@
 //
 // # What a key looks like
 //
-//	hxk_ 6dyPNmFGVpFcCWbeCoC3uTGbPZGSQwvKdPh9mAjXGUM 4xNwzq
+//	hxk_ 003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf 3urb27
 //	 │                      │                           │
 //	 prefix    256 random bits in 43 base62 digits    CRC-32 (IEEE) of what precedes, in 6
 //

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"testing"
@@ -147,7 +148,7 @@ func TestVectorsThatAreRefused(t *testing.T) {
 		if !known {
 			t.Fatalf("%s: no error is called %s", v.Name, v.Error)
 		}
-		if _, err := Parse(v.Key); err != want { //nolint:errorlint // exactly the sentinel
+		if _, err := Parse(v.Key); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", v.Name, err, want)
 		}
 	}

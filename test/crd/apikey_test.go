@@ -40,14 +40,14 @@ var _ = Describe("APIKey", func() {
 		Entry("labels with and without a prefix", secret("labels: {app: web, example.com/tier: back-end_1, empty: ''}")),
 		Entry("a label's name of 317 characters", secret("labels: {%s/%s: x}", dns(253), chars(63))),
 		Entry("a label's value of 63 characters", secret("labels: {app: %s}", chars(63))),
-		Entry("32 labels", secret("labels: %s", entries(32, "label-%d", "x"))),
+		Entry("32 labels", secret("labels: %s", entries(32, "label-%d"))),
 		Entry("annotations", secret("annotations: {note: 'any text, really!', example.com/a: x}")),
 		Entry("an annotation of 4096 characters", secret("annotations: {note: %s}", chars(4096))),
-		Entry("32 annotations", secret("annotations: %s", entries(32, "note-%d", "x"))),
+		Entry("32 annotations", secret("annotations: %s", entries(32, "note-%d"))),
 		Entry("templates", secret("data: {HEXCOVERY_API_KEY: $(API_KEY), .dot_file-1: plain, a..b: '', -: x}")),
 		Entry("a template of 16384 characters", secret("data: {text: %s}", chars(16384))),
 		Entry("a data name of 253 characters", secret("data: {%s: x}", chars(253))),
-		Entry("32 templates", secret("data: %s", entries(32, "entry-%d", "x"))),
+		Entry("32 templates", secret("data: %s", entries(32, "entry-%d"))),
 		Entry("no templates at all", secret("data: {}")),
 	)
 
@@ -84,13 +84,13 @@ var _ = Describe("APIKey", func() {
 		Entry("a label below k8s.io", secret("labels: {node.k8s.io/x: x}"), "spec.secret.labels has a reserved name"),
 		Entry("a label's value with a space", secret("labels: {app: 'a b'}"), "spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"),
 		Entry("a label's value of 64 characters", secret("labels: {app: %s}", chars(64)), "spec.secret.labels.app: Too long: may not be more than 63"),
-		Entry("33 labels", secret("labels: %s", entries(33, "label-%d", "x")), "spec.secret.labels: Too many: 33: must have at most 32 items"),
+		Entry("33 labels", secret("labels: %s", entries(33, "label-%d")), "spec.secret.labels: Too many: 33: must have at most 32 items"),
 
 		Entry("an annotation's name with a space", secret("annotations: {'my note': x}"), "spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"),
 		Entry("the operator's annotation", secret("annotations: {auth.hexcovery.io/key-id: 0123456789ab}"), "spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"),
 		Entry("kubectl's annotation", secret("annotations: {kubectl.kubernetes.io/last-applied-configuration: x}"), "spec.secret.annotations has a reserved name"),
 		Entry("an annotation of 4097 characters", secret("annotations: {note: %s}", chars(4097)), "spec.secret.annotations.note: Too long: may not be more than 4096"),
-		Entry("33 annotations", secret("annotations: %s", entries(33, "note-%d", "x")), "spec.secret.annotations: Too many: 33: must have at most 32 items"),
+		Entry("33 annotations", secret("annotations: %s", entries(33, "note-%d")), "spec.secret.annotations: Too many: 33: must have at most 32 items"),
 
 		Entry("another value for api-key", secret("data: {api-key: mine}"), "spec.secret.data cannot set api-key: it always holds the key itself"),
 		Entry("a data name with a slash", secret("data: {a/b: x}"), "spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.', and no '..' at the beginning"),
@@ -101,7 +101,7 @@ var _ = Describe("APIKey", func() {
 		Entry("a data name that begins with ..", secret("data: {..data: x}"), "spec.secret.data has a name that a Secret cannot hold"),
 		Entry("a data name of 254 characters", secret("data: {%s: x}", chars(254)), "spec.secret.data has a name that a Secret cannot hold"),
 		Entry("a template of 16385 characters", secret("data: {text: %s}", chars(16385)), "spec.secret.data.text: Too long: may not be more than 16384"),
-		Entry("33 templates", secret("data: %s", entries(33, "entry-%d", "x")), "spec.secret.data: Too many: 33: must have at most 32 items"),
+		Entry("33 templates", secret("data: %s", entries(33, "entry-%d")), "spec.secret.data: Too many: 33: must have at most 32 items"),
 	)
 
 	It("accepts a name of 63 characters and refuses one of 64, which no label could hold", func(ctx SpecContext) {

@@ -42,10 +42,7 @@ var _ = Describe("A key", Ordered, func() {
 				key := newTenant(ctx).mint(ctx, "drifting")
 				old, oldID := plaintextOf(ctx, key), key.Status.KeyID
 				touch(ctx, secretOf(ctx, key))
-				Eventually(func(g Gomega) {
-					awaitReady(ctx, key)
-					g.Expect(key.Status.KeyID).NotTo(Equal(oldID))
-				}).Should(Succeed())
+				awaitReplaced(ctx, key, oldID)
 				expectStatus(old, http.StatusUnauthorized)
 				expectStatus(plaintextOf(ctx, key), http.StatusOK)
 				Expect(key.Status.Versions).To(HaveLen(1))

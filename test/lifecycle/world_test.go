@@ -54,6 +54,20 @@ func (t *transcript) Bytes() []byte {
 // startManager runs a manager until stop is called, or the spec ends.
 func startManager(ctx context.Context, config *rest.Config) (stop func()) {
 	GinkgoHelper()
+	_, stop = runManager(ctx, config)
+	return stop
+}
+
+// startManagerWithCache runs a manager until the spec ends, and returns what it
+// reads from.
+func startManagerWithCache(ctx context.Context) client.Reader {
+	GinkgoHelper()
+	manager, _ := runManager(ctx, account(ctx, managerAccount))
+	return manager.GetCache()
+}
+
+func runManager(ctx context.Context, config *rest.Config) (manager ctrl.Manager, stop func()) {
+	GinkgoHelper()
 	options := controllers.DefaultOptions()
 	options.Namespace = systemNamespace
 	options.MetricsAddress, options.ProbeAddress = "0", "0"
@@ -71,7 +85,7 @@ func startManager(ctx context.Context, config *rest.Config) (stop func()) {
 		<-done
 	})
 	DeferCleanup(stop)
-	return stop
+	return manager, stop
 }
 
 // authServer is a replica with its listeners.
@@ -207,6 +221,17 @@ func awaitReason(ctx context.Context, key *v1alpha1.APIKey, conditionType, reaso
 		found = *condition
 	}).Should(Succeed())
 	return found
+}
+
+// awaitReplaced waits until a key other than the one of that ID is Ready, and
+// refreshes key.
+func awaitReplaced(ctx context.Context, key *v1alpha1.APIKey, id string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+		g.Expect(key.Status.KeyID).NotTo(Equal(id))
+		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+	}).Should(Succeed())
 }
 
 // secretOf returns the Secret of an APIKey.

@@ -13,99 +13,101 @@ import (
 	"time"
 )
 
-// Vigil sends requests over and over, each to a replica of its own and over a
+// Probe sends requests over and over, each to a replica of its own and over a
 // connection of its own, until that replica refuses it. It measures how soon a key
 // that is revoked is dead.
-type Vigil struct {
+type Probe struct {
 	watches []*watch
 	cancel  context.CancelCauseFunc
 	ctx     context.Context
 	running sync.WaitGroup
 }
 
-// watch is the part of a Vigil that looks at one replica.
+// watch is the part of a Probe that looks at one replica.
 type watch struct {
 	request *http.Request
 	// accepted is closed at the first answer 200, refused at the first 401.
 	accepted, refused chan struct{}
-	// refusedAt is set when refused is closed.
-	refusedAt time.Time
-	// count is how many answers were 200; set when refused is closed.
-	count int
+	// refusal may be read when refused is closed.
+	refusal Refusal
 }
 
-// Keep begins a Vigil with these requests, which must have no body. Every answer
-// has to be 200 until one is 401.
-func Keep(ctx context.Context, requests ...*http.Request) *Vigil {
-	v := &Vigil{}
-	v.ctx, v.cancel = context.WithCancelCause(ctx)
+// StartProbe begins a Probe with these requests, which must have no body. Every
+// answer has to be 200 until one is 401.
+func StartProbe(ctx context.Context, requests ...*http.Request) *Probe {
+	p := &Probe{}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	for _, request := range requests {
 		w := &watch{request: request, accepted: make(chan struct{}), refused: make(chan struct{})}
-		v.watches = append(v.watches, w)
-		v.running.Go(func() {
-			if err := w.keep(v.ctx); err != nil {
-				v.cancel(err)
+		p.watches = append(p.watches, w)
+		p.running.Go(func() {
+			if err := w.keep(p.ctx); err != nil {
+				p.cancel(err)
 			}
 		})
 	}
-	return v
+	return p
 }
 
 // Accepted waits until each replica has accepted its request.
-func (v *Vigil) Accepted() error {
-	for _, w := range v.watches {
+func (p *Probe) Accepted() error {
+	for _, w := range p.watches {
 		select {
 		case <-w.accepted:
-		case <-v.ctx.Done():
-			return fmt.Errorf("wait until %s accepts: %w", w.request.URL.Host, context.Cause(v.ctx))
+		case <-p.ctx.Done():
+			return fmt.Errorf("wait until %s accepts: %w", w.request.URL.Host, context.Cause(p.ctx))
 		}
 	}
 	return nil
 }
 
-// Refusal is how the Vigil at one replica ended.
+// Refusal is how the Probe at one replica ended.
 type Refusal struct {
 	// At is when the first answer 401 was received.
 	At time.Time
 	// Accepted is how many answers before it were 200.
 	Accepted int
+	// LastAcceptedSent is when the last request was sent that was accepted.
+	LastAcceptedSent time.Time
 }
 
 // Refused waits until each replica has refused its request, and says when that
 // was, in the order of the requests.
-func (v *Vigil) Refused() ([]Refusal, error) {
+func (p *Probe) Refused() ([]Refusal, error) {
 	var refusals []Refusal
-	for _, w := range v.watches {
+	for _, w := range p.watches {
 		select {
 		case <-w.refused:
-			refusals = append(refusals, Refusal{At: w.refusedAt, Accepted: w.count})
-		case <-v.ctx.Done():
-			return nil, fmt.Errorf("wait until %s refuses: %w", w.request.URL.Host, context.Cause(v.ctx))
+			refusals = append(refusals, w.refusal)
+		case <-p.ctx.Done():
+			return nil, fmt.Errorf("wait until %s refuses: %w", w.request.URL.Host, context.Cause(p.ctx))
 		}
 	}
 	return refusals, nil
 }
 
-// End stops what still runs.
-func (v *Vigil) End() {
-	v.cancel(errors.New("the vigil was ended"))
-	v.running.Wait()
+// Stop ends what still runs.
+func (p *Probe) Stop() {
+	p.cancel(errors.New("the probe was stopped"))
+	p.running.Wait()
 }
 
 func (w *watch) keep(ctx context.Context) error {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	for {
+		sent := time.Now()
 		status, err := send(transport, w.request.Clone(ctx))
 		switch {
 		case err != nil:
 			return err
 		case status == http.StatusOK:
-			if w.count++; w.count == 1 {
+			w.refusal.LastAcceptedSent = sent
+			if w.refusal.Accepted++; w.refusal.Accepted == 1 {
 				close(w.accepted)
 			}
 		case status == http.StatusUnauthorized:
-			w.refusedAt = time.Now()
+			w.refusal.At = time.Now()
 			close(w.refused)
 			return nil
 		default:

@@ -1,0 +1,145 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command authserver is the auth webhook: gateways ask it about every request, or
+// it is the reverse proxy itself. It knows hashes of keys only.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/surface"
+	"github.com/hexcovery/apikey-operator/webhook"
+)
+
+func main() {
+	options, err := parse(os.Args[1:], os.Getenv, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(ctrl.SetupSignalHandler(), options)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "authserver: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, options *options) error {
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options.logging)))
+	klog.SetLogger(ctrl.Log.WithName("client"))
+	metrics.Registry.MustRegister(collectors.NewBuildInfoCollector())
+
+	replica, err := newReplica(options)
+	if err != nil {
+		return err
+	}
+	config, err := serverConfig(ctx, options)
+	if err != nil {
+		return err
+	}
+	config.Authenticator = replica
+	server, err := webhook.New(config)
+	if err != nil {
+		return err
+	}
+	return webhook.Run(ctx, server, replica)
+}
+
+// newReplica makes the membership in the registry.
+func newReplica(options *options) (*registry.Replica, error) {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w; run in a cluster, or set --kubeconfig", err)
+	}
+	// What is sent is a few writes of one Lease, which must never queue behind a limit.
+	config.QPS = -1
+	rest.AddUserAgent(config, "apikey-authserver")
+
+	scheme := runtime.NewScheme()
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("scheme: %w", err)
+	}
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	return registry.NewReplica(registry.ReplicaConfig{
+		Client:       c,
+		Namespace:    options.leaseNamespace,
+		LeaseName:    options.leaseName,
+		MaxStaleness: options.maxStaleness,
+		SuspectAfter: options.suspectAfter,
+		Clock:        clock.RealClock{},
+		Log:          ctrl.Log.WithName("registry"),
+		Metrics:      metrics.Registry,
+	})
+}
+
+// serverConfig reads the files and opens the sockets that the flags name.
+func serverConfig(ctx context.Context, options *options) (webhook.Config, error) {
+	config := webhook.Config{
+		Surface:            surface.Default(),
+		OrganizationHeader: options.organizationHeader,
+		DrainDelay:         options.drainDelay,
+		ShutdownTimeout:    options.shutdownTimeout,
+		Clock:              clock.RealClock{},
+		Log:                ctrl.Log.WithName("server"),
+		Registerer:         metrics.Registry,
+		Gatherer:           metrics.Registry,
+	}
+	var err error
+	if options.surface != "" {
+		if config.Surface, err = surface.Load(options.surface); err != nil {
+			return config, fmt.Errorf("--surface: %w", err)
+		}
+	}
+	if options.tlsDirectory != "" {
+		if config.Certificates, err = webhook.LoadCertificates(options.tlsDirectory); err != nil {
+			return config, fmt.Errorf("--tls-cert-dir: %w", err)
+		}
+	}
+	if options.upstreamCA != "" {
+		if config.UpstreamRoots, err = webhook.LoadRoots(options.upstreamCA); err != nil {
+			return config, fmt.Errorf("--upstream-ca: %w", err)
+		}
+	}
+	if config.Gateways, err = listen(ctx, "--listen", options.listen); err != nil {
+		return config, err
+	}
+	if options.upstream != nil {
+		config.Upstream = options.upstream
+		if config.Proxy, err = listen(ctx, "--proxy-listen", options.proxyListen); err != nil {
+			return config, err
+		}
+	}
+	config.Operations, err = listen(ctx, "--ops-listen", options.opsListen)
+	return config, err
+}
+
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", flag, address, err)
+	}
+	return listener, nil
+}

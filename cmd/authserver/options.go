@@ -1,0 +1,110 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/webhook"
+)
+
+// defaultNamespace is where the operator is installed unless somebody chose otherwise.
+const defaultNamespace = "hexcovery-system"
+
+// options are what the flags and the environment say.
+type options struct {
+	listen, proxyListen, opsListen string
+	tlsDirectory                   string
+	upstream                       *url.URL
+	upstreamCA                     string
+	surface                        string
+	organizationHeader             string
+	leaseNamespace, leaseName      string
+	maxStaleness, suspectAfter     time.Duration
+	drainDelay, shutdownTimeout    time.Duration
+	logging                        zap.Options
+}
+
+// parse reads the command line. Errors say which flag to change, and how.
+func parse(arguments []string, environment func(string) string, output io.Writer) (*options, error) {
+	o := &options{leaseNamespace: defaultNamespace}
+	if namespace := environment("POD_NAMESPACE"); namespace != "" {
+		o.leaseNamespace = namespace
+	}
+	flags := flag.NewFlagSet("authserver", flag.ContinueOnError)
+	flags.SetOutput(output)
+	flags.StringVar(&o.listen, "listen", ":8080", "address where gateways ask, at /auth/original, /auth/original-url and /auth/forwarded")
+	flags.StringVar(&o.proxyListen, "proxy-listen", ":8082", "address where clients are served, if there is an --upstream")
+	flags.StringVar(&o.opsListen, "ops-listen", ":8081", "address of /readyz, /livez and /metrics, always without TLS")
+	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "", "directory with tls.crt and tls.key for --listen and --proxy-listen, reloaded when they change; empty to serve without TLS")
+	upstream := flags.String("upstream", "", "URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for no proxy")
+	flags.StringVar(&o.upstreamCA, "upstream-ca", "", "file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
+	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach; empty for the one that is built in")
+	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
+	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
+	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")
+	flags.DurationVar(&o.suspectAfter, "suspect-after", registry.DefaultSuspectAfter, "how long without contact to the API server a key that is not known is refused with certainty; a new key waits as long for a replica that has vanished. At most half of --max-staleness unless it is set")
+	flags.DurationVar(&o.drainDelay, "drain-delay", webhook.DefaultDrainDelay, "how long to serve after a stop was asked for and the replica is no longer ready")
+	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", webhook.DefaultShutdownTimeout, "how long requests in flight then have to finish")
+	config.RegisterFlags(flags)
+	o.logging.BindFlags(flags)
+	if err := flags.Parse(arguments); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: everything is a flag, see --help", flags.Arg(0))
+	}
+	set := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	return o, o.complete(set, *upstream, environment("POD_UID"))
+}
+
+// complete derives what depends on several flags, and checks it.
+func (o *options) complete(set map[string]bool, upstream, podUID string) error {
+	if o.maxStaleness < registry.MinStaleness {
+		return fmt.Errorf("--max-staleness %s: set it to %s or more, a replica needs time to renew its Lease", o.maxStaleness, registry.MinStaleness)
+	}
+	if !set["suspect-after"] {
+		o.suspectAfter = min(o.suspectAfter, o.maxStaleness/2)
+	}
+	if o.suspectAfter <= 0 || o.suspectAfter >= o.maxStaleness {
+		return fmt.Errorf("--suspect-after %s: set it to less than --max-staleness (%s)", o.suspectAfter, o.maxStaleness)
+	}
+	if o.drainDelay < 0 || o.shutdownTimeout <= 0 {
+		return errors.New("--drain-delay must not be negative, and --shutdown-timeout has to be more than 0s")
+	}
+	if o.leaseNamespace == "" {
+		return errors.New("--lease-namespace: set it to the namespace that the operator is installed in")
+	}
+	if upstream == "" {
+		for _, name := range []string{"proxy-listen", "upstream-ca"} {
+			if set[name] {
+				return fmt.Errorf("--%s: needs --upstream, without which there is no proxy", name)
+			}
+		}
+	} else {
+		u, err := webhook.ParseUpstream(upstream)
+		if err != nil {
+			return fmt.Errorf("--upstream: %w", err)
+		}
+		o.upstream = u
+	}
+	// A restart in the same pod takes over the Lease of the process before it, which
+	// is known to be dead. Without a pod nobody knows that, so the name is new.
+	if podUID == "" {
+		podUID = string(uuid.NewUUID())
+	}
+	o.leaseName = "authserver-" + podUID
+	return nil
+}

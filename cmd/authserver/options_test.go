@@ -1,0 +1,113 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func environment(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	o, err := parse(nil, environment("POD_NAMESPACE", "apikeys", "POD_UID", "0f3e"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.listen != ":8080" || o.opsListen != ":8081" || o.proxyListen != ":8082" || o.upstream != nil || o.organizationHeader != "X-Scope-OrgID" {
+		t.Errorf("%+v", o)
+	}
+	if o.leaseNamespace != "apikeys" || o.leaseName != "authserver-0f3e" {
+		t.Errorf("Lease %s/%s", o.leaseNamespace, o.leaseName)
+	}
+	if o.maxStaleness != 5*time.Minute || o.suspectAfter != 10*time.Second || o.drainDelay != 5*time.Second {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestWithoutAPodTheLeaseIsNew(t *testing.T) {
+	first, err := parse(nil, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := parse(nil, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.leaseNamespace != "hexcovery-system" || first.leaseName == second.leaseName || len(first.leaseName) != len("authserver-")+36 {
+		t.Errorf("%s/%s, then %s", first.leaseNamespace, first.leaseName, second.leaseName)
+	}
+}
+
+func TestSuspectAfterFollowsMaxStaleness(t *testing.T) {
+	o, err := parse([]string{"--max-staleness=4s"}, environment(), io.Discard)
+	if err != nil || o.suspectAfter != 2*time.Second {
+		t.Errorf("%v, %v", o, err)
+	}
+}
+
+func TestBadFlagsSayWhatToDo(t *testing.T) {
+	for _, test := range []struct{ arguments, want string }{
+		{"--max-staleness=1s", "--max-staleness 1s: set it to 2s or more"},
+		{"--max-staleness=4s --suspect-after=4s", "--suspect-after 4s: set it to less than --max-staleness (4s)"},
+		{"--suspect-after=0s", "--suspect-after"},
+		{"--drain-delay=-1s", "--drain-delay"},
+		{"--shutdown-timeout=0s", "--shutdown-timeout"},
+		{"--lease-namespace=", "--lease-namespace: set it"},
+		{"--upstream=backend:80", "--upstream: "},
+		{"--upstream=http://backend/prefix", "leave out what follows the host"},
+		{"--proxy-listen=:80", "--proxy-listen: needs --upstream"},
+		{"--upstream-ca=/ca", "--upstream-ca: needs --upstream"},
+		{"serve", `"serve": everything is a flag`},
+		{"--no-such-flag", "no-such-flag"},
+	} {
+		_, err := parse(strings.Fields(test.arguments), environment(), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.arguments, err, test.want)
+		}
+	}
+}
+
+func TestHelpListsTheFlags(t *testing.T) {
+	var help bytes.Buffer
+	if _, err := parse([]string{"--help"}, environment(), &help); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"listen", "kubeconfig", "zap-log-level", "surface", "upstream"} {
+		if !strings.Contains(help.String(), "-"+name) {
+			t.Errorf("no --%s in\n%s", name, help.String())
+		}
+	}
+}
+
+func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
+	for _, test := range []struct{ arguments, want string }{
+		{"--surface=/no/such/file", "--surface: "},
+		{"--tls-cert-dir=/no/such/directory", "--tls-cert-dir: "},
+		{"--upstream=https://a --upstream-ca=/no/such/file", "--upstream-ca: "},
+		{"--listen=999.0.0.1:x", `--listen "999.0.0.1:x"`},
+	} {
+		o, err := parse(strings.Fields(test.arguments), environment(), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := serverConfig(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.arguments, err, test.want)
+		}
+	}
+}

@@ -55,8 +55,10 @@ func TestLifelineKillsWhatHangsOnIt(t *testing.T) {
 	}
 
 	line.cut()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+	if err := receive(t, ended); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("got %v, want the end by SIGKILL", err)
 	}
 	if err := exec.Command(launcher).Run(); err == nil {

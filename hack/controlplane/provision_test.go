@@ -49,8 +49,8 @@ func (l *watchedLog) String() string {
 	return l.text.String()
 }
 
-// fakeGo is a stand-in for the go command. It logs how it was called; "build" names two packages, waits until somebody
-// writes to the gate, if there is one, and makes an executable; "run" tells what setup-envtest would.
+// fakeGo is a stand-in for the go command. It logs how it was called; "build" names two packages, makes an executable,
+// incomplete until somebody writes to the gate, if there is one; "run" tells what setup-envtest would.
 const fakeGo = `#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >>"$here/calls"
@@ -62,12 +62,13 @@ if [ "$1" = run ]; then
 	exit 1
 fi
 while [ "$1" != -o ]; do shift; done
+echo incomplete >"$2"
+chmod +x "$2"
 echo example.com/one >&2
 echo example.com/two >&2
 if [ -p "$here/gate" ]; then read -r _ <"$here/gate"; fi
-if [ -f "$here/broken" ]; then echo partial >"$2"; echo "main.go:1:1: syntax error" >&2; exit 1; fi
+if [ -f "$here/broken" ]; then echo "main.go:1:1: syntax error" >&2; exit 1; fi
 echo "$3" >"$2"
-chmod +x "$2"
 `
 
 // workshop is a folder with a fake go command, and with the binaries that it makes.
@@ -130,6 +131,18 @@ func (w *workshop) assets(names ...string) string {
 		w.write(filepath.Join(dir, name), "asset")
 	}
 	return dir
+}
+
+// receive fails the test rather than wait for ever.
+func receive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case value := <-from:
+		return value
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing happened")
+		panic("unreachable")
+	}
 }
 
 func expectContent(t *testing.T, path, want string) {
@@ -251,14 +264,14 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	}
 
 	go provision(first)
-	<-started
+	receive(t, started)
 	go provision(second)
-	<-waiting
+	receive(t, waiting)
 	if _, err := os.Stat(w.provisioner(first).path(apiServerBinary)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the binary appeared before it was complete: %v", err)
 	}
 	open()
-	if err := errors.Join(<-results, <-results); err != nil {
+	if err := errors.Join(receive(t, results), receive(t, results)); err != nil {
 		t.Fatal(err)
 	}
 	expectContent(t, w.provisioner(first).path(apiServerBinary), apiServerBinary.pkg)
@@ -318,12 +331,12 @@ func TestGivingUp(t *testing.T) {
 		_, err := w.provisioner(log).provision(first, controllerBinary)
 		building <- err
 	}()
-	<-started
+	receive(t, started)
 	if _, err := w.provisioner(secondLog).provision(second, controllerBinary); !errors.Is(err, enough) {
 		t.Errorf("while waiting: got %v", err)
 	}
 	end(enough)
-	if err := <-building; !errors.Is(err, enough) {
+	if err := receive(t, building); !errors.Is(err, enough) {
 		t.Errorf("while building: got %v", err)
 	}
 }

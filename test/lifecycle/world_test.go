@@ -97,11 +97,15 @@ type authServer struct {
 }
 
 // startAuthServer runs an auth server until stop is called, or the spec ends.
-func startAuthServer(ctx context.Context, name string) *authServer {
+func startAuthServer(ctx context.Context, name string, change ...func(*rest.Config)) *authServer {
 	GinkgoHelper()
+	config := account(ctx, serverAccount)
+	for _, f := range change {
+		f(config)
+	}
 	registerer := prometheus.NewRegistry()
 	replica, err := registry.NewReplica(registry.ReplicaConfig{
-		Client: clientOf(account(ctx, serverAccount)), Namespace: systemNamespace, LeaseName: "authserver-" + name,
+		Client: clientOf(config), Namespace: systemNamespace, LeaseName: "authserver-" + name,
 		MaxStaleness: 10 * time.Second, SuspectAfter: 3 * time.Second,
 		Log: ctrl.Log.WithName("authserver").WithValues("replica", name), Metrics: registerer,
 	})

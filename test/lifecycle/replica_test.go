@@ -1,0 +1,168 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/hack/controlplane"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+var _ = Describe("An auth server", func() {
+	It("writes its Lease before it reads, and reads the present", func(ctx SpecContext) {
+		before := len(serverRequests())
+		replica := startAuthServer(ctx, "m")
+		// A watch counts in the audit log from its start.
+		var joining []controlplane.AuditEvent
+		Eventually(func() []controlplane.AuditEvent {
+			joining = serverRequests()[before:]
+			return joining
+		}).Should(ContainElement(HaveField("Resource", "apikeys")))
+		firstRead := -1
+		for i, e := range joining {
+			if e.Resource == "apikeys" || e.Resource == "organizations" {
+				firstRead = i
+				break
+			}
+		}
+		Expect(describe(joining[:firstRead])).To(Equal([]string{"get leases", "create leases"}))
+		for _, e := range joining[firstRead:] {
+			if e.Verb != "watch" {
+				continue
+			}
+			query, err := url.Parse(e.URI)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(query.Query().Get("sendInitialEvents")).To(Equal("true"), e.URI)
+			Expect(query.Query().Get("resourceVersion")).To(BeEmpty(), "the first list of %s may be an old one", e.Resource)
+		}
+		Expect(leaseOf(ctx, replica)).NotTo(BeNil())
+	})
+
+	It("takes its Lease with it when it stops", func(ctx SpecContext) {
+		replica := startAuthServer(ctx, "n")
+		Expect(leaseOf(ctx, replica)).NotTo(BeNil())
+		replica.stop()
+		Expect(leaseOf(ctx, replica)).To(BeNil())
+	})
+
+	It("is waited for by name until it is fenced, when nobody hears from it", func(ctx SpecContext) {
+		silenced := &silencer{}
+		startAuthServer(ctx, "o")
+		lost := startAuthServer(ctx, "p", silenced.wrap)
+		startManager(ctx, account(ctx, managerAccount))
+		key := newTenant(ctx).mint(ctx, "contested")
+		plaintext := plaintextOf(ctx, key)
+
+		silenced.silent.Store(true)
+		Expect(admin.Delete(ctx, key)).To(Succeed())
+		condition := awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoking)
+		Expect(condition.Message).To(ContainSubstring("waiting for 1 of 2 auth servers to drop the key: authserver-p"))
+		Expect(lost.status(plaintext)).To(Equal(http.StatusOK), "a replica that does not know better")
+		// While the APIKey is there, somebody may accept its key. When it is gone, nobody does.
+		answers := []int{}
+		Eventually(func() error {
+			answers = append(answers, lost.status(plaintext))
+			return admin.Get(ctx, client.ObjectKeyFromObject(key), key)
+		}).WithTimeout(30 * time.Second).ShouldNot(Succeed())
+		Expect(lost.status(plaintext)).To(Equal(http.StatusServiceUnavailable))
+		Expect(answers).To(ContainElement(http.StatusOK), "it was fenced long before it was counted out")
+		Expect(answers[len(answers)-1]).To(Equal(http.StatusServiceUnavailable))
+
+		// It finds its way back by itself, and knows what happened.
+		silenced.silent.Store(false)
+		Eventually(lost.status).WithArguments(plaintext).Should(Equal(http.StatusUnauthorized))
+	}, NodeTimeout(time.Minute))
+
+	It("that has gone silent delays a new key no longer than its suspicion", func(ctx SpecContext) {
+		silenced := &silencer{}
+		startAuthServer(ctx, "q")
+		lost := startAuthServer(ctx, "r", silenced.wrap)
+		DeferCleanup(func() { silenced.silent.Store(false) })
+		startManager(ctx, account(ctx, managerAccount))
+		t := newTenant(ctx)
+		t.mint(ctx, "before")
+		silenced.silent.Store(true)
+		key := t.mint(ctx, "after")
+		// It may not know the key; then it must not say that there is none.
+		Expect(lost.status(plaintextOf(ctx, key))).To(Equal(http.StatusServiceUnavailable))
+	})
+})
+
+// silencer cuts a replica off from the API server, as a partition does.
+type silencer struct {
+	silent atomic.Bool
+	next   http.RoundTripper
+}
+
+func (s *silencer) wrap(config *rest.Config) {
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		s.next = next
+		return s
+	})
+}
+
+func (s *silencer) RoundTrip(request *http.Request) (*http.Response, error) {
+	if s.silent.Load() {
+		return nil, errKilled
+	}
+	response, err := s.next.RoundTrip(request)
+	if err == nil && request.URL.Query().Get("watch") != "" {
+		response.Body = &silencedBody{ReadCloser: response.Body, silencer: s}
+	}
+	return response, err
+}
+
+// silencedBody is a watch that brings nothing more once its replica is cut off:
+// what arrives meanwhile is lost with the connection.
+type silencedBody struct {
+	io.ReadCloser
+	silencer *silencer
+}
+
+func (b *silencedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.silencer.silent.Load() {
+		return 0, errKilled
+	}
+	return n, err
+}
+
+// serverRequests are the requests of auth servers so far.
+func serverRequests() []controlplane.AuditEvent {
+	GinkgoHelper()
+	all, err := plane.AuditEvents()
+	Expect(err).NotTo(HaveOccurred())
+	var own []controlplane.AuditEvent
+	for _, e := range all {
+		if e.User == "system:serviceaccount:"+systemNamespace+":"+serverAccount && e.Resource != "" {
+			own = append(own, e)
+		}
+	}
+	return own
+}
+
+// leaseOf returns the Lease of an auth server, or nil.
+func leaseOf(ctx SpecContext, server *authServer) *coordinationv1.Lease {
+	GinkgoHelper()
+	list := &coordinationv1.LeaseList{}
+	Expect(admin.List(ctx, list, client.InNamespace(systemNamespace), registry.LeaseLabels())).To(Succeed())
+	for i := range list.Items {
+		if list.Items[i].Name == server.name {
+			return &list.Items[i]
+		}
+	}
+	return nil
+}

@@ -25,7 +25,8 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 		revision = p.key.ResourceVersion
 	}
 	p.registration = waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
-	if !r.Waiters.Wait(p.identity(), revision) {
+	revision, worthwhile := r.Waiters.Wait(p.identity(), "register "+version.ID, revision)
+	if !worthwhile {
 		p.lookAgain(registry.Patience)
 		return false, nil
 	}

@@ -41,8 +41,8 @@ func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err 
 func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 	// The APIKey as it is seen here bears its deletionTimestamp: whoever has
 	// applied this revision has dropped the key.
-	revision := p.observed.ResourceVersion
-	if !r.Waiters.Wait(p.identity(), revision) {
+	revision, worthwhile := r.Waiters.Wait(p.identity(), "revoke", p.observed.ResourceVersion)
+	if !worthwhile {
 		p.lookAgain(registry.Patience)
 		return false, nil
 	}

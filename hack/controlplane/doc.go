@@ -11,7 +11,7 @@
 //
 //	cp, err := controlplane.Start(ctx, controlplane.Options{
 //		AuditLog: true,
-//		Apply:    []string{"config/crd"},
+//		Apply:    []string{"config/base"},
 //		Log:      os.Stderr,
 //	})
 //	if err != nil { … }
@@ -42,7 +42,8 @@
 //     namespace of its own.
 //   - Namespaces are deleted at the earliest after 5 seconds: their controller waits that long, for API servers that do not
 //     know of the deletion yet. So never wait for the end of a namespace just to clean up.
-//   - The garbage collector looks for new kinds every 30 seconds. Definitions in Options.Apply are there before it starts.
+//   - The garbage collector looks for new kinds every 30 seconds, and what they own may wait for longer. Definitions in
+//     Options.Apply are there before it starts.
 //   - There are no nodes and no scheduler: pods stay Pending, and Services have no addresses behind them.
 //   - No object of RBAC, admission or authentication takes effect at once: use Eventually.
 //   - The audit log counts a watch when it starts, and the controllers' requests too: filter by User or UserAgent.

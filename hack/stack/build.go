@@ -38,9 +38,8 @@ func build(ctx context.Context, log io.Writer) (programs, error) {
 	built := programs{manager: filepath.Join(root, "bin", "manager"), authServer: filepath.Join(root, "bin", "authserver")}
 	fmt.Fprintln(log, "stack: building bin/manager and bin/authserver; some minutes the first time, a moment later on")
 	began := time.Now()
-	// The folder, and not a file: so one command builds both, and replaces each at
-	// once, also under a process that runs the former.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(root, "bin")+string(filepath.Separator),
+	// As make build does it. The slash at the end says that bin is a folder.
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(root, "bin")+"/",
 		modulePath+"/cmd/manager", modulePath+"/cmd/authserver")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")

@@ -61,59 +61,68 @@ func TestTemplatesExpandOnce(t *testing.T) {
 	}
 }
 
+// long is longer than errors quote.
+var long = strings.Repeat("x", 1000)
+
+// refusedTemplates are templates with the whole error that each has to give.
+var refusedTemplates = map[string]struct {
+	templates map[string]string
+	want      string
+}{
+	"unknown variable": {
+		map[string]string{"TOKEN": "Bearer $(API_TOKEN)"},
+		`invalid template: entry "TOKEN": unknown variable "API_TOKEN"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+	"no name": {
+		map[string]string{"TOKEN": "$()"},
+		`invalid template: entry "TOKEN": unknown variable ""; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+	"other case": {
+		map[string]string{"TOKEN": "$(api_key)"},
+		`invalid template: entry "TOKEN": unknown variable "api_key"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+	"blank in the name": {
+		map[string]string{"TOKEN": "$( API_KEY)"},
+		`invalid template: entry "TOKEN": unknown variable " API_KEY"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+	"nested": {
+		map[string]string{"TOKEN": "$($(API_KEY))"},
+		`invalid template: entry "TOKEN": unknown variable "$(API_KEY"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+	"long name": {
+		map[string]string{long: "$(" + long + ")"},
+		`invalid template: entry "` + long[:64] + `"…: unknown variable "` + long[:64] + `"…; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+	"no end": {
+		map[string]string{"TOKEN": "a$(API_KEY"},
+		`invalid template: entry "TOKEN": $( has no closing parenthesis; write $$( for the text itself`,
+	},
+	"begin alone": {
+		map[string]string{"TOKEN": "$("},
+		`invalid template: entry "TOKEN": $( has no closing parenthesis; write $$( for the text itself`,
+	},
+	"the key's own entry": {
+		map[string]string{"api-key": "$(API_KEY)"},
+		`invalid template: entry api-key cannot be set: it always holds the key itself`,
+	},
+	"the first of several, by name": {
+		map[string]string{"b": "$(B)", "d": "$(D)", "c": "$(C)", "e": "$(E)", "a": "fine"},
+		`invalid template: entry "b": unknown variable "B"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
+	},
+}
+
 func TestTemplatesAreRefused(t *testing.T) {
-	long := strings.Repeat("x", 1000)
-	for name, tc := range map[string]struct {
-		templates map[string]string
-		want      string
-	}{
-		"unknown variable": {
-			map[string]string{"TOKEN": "Bearer $(API_TOKEN)"},
-			`invalid template: entry "TOKEN": unknown variable "API_TOKEN"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-		"no name": {
-			map[string]string{"TOKEN": "$()"},
-			`invalid template: entry "TOKEN": unknown variable ""; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-		"other case": {
-			map[string]string{"TOKEN": "$(api_key)"},
-			`invalid template: entry "TOKEN": unknown variable "api_key"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-		"blank in the name": {
-			map[string]string{"TOKEN": "$( API_KEY)"},
-			`invalid template: entry "TOKEN": unknown variable " API_KEY"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-		"nested": {
-			map[string]string{"TOKEN": "$($(API_KEY))"},
-			`invalid template: entry "TOKEN": unknown variable "$(API_KEY"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-		"long name": {
-			map[string]string{long: "$(" + long + ")"},
-			`invalid template: entry "` + long[:64] + `"…: unknown variable "` + long[:64] + `"…; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-		"no end": {
-			map[string]string{"TOKEN": "a$(API_KEY"},
-			`invalid template: entry "TOKEN": $( has no closing parenthesis; write $$( for the text itself`,
-		},
-		"begin alone": {
-			map[string]string{"TOKEN": "$("},
-			`invalid template: entry "TOKEN": $( has no closing parenthesis; write $$( for the text itself`,
-		},
-		"the key's own entry": {
-			map[string]string{"api-key": "$(API_KEY)"},
-			`invalid template: entry api-key cannot be set: it always holds the key itself`,
-		},
-		"the first of several, by name": {
-			map[string]string{"b": "$(B)", "d": "$(D)", "c": "$(C)", "e": "$(E)", "a": "fine"},
-			`invalid template: entry "b": unknown variable "B"; known are API_KEY, API_KEY_ID, ORGANIZATION_ID`,
-		},
-	} {
+	for name, tc := range refusedTemplates {
 		t.Run(name, func(t *testing.T) {
 			data, rendering := mintOf(t, counting(0)).SecretData(tc.templates, Variables{})
 			if data != nil {
 				t.Error("data in spite of the error")
 			}
-			for _, err := range []error{ValidateTemplates(tc.templates), rendering} {
+			all := []error{rendering}
+			for range 10 { // the order of a map is another each time
+				all = append(all, ValidateTemplates(tc.templates))
+			}
+			for _, err := range all {
 				if err == nil || err.Error() != tc.want {
 					t.Errorf("got  %v\nwant %s", err, tc.want)
 				}

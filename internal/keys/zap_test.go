@@ -1,5 +1,3 @@
-//go:build zap
-
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 

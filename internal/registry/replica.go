@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +17,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/internal/keys"
@@ -100,9 +102,11 @@ type Replica struct {
 	// current is nil while the replica is not a member.
 	current atomic.Pointer[session]
 
-	mu sync.Mutex
-	// lease is this process's Lease as it was last written; nil before.
-	lease *coordinationv1.Lease
+	// holder is this process, as the holder of its Lease: its sessions have it as
+	// prefix.
+	holder string
+	// joins counts the sessions that were begun; only Run uses it.
+	joins int
 }
 
 // NewReplica returns a Replica that is not a member yet: it answers Undecided to
@@ -111,7 +115,7 @@ func NewReplica(config ReplicaConfig) (*Replica, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("registry replica: %w", err)
 	}
-	r := &Replica{config: config}
+	r := &Replica{config: config, holder: string(uuid.NewUUID())}
 	r.metrics = newReplicaMetrics(r, config.Metrics)
 	return r, nil
 }
@@ -154,8 +158,9 @@ func (r *Replica) runSession(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 
+	r.joins++
 	writer := leaseWriter{
-		namespace: r.config.Namespace, name: r.config.LeaseName, holder: string(uuid.NewUUID()),
+		namespace: r.config.Namespace, name: r.config.LeaseName, holder: fmt.Sprintf("%s_%d", r.holder, r.joins),
 		maxStaleness: r.config.MaxStaleness, suspectAfter: r.config.SuspectAfter,
 	}
 	joined := r.config.Clock.Now()
@@ -201,7 +206,6 @@ func (r *Replica) join(ctx context.Context, writer leaseWriter, now time.Time) (
 		if err := r.config.Client.Create(ctx, lease); err != nil {
 			return nil, fmt.Errorf("create lease: %w", err)
 		}
-		r.remember(lease)
 		return lease, nil
 	case err != nil:
 		return nil, fmt.Errorf("get lease: %w", err)
@@ -211,31 +215,26 @@ func (r *Replica) join(ctx context.Context, writer leaseWriter, now time.Time) (
 	if err := r.config.Client.Update(ctx, lease); err != nil {
 		return nil, fmt.Errorf("take over lease: %w", err)
 	}
-	r.remember(lease)
 	return lease, nil
-}
-
-func (r *Replica) remember(lease *coordinationv1.Lease) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lease = lease
 }
 
 // Leave deletes the replica's Lease, so that nobody waits for it. It is to be
 // called when Run has returned and the last request was answered.
 func (r *Replica) Leave(ctx context.Context) error {
 	r.current.Store(nil)
-	r.mu.Lock()
-	lease := r.lease
-	r.lease = nil
-	r.mu.Unlock()
-	if lease == nil {
-		return nil
-	}
-	// Only this very Lease: one that somebody else has written since is not ours.
-	err := r.config.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("leave: delete lease: %w", err)
+	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return r.deleteLease(ctx) }); err != nil {
+		return fmt.Errorf("leave: %w", err)
 	}
 	return nil
+}
+
+// deleteLease deletes the Lease if this process still holds it. Its last write may
+// have been made although the answer was given up on, so the Lease is read anew.
+func (r *Replica) deleteLease(ctx context.Context) error {
+	lease := &coordinationv1.Lease{}
+	err := r.config.Client.Get(ctx, client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.LeaseName}, lease)
+	if err == nil && strings.HasPrefix(ptr.Deref(lease.Spec.HolderIdentity, ""), r.holder+"_") {
+		err = r.config.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
+	}
+	return client.IgnoreNotFound(err)
 }

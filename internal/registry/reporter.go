@@ -93,6 +93,8 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 	defer cancel()
 	// What is reported is read before it is sent, so it has been applied.
 	next := r.writer.renew(r.lease, f.applied(), sent)
+	// The Lease's UID goes along, so a PUT cannot make a deleted Lease anew, as it
+	// otherwise could.
 	err := r.replica.config.Client.Update(ctx, next)
 	if apierrors.IsConflict(err) {
 		err = r.adopt(ctx)
@@ -103,7 +105,7 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 	case err != nil:
 		return err
 	}
-	r.keep(next)
+	r.lease = next
 	if !r.session.extend(sent, clock.Now()) {
 		return errFenced
 	}
@@ -121,12 +123,6 @@ func (r *reporter) adopt(ctx context.Context) error {
 	if !heldBy(found, r.writer.holder) {
 		return errReplaced
 	}
-	r.keep(found)
+	r.lease = found
 	return errors.New("the lease was written in between, repeating")
-}
-
-// keep remembers the Lease as it now stands.
-func (r *reporter) keep(lease *coordinationv1.Lease) {
-	r.lease = lease
-	r.replica.remember(lease)
 }

@@ -30,6 +30,8 @@ type Waiters struct {
 
 // pendingWait is for a revision, since a time.
 type pendingWait struct {
+	// purpose tells one wait of an APIKey from the next.
+	purpose  string
 	revision string
 	since    time.Time
 }
@@ -47,22 +49,27 @@ func NewWaiters(clock clock.PassiveClock) *Waiters {
 	return &Waiters{waits: map[types.NamespacedName]pendingWait{}, leases: map[types.NamespacedName]leaseHint{}, clock: clock}
 }
 
-// Wait has key wait for revision, and reports whether a survey is worth its cost
-// now: the Leases seem to have applied it, or none is known, or the wait has
-// taken so long that somebody has to look. It is to be called before the survey
-// that decides whether there is anything to wait for, or the wake-up is missed.
-func (w *Waiters) Wait(key types.NamespacedName, revision string) (worthwhile bool) {
+// Wait has key wait for revision to be applied, for a purpose. As long as the
+// purpose is the same the wait stays for the revision that it began with, which
+// it returns: each write to the status of what waits makes a later revision, and
+// a wait for the latest would never end.
+//
+// It also reports whether a survey is worth its cost now: the Leases seem to have
+// applied the revision, or none is known, or the wait has taken so long that
+// somebody has to look. It is to be called before the survey that decides whether
+// there is anything to wait for, or the wake-up is missed.
+func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) (awaited string, worthwhile bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.Now()
 	waiting, ok := w.waits[key]
-	if !ok {
-		waiting.since = now
+	if !ok || waiting.purpose != purpose {
+		waiting = pendingWait{purpose: purpose, revision: revision, since: now}
+		w.waits[key] = waiting
 	}
-	waiting.revision = revision
-	w.waits[key] = waiting
 	least := w.least(now)
-	return least == "" || hasApplied(least, revision) || now.Sub(waiting.since) >= Patience
+	worthwhile = least == "" || hasApplied(least, waiting.revision) || now.Sub(waiting.since) >= Patience
+	return waiting.revision, worthwhile
 }
 
 // Since returns when key began to wait; false when it does not.

@@ -19,12 +19,12 @@ func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
 		lease := leaseAt(name, "1", applied)
 		return w.LeaseChanged(&lease)
 	}
-	if !w.Wait(key, "100") {
+	if _, worthwhile := w.Wait(key, "mint", "100"); !worthwhile {
 		t.Error("no Lease is known, and nobody was sent to look")
 	}
 	change("a", "90")
 	change("b", "90")
-	if w.Wait(key, "100") {
+	if _, worthwhile := w.Wait(key, "mint", "100"); worthwhile {
 		t.Error("a survey seemed worthwhile before anybody has applied the revision")
 	}
 	if got := change("a", "100"); len(got) != 0 {
@@ -33,7 +33,7 @@ func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
 	if got := change("b", "120"); len(got) != 1 || got[0] != key {
 		t.Errorf("not woken by the last of two: %v", got)
 	}
-	if !w.Wait(key, "100") {
+	if _, worthwhile := w.Wait(key, "mint", "100"); !worthwhile {
 		t.Error("a survey does not seem worthwhile although all have applied the revision")
 	}
 	w.Done(key)
@@ -48,7 +48,7 @@ func TestWaitersPassOverTheSilentAndLoseWhoHasGone(t *testing.T) {
 	key := types.NamespacedName{Name: "key"}
 	dead, alive := leaseAt("dead", "1", "90"), leaseAt("alive", "1", "90")
 	w.LeaseChanged(&dead)
-	w.Wait(key, "100")
+	w.Wait(key, "mint", "100")
 	clock.SetTime(epoch.Add(5 * time.Second))
 	alive.Annotations[annotationAppliedAPIKeys] = "100"
 	if got := w.LeaseChanged(&alive); len(got) != 1 {
@@ -67,11 +67,18 @@ func TestWaitersLoseThePatience(t *testing.T) {
 	key := types.NamespacedName{Name: "key"}
 	slow := leaseAt("slow", "1", "0")
 	w.LeaseChanged(&slow)
-	if w.Wait(key, "100") {
+	if _, worthwhile := w.Wait(key, "mint", "100"); worthwhile {
 		t.Error("a survey seemed worthwhile at once")
 	}
 	clock.SetTime(epoch.Add(Patience))
-	if !w.Wait(key, "101") {
+	awaited, worthwhile := w.Wait(key, "mint", "101")
+	if !worthwhile {
 		t.Error("a wait that lasts is not looked at")
+	}
+	if awaited != "100" {
+		t.Errorf("a wait for revision 100 has become one for %s", awaited)
+	}
+	if awaited, worthwhile = w.Wait(key, "revoke", "102"); awaited != "102" || worthwhile {
+		t.Errorf("another wait is for %s, worthwhile %t", awaited, worthwhile)
 	}
 }

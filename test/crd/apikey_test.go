@@ -109,6 +109,12 @@ var _ = Describe("APIKey", func() {
 		Expect(tryCreate(ctx, named(apiKey(acme), chars(64)))).To(beRefused("metadata.name is longer than 63 characters: it becomes a label of the Secret; choose a shorter name"))
 	})
 
+	It("refuses to be without a spec", func(ctx SpecContext) {
+		empty := apiKey(acme)
+		delete(empty.Object, "spec")
+		Expect(tryCreate(ctx, empty)).To(beRefused("spec: Required value"))
+	})
+
 	It("refuses a field that it does not know, where the client asks for it", func(ctx SpecContext) {
 		Expect(tryCreate(ctx, apiKey(more("scope: ingest")))).To(MatchError(ContainSubstring(`unknown field "spec.scope"`)))
 	})

@@ -51,13 +51,6 @@ var _ = Describe("The status of an APIKey", func() {
 		}
 		return "versions: [" + strings.Join(list, ", ") + "]"
 	}
-	conditions := func(n int) string {
-		list := make([]string, n)
-		for i := range list {
-			list[i] = fmt.Sprintf(`{type: Type%d, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}`, i)
-		}
-		return "conditions: [" + strings.Join(list, ", ") + "]"
-	}
 
 	DescribeTable("may be", func(ctx SpecContext, status string) {
 		Expect(tryStatus(ctx, manager, create(ctx, apiKey(acme)), status)).To(Succeed())
@@ -82,10 +75,18 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("no sha256", "versions: [{id: 0123456789ab, state: Active, registeredAt: 2026-01-02T03:04:05Z}]", "status.versions[0].sha256: Required value"),
 		Entry("a bad id", "versions: ["+version("prod-agent", digest, "Active")+"]", "versions[0].id in body should match '^[0-9a-f]{12}$'"),
 		Entry("a state that does not exist", "versions: ["+version("0123456789ab", digest, "Done")+"]", `status.versions[0].state: Unsupported value: "Done": supported values: "Pending", "Active"`),
+		Entry("no state", "versions: [{id: 0123456789ab, sha256: "+digest+", registeredAt: 2026-01-02T03:04:05Z}]", "status.versions[0].state: Required value"),
+		Entry("a time of activation that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registeredAt: 2026-01-02T03:04:05Z, activatedAt: now}]", "status.versions[0].activatedAt"),
+		Entry("a time of registration that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registeredAt: now}]", "status.versions[0].registeredAt"),
 		Entry("no time of registration", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active}]", "status.versions[0].registeredAt: Required value"),
 		Entry("9 conditions", conditions(9), "status.conditions: Too many: 9: must have at most 8 items"),
+		Entry("a condition twice", `conditions: [
+			{type: Ready, status: "True", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z},
+			{type: Ready, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}]`, `status.conditions[1]: Duplicate value`),
 		Entry("a long key ID", "keyID: 0123456789abc", "status.keyID: Too long: may not be more than 12"),
 		Entry("an organization's id of 254 characters", "organizationID: "+chars(254), "status.organizationID: Too long: may not be more than 253"),
+		Entry("a reference without a name", "secretRef: {}", "status.secretRef.name: Required value"),
+		Entry("a reference of 254 characters", "secretRef: {name: "+chars(254)+"}", "status.secretRef.name: Too long: may not be more than 253"),
 		Entry("a reference to no Secret", "secretRef: {name: ''}", "secretRef.name in body should be at least 1 chars long"),
 	)
 })
@@ -96,9 +97,31 @@ var _ = Describe("The status of an Organization", func() {
 		Expect(tryStatus(ctx, manager, org, "{id: acme, observedGeneration: 1}")).To(Succeed())
 	})
 
+	It("has a condition of each type once", func(ctx SpecContext) {
+		org := create(ctx, organization("{}"))
+		ready := `{type: Ready, status: "True", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}`
+		Expect(tryStatus(ctx, manager, org, "conditions: ["+ready+"]")).To(Succeed())
+		Expect(tryStatus(ctx, manager, org, "conditions: ["+ready+", "+ready+"]")).To(beRefused("status.conditions[1]: Duplicate value"))
+	})
+
+	It("has 8 conditions at most", func(ctx SpecContext) {
+		org := create(ctx, organization("{}"))
+		Expect(tryStatus(ctx, manager, org, conditions(8))).To(Succeed())
+		Expect(tryStatus(ctx, manager, org, conditions(9))).To(beRefused("status.conditions: Too many: 9: must have at most 8 items"))
+	})
+
 	It("has an id of 253 characters at most", func(ctx SpecContext) {
 		org := create(ctx, organization("{}"))
 		Expect(tryStatus(ctx, manager, org, "id: "+chars(253))).To(Succeed())
 		Expect(tryStatus(ctx, manager, org, "id: "+chars(254))).To(beRefused("status.id: Too long: may not be more than 253"))
 	})
 })
+
+// conditions is a status with n conditions.
+func conditions(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(`{type: Type%d, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}`, i)
+	}
+	return "conditions: [" + strings.Join(list, ", ") + "]"
+}

@@ -58,6 +58,18 @@ var _ = Describe("An auth server", func() {
 		Expect(leaseOf(ctx, replica)).To(BeNil())
 	})
 
+	It("joins anew when its Lease is deleted, and never revives it", func(ctx SpecContext) {
+		replica := startAuthServer(ctx, "s")
+		lease := leaseOf(ctx, replica)
+		Expect(admin.Delete(ctx, lease)).To(Succeed())
+		var anew *coordinationv1.Lease
+		Eventually(func() *coordinationv1.Lease {
+			anew = leaseOf(ctx, replica)
+			return anew
+		}).ShouldNot(BeNil())
+		Expect(anew.Spec.HolderIdentity).NotTo(Equal(lease.Spec.HolderIdentity), "the session went on in a new Lease")
+	})
+
 	It("is waited for by name until it is fenced, when nobody hears from it", func(ctx SpecContext) {
 		silenced := &silencer{}
 		startAuthServer(ctx, "o")
@@ -95,7 +107,9 @@ var _ = Describe("An auth server", func() {
 		t := newTenant(ctx)
 		t.mint(ctx, "before")
 		silenced.silent.Store(true)
+		began := time.Now()
 		key := t.mint(ctx, "after")
+		Expect(time.Since(began)).To(BeNumerically("<", staleness), "the key has waited until the replica was fenced")
 		// It may not know the key; then it must not say that there is none.
 		Expect(lost.status(plaintextOf(ctx, key))).To(Equal(http.StatusServiceUnavailable))
 	})

@@ -33,6 +33,12 @@ import (
 	"github.com/hexcovery/apikey-operator/webhook"
 )
 
+const (
+	// staleness and suspicion are short, so that specs need not wait for minutes.
+	staleness = 10 * time.Second
+	suspicion = 3 * time.Second
+)
+
 // transcript is what was written to it, readable at any time.
 type transcript struct {
 	mu     sync.Mutex
@@ -106,7 +112,7 @@ func startAuthServer(ctx context.Context, name string, change ...func(*rest.Conf
 	registerer := prometheus.NewRegistry()
 	replica, err := registry.NewReplica(registry.ReplicaConfig{
 		Client: clientOf(config), Namespace: systemNamespace, LeaseName: "authserver-" + name,
-		MaxStaleness: 10 * time.Second, SuspectAfter: 3 * time.Second,
+		MaxStaleness: staleness, SuspectAfter: suspicion,
 		Log: ctrl.Log.WithName("authserver").WithValues("replica", name), Metrics: registerer,
 	})
 	Expect(err).NotTo(HaveOccurred())

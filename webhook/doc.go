@@ -18,8 +18,10 @@
 //	the proxy listener  the request itself                    no gateway at all
 //
 // What this package promises:
-//   - Exactly 200 allows, and always carries every identity header; anything else
-//     refuses and carries none. A refusal has an RFC 9457 body with a stable Reason.
+//   - To a gateway exactly 200 allows, and always carries every identity header;
+//     anything else refuses and carries none.
+//   - A refusal has a stable Reason, in an RFC 9457 body, or, from the proxy to a
+//     gRPC client, in the status.
 //   - 401 is said only when it is certain that the key is not good; 503 when it is not.
 //   - Reasons are found in the order credentials, key, request: who has no good key
 //     learns nothing of the surface.

@@ -146,12 +146,12 @@ func TestEndpointsBelieveTheirOwnHeadersOnly(t *testing.T) {
 			if path == other {
 				continue
 			}
-			real := map[string][]string{
+			actual := map[string][]string{
 				"/auth/original":     {"X-Original-Method: POST", "X-Original-URI: /api/v1/admin"},
 				"/auth/original-url": {"X-Original-Method: POST", "X-Original-URL: https://h/api/v1/admin"},
 				"/auth/forwarded":    {"X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/v1/admin"},
 			}[other]
-			headers := append(append([]string{key}, claimed...), real...)
+			headers := append(append([]string{key}, claimed...), actual...)
 			if got := h.ask(t, path, headers...); got != BadGatewayRequest.String() {
 				t.Errorf("%s, asked by a gateway of %s: %s", path, other, got)
 			}

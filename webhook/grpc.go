@@ -36,7 +36,8 @@ func isGRPC(r *http.Request) bool {
 // a header that ends the stream. Clients map plain HTTP statuses to the same codes,
 // but would keep the detail, which says what to do, from whoever reads their error.
 //
-// Only the proxy answers like this: to a gateway, its status 200 would be a yes.
+// Its HTTP status is 200, as the specification has it, and older clients heed no
+// other. So only the proxy answers like this: to a gateway a 200 would be a yes.
 func writeStatus(w http.ResponseWriter, reason Reason, detail string) {
 	o := reason.outcome()
 	if detail == "" {

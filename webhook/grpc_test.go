@@ -4,11 +4,13 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -34,7 +36,7 @@ func (rawCodec) Marshal(v any) ([]byte, error) {
 	return *v.(*[]byte), nil
 }
 func (rawCodec) Unmarshal(data []byte, v any) error {
-	*v.(*[]byte) = append([]byte(nil), data...)
+	*v.(*[]byte) = bytes.Clone(data)
 	return nil
 }
 
@@ -151,6 +153,32 @@ func TestGRPCClientsAreToldWhy(t *testing.T) {
 	}
 	if got, err := call(t.Context(), conn, export, "still", "x-api-key", good); err != nil || got != "STILL" {
 		t.Errorf("the connection is broken after refusals: %q, %v", got, err)
+	}
+}
+
+// What gRPC clients of any age understand: one header with status 200, and nothing
+// after it. Over HTTP/1.1 there is no gRPC, whatever the client calls it.
+func TestGRPCRefusalIsTrailersOnly(t *testing.T) {
+	h := start(t, withProxy(t, "http://"+closedAddress(t)))
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.proxy+export, nil)
+	request.Header.Set("Content-Type", "application/grpc+proto")
+	response, err := h2cClient(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || len(body) != 0 || len(response.Trailer) != 0 || response.StatusCode != http.StatusOK ||
+		response.Header.Get("Grpc-Status") != "16" || response.Header.Get("Content-Type") != "application/grpc" {
+		t.Errorf("%d %v %q %v, %v", response.StatusCode, response.Header, body, response.Trailer, err)
+	}
+	checkNoIdentity(t, response)
+
+	for _, contentType := range []string{"application/grpc", "application/grpc-web", "application/grpc-web+proto"} {
+		plain, text := exchange(t, h.proxy, raw("POST "+export, "Content-Type: "+contentType))
+		if got := readReason(t, plain, text); got != MissingKey.String() {
+			t.Errorf("%s: %s", contentType, got)
+		}
 	}
 }
 

@@ -166,12 +166,14 @@ func prepare(t testing.TB, change func(*Config)) *harness {
 func start(t testing.TB, change func(*Config)) *harness {
 	t.Helper()
 	h := prepare(t, change)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	h.stop = stop
 	go func() { h.done <- h.server.Run(ctx); close(h.done) }()
 	t.Cleanup(func() {
 		stop()
-		<-h.done
+		if err := <-h.done; err != nil { // nil once a test has taken the error itself
+			t.Errorf("the server ended with %v", err)
+		}
 	})
 	return h
 }

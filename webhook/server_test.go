@@ -245,7 +245,7 @@ func TestRunLeavesLast(t *testing.T) {
 	replica := &fakeReplica{fail: make(chan error)}
 	joined := make(chan struct{})
 	replica.check = func(event string) {
-		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", h.gateways)
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.gateways)
 		if err == nil {
 			conn.Close()
 		}

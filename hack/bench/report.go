@@ -32,7 +32,7 @@ func report(results, notes io.Writer, samples []sample, w writes) {
 	describe(notes, "delete_refused", refused)
 	describe(notes, "delete_done", done)
 	mint := total(notes, "mint", w.mint, len(samples))
-	total(notes, "revocation", w.revoke, len(samples)-1)
+	total(notes, "revocation", w.revoke, len(samples))
 	fmt.Fprintf(notes, "bench: %d writes of Leases by the manager meanwhile\n", w.leases)
 
 	values := map[string]float64{}

@@ -15,16 +15,15 @@ import (
 // writes is what the manager wrote while the measured keys lived, by kind of
 // write, such as "patch apikeys/status".
 type writes struct {
-	// mint is what it wrote from a key's creation until its deletion, and revoke
-	// what it wrote from then until the next key's creation.
+	// mint is what it wrote for a key until the key was deleted, and revoke what it
+	// wrote for it from then on.
 	mint, revoke map[string]int
 	// events are its Events about measured keys, and leases its Leases meanwhile.
 	events, leases int
 }
 
 // countWrites reads the API server's audit log. Attempts that failed count too:
-// they cost the API server as much. What belongs to a mint is told by its time and
-// not by its object, so that a write to anything else is not missed.
+// they cost the API server as much.
 func countWrites(events []controlplane.AuditEvent, samples []sample) writes {
 	lives := livesOf(events, samples)
 	w := writes{mint: map[string]int{}, revoke: map[string]int{}}
@@ -39,7 +38,7 @@ func countWrites(events []controlplane.AuditEvent, samples []sample) writes {
 			}
 			continue
 		}
-		phase := lives.phaseAt(written.Time)
+		phase := lives.phaseOf(written)
 		switch {
 		case phase == outside:
 		case written.Resource == "leases":
@@ -90,6 +89,22 @@ const (
 	minting
 	revoking
 )
+
+// phaseOf tells by its object what a write was for, and by its time if the object
+// is no key or Secret of a key, so that a write to anything else is not missed.
+func (l lives) phaseOf(written *controlplane.AuditEvent) phase {
+	if written.Namespace != namespace {
+		return l.phaseAt(written.Time)
+	}
+	number, ok := l.byName[written.Name]
+	switch {
+	case !ok:
+		return outside
+	case written.Time.Before(l.ordered[number].deleted):
+		return minting
+	}
+	return revoking
+}
 
 func (l lives) phaseAt(t time.Time) phase {
 	// The first key that was created later; the one before it is what it is about.

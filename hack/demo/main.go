@@ -50,7 +50,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo: interrupted")
 		os.Exit(1)
 	default:
-		fmt.Fprintf(os.Stderr, "\ndemo: FAILED: %v\n", err)
+		fmt.Fprintf(os.Stderr, "\ndemo: FAILED: %v\ndemo: run it again with -dir FOLDER to keep all logs\n", err)
 		os.Exit(1)
 	}
 }
@@ -79,7 +79,10 @@ func run(ctx context.Context, opts options, out *printer) (err error) {
 
 	w := &walk{product: product, api: api, out: out}
 	if err := w.walk(ctx); err != nil {
-		return fmt.Errorf("%w\n\n%s", err, w.logTails())
+		if ctx.Err() == nil {
+			w.explain(ctx)
+		}
+		return err
 	}
 	out.blank()
 	out.say(fmt.Sprintf("Every answer was right. It took %.0f s.", time.Since(began).Seconds()))

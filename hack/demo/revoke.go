@@ -18,13 +18,8 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
-// revocationTimeout bounds the deletion of a key. It takes milliseconds.
-const revocationTimeout = 30 * time.Second
-
 // revoke deletes the key while both auth servers are asked without a pause.
 func (w *walk) revoke(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, revocationTimeout, fmt.Errorf("it took more than %s", revocationTimeout))
-	defer cancel()
 	var asked []*http.Request
 	for i := range w.product.AuthServers {
 		built, err := withKey(http.MethodGet, w.at(i+1, annotationsPath), w.acme, "").build(ctx)

@@ -7,11 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
+
+// stepTimeout bounds one step. The longest takes some seconds.
+const stepTimeout = time.Minute
 
 // walk goes through the life of a key, step by step.
 type walk struct {
@@ -48,7 +51,7 @@ var steps = []step{
 func (w *walk) walk(ctx context.Context) error {
 	for _, step := range steps {
 		w.out.title(step.title)
-		err := step.show(w, ctx)
+		err := w.show(ctx, step)
 		if w.out.hasLeaked() {
 			err = errors.Join(err, errors.New("a key was about to be printed"))
 		}
@@ -59,13 +62,29 @@ func (w *walk) walk(ctx context.Context) error {
 	return nil
 }
 
-// logTails are the last lines of each program's log, without keys.
-func (w *walk) logTails() string {
-	var tails strings.Builder
-	for _, process := range w.product.Processes() {
-		tails.WriteString(process.LogTail() + "\n\n")
+// show makes one step, in a bounded time.
+func (w *walk) show(ctx context.Context, s step) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, stepTimeout, fmt.Errorf("it took more than %s", stepTimeout))
+	defer cancel()
+	err := s.show(w, ctx)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
-	return tails.String() + "run it again with -dir FOLDER to keep everything"
+	return err
+}
+
+// explain prints, after a wrong answer, what keys wait for and the last lines of
+// each program's log.
+func (w *walk) explain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	w.out.blank()
+	// What it returns is of no interest beside the wrong answer; it prints that, too.
+	_ = w.kubectl(ctx, `kubectl get apikeys -A -o custom-columns='NAME:.metadata.name,READY:.status.conditions[?(@.type=="Ready")].message'`)
+	for _, process := range w.product.Processes() {
+		w.out.blank()
+		w.out.say(process.LogTail())
+	}
 }
 
 func (w *walk) applySamples(ctx context.Context) error {

@@ -12,23 +12,23 @@ type Path string
 // what the surface needs, and below what the common servers cut off or reject.
 const MaxPathBytes = 2048
 
-// An Ambiguity says why a request target has more than one reading. It never
+// AmbiguityError says why a request target has more than one reading. It never
 // quotes the target.
-type Ambiguity string
+type AmbiguityError string
 
-func (a Ambiguity) Error() string { return string(a) }
+func (a AmbiguityError) Error() string { return string(a) }
 
 // What a target is refused for. They are variables so that returning one as an
 // error does not allocate.
 var (
-	errNotOrigin error = Ambiguity(`the request target does not start with "/"`)
-	errTooLong   error = Ambiguity("the path is longer than 2048 bytes")
-	errEmpty     error = Ambiguity("the path has an empty segment (//)")
-	errDot       error = Ambiguity("the path has a dot segment (. or ..)")
-	errRaw       error = Ambiguity("the request target has a character that must not be there unescaped")
-	errParameter error = Ambiguity("the path has a parameter (;)")
-	errEscape    error = Ambiguity("the path has a broken percent-escape")
-	errEscaped   error = Ambiguity("the path has a percent-escape of a character that servers read in different ways")
+	errNotOrigin error = AmbiguityError(`the request target does not start with "/"`)
+	errTooLong   error = AmbiguityError("the path is longer than 2048 bytes")
+	errEmpty     error = AmbiguityError("the path has an empty segment (//)")
+	errDot       error = AmbiguityError("the path has a dot segment (. or ..)")
+	errRaw       error = AmbiguityError("the request target has a character that must not be there unescaped")
+	errParameter error = AmbiguityError("the path has a parameter (;)")
+	errEscape    error = AmbiguityError("the path has a broken percent-escape")
+	errEscaped   error = AmbiguityError("the path has a percent-escape of a character that servers read in different ways")
 )
 
 // What a byte may do in a path. The zero value refuses.
@@ -67,7 +67,7 @@ var classes = func() (c [256]uint8) {
 
 // Judge takes the target of a request in origin form ("/path?query") and returns
 // its path, as it was written, if that path has exactly one reading. Otherwise the
-// error is an Ambiguity. What follows the first "?" is not judged, except that it
+// error is an AmbiguityError. What follows the first "?" is not judged, except that it
 // must not hold what ends a request target.
 func Judge(target string) (Path, error) {
 	if target == "" || target[0] != '/' {

@@ -76,7 +76,7 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target string) {
 		judged, err := Judge(target)
 		if err != nil {
-			var ambiguity Ambiguity
+			var ambiguity AmbiguityError
 			if judged != "" || !errors.As(err, &ambiguity) {
 				t.Fatalf("Judge(%q) = %q, %#v", target, judged, err)
 			}

@@ -46,6 +46,9 @@ var (
 
 func TestCRD(t *testing.T) {
 	RegisterFailHandler(Fail)
+	// What the API server learns by a watch it knows after milliseconds.
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	EnforceDefaultTimeoutsWhenUsingContexts()
 	RunSpecs(t, "Schema, policy and RBAC")
 }
 

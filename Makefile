@@ -96,7 +96,7 @@ bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help show
 	go run ./hack/bench $(BENCHFLAGS)
 
 .PHONY: demo
-demo: controlplane ## Show the life of a key, in a minute; DEMO=check fails if it is not as it should be.
+demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.
 	go run ./hack/demo $(if $(filter check,$(DEMO)),-check)
 
 ##@ Tools

@@ -9,10 +9,10 @@ MAKEFLAGS += --no-builtin-rules
 MODULES := . hack/tools hack/controlplane/binaries
 export GOWORK := off
 
-# Packages where goroutines meet are tested with the race detector, which needs cgo
-# and a C compiler. The rest is tested without: it takes less time to compile.
-RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
-PLAIN_PACKAGES := ./api/... ./cmd/... ./hack/... ./test/...
+# Packages where goroutines of the product meet are tested with the race detector,
+# which needs cgo and a C compiler. All others are tested without: what they need
+# does not have to be compiled twice.
+RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/... ./test/lifecycle/...
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
@@ -85,7 +85,8 @@ test-race: controlplane
 
 .PHONY: test-plain
 test-plain: controlplane
-	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) $(PLAIN_PACKAGES)
+	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) | sort))
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).

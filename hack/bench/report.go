@@ -36,17 +36,17 @@ func report(results, notes io.Writer, samples []sample, w writes) {
 	fmt.Fprintf(notes, "bench: %d writes of Leases by the manager meanwhile\n", w.leases)
 
 	values := map[string]float64{}
-	print := func(name string, value float64) {
+	put := func(name string, value float64) {
 		values[name] = value
 		fmt.Fprintf(results, "%s=%.2f\n", name, value)
 	}
-	print("apply_ready_p50_ms", ready.percentile(50))
-	print("apply_ready_p99_ms", ready.percentile(99))
-	print("delete_refused_p99_ms", refused.percentile(99))
-	print("delete_done_p50_ms", done.percentile(50))
-	print("delete_done_p99_ms", done.percentile(99))
-	print("mint_writes", mint)
-	print("mint_events", float64(w.events)/float64(len(samples)))
+	put("apply_ready_p50_ms", ready.percentile(50))
+	put("apply_ready_p99_ms", ready.percentile(99))
+	put("delete_refused_p99_ms", refused.percentile(99))
+	put("delete_done_p50_ms", done.percentile(50))
+	put("delete_done_p99_ms", done.percentile(99))
+	put("mint_writes", mint)
+	put("mint_events", float64(w.events)/float64(len(samples)))
 
 	for _, target := range targets {
 		if value := values[target.result]; value > target.most {

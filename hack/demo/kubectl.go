@@ -8,20 +8,27 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/hexcovery/apikey-operator/internal/keys"
 )
+
+// printed is what a command printed.
+type printed struct{ stdout, stderr string }
+
+func (p printed) String() string { return p.stdout + p.stderr }
 
 // kubectl prints the command, runs it, and prints what it printed. It has to
 // succeed, and to print each of the parts wanted.
 func (w *walk) kubectl(ctx context.Context, line string, wanted ...string) error {
 	w.out.command(line)
-	output, err := w.output(ctx, line)
-	w.out.answer(output)
+	output, err := w.run(ctx, line)
+	w.out.answer(output.String())
 	if err != nil {
-		return &wrongAnswer{command: line, expected: "success", came: output + err.Error()}
+		return &wrongAnswer{command: line, expected: "success", came: fmt.Sprintf("%s%v", output, err)}
 	}
 	for _, part := range wanted {
-		if !strings.Contains(output, part) {
-			return &wrongAnswer{command: line, expected: fmt.Sprintf("%q in what it prints", part), came: output}
+		if !strings.Contains(output.stdout, part) {
+			return &wrongAnswer{command: line, expected: fmt.Sprintf("%q in what it prints", part), came: output.String()}
 		}
 	}
 	return nil
@@ -31,14 +38,10 @@ func (w *walk) kubectl(ctx context.Context, line string, wanted ...string) error
 // has the part wanted.
 func (w *walk) kubectlFails(ctx context.Context, line, wanted string) error {
 	w.out.command(line)
-	output, err := w.output(ctx, line)
-	if err == nil {
-		w.out.answer(output)
-		return &wrongAnswer{command: line, expected: fmt.Sprintf("an error with %q", wanted), came: output}
-	}
-	w.out.answer(err.Error())
-	if !strings.Contains(err.Error(), wanted) {
-		return &wrongAnswer{command: line, expected: fmt.Sprintf("an error with %q", wanted), came: err.Error()}
+	output, err := w.run(ctx, line)
+	w.out.answer(output.String())
+	if err == nil || !strings.Contains(output.stderr, wanted) {
+		return &wrongAnswer{command: line, expected: fmt.Sprintf("an error with %q", wanted), came: output.String()}
 	}
 	return nil
 }
@@ -49,24 +52,24 @@ func (w *walk) readKey(ctx context.Context, variable, namespace, secret string) 
 	const entry = `'{{index .data "api-key" | base64decode}}'`
 	line := fmt.Sprintf("kubectl get secret %s -n %s -o go-template=%s", secret, namespace, entry)
 	w.out.command(fmt.Sprintf(`export %s="$(%s)"`, variable, line))
-	output, err := w.output(ctx, line)
+	output, err := w.run(ctx, line)
 	if err != nil {
+		return credential{}, &wrongAnswer{command: line, expected: "a key", came: output.stderr}
+	}
+	if _, err := keys.Parse(output.stdout); err != nil {
 		return credential{}, &wrongAnswer{command: line, expected: "a key", came: err.Error()}
 	}
-	w.out.conceal(output)
-	return credential{variable: variable, value: output}, nil
+	w.out.conceal(output.stdout)
+	return credential{variable: variable, value: output.stdout}, nil
 }
 
-// output runs a line that begins with kubectl, and returns its standard output. An
-// error has its standard error.
-func (w *walk) output(ctx context.Context, line string) (string, error) {
+// run runs a line that begins with kubectl.
+func (w *walk) run(ctx context.Context, line string) (printed, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := w.product.ControlPlane.Kubectl(ctx, words(line)[1:]...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s (%w)", bytes.TrimSpace(stderr.Bytes()), err)
-	}
-	return stdout.String(), nil
+	err := cmd.Run()
+	return printed{stdout: stdout.String(), stderr: stderr.String()}, err
 }
 
 // words splits a command line as a shell would, as far as this program's own lines

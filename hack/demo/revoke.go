@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,7 +137,8 @@ func (w *walk) searchLogs() error {
 		}
 		size += len(text)
 		for _, key := range []credential{w.acme, w.globex} {
-			if bytes.Contains(text, []byte(key.value)) {
+			// The second form is how Secrets hold it in JSON.
+			if bytes.Contains(text, []byte(key.value)) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString([]byte(key.value)))) {
 				return &wrongAnswer{command: "search for $" + key.variable, expected: "it is in no log", came: "it is in " + filepath.Base(log)}
 			}
 		}

@@ -1,0 +1,88 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+// leases returns those of the auth servers.
+func leases(t *testing.T, s *Stack) []coordinationv1.Lease {
+	t.Helper()
+	c, err := client.New(s.ControlPlane.Admin(), client.Options{Scheme: scheme.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &coordinationv1.LeaseList{}
+	if err := c.List(t.Context(), list, client.InNamespace(Namespace), registry.LeaseLabels()); err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+// TestProcessesEndAndComeBack is about what tests of faults rest on.
+func TestProcessesEndAndComeBack(t *testing.T) {
+	s, err := Start(t.Context(), Options{AuthServers: 1, Log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	server := s.AuthServers[0]
+	before := leases(t, s)
+
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if ready, _ := get(t.Context(), server.readyz); ready {
+		t.Error("it answers after it was killed")
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := leases(t, s)
+	if len(before) != 1 || len(after) != 1 || before[0].UID != after[0].UID || *before[0].Spec.HolderIdentity == *after[0].Spec.HolderIdentity {
+		t.Errorf("a process that comes back takes its Lease over: before %v, after %v", before, after)
+	}
+
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if ready, _ := get(short, server.readyz); ready {
+		t.Error("it answers while it is paused")
+	}
+	// Stop ends one that is paused, too.
+	if err := server.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if left := leases(t, s); len(left) != 0 {
+		t.Errorf("a graceful stop leaves Leases: %v", left)
+	}
+}
+
+func TestWhatDiesByItselfIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	p := &Process{Name: "false", LogPath: dir + "/log", OutputPath: dir + "/out", path: "/bin/sh", args: []string{"-c", "echo no such flag >&2; exit 3"}, readyz: "http://127.0.0.1:1"}
+	err := p.Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such flag") {
+		t.Errorf("%v", err)
+	}
+	if err := p.Stop(t.Context()); err != nil {
+		t.Errorf("stop after a failed start: %v", err)
+	}
+}

@@ -21,7 +21,9 @@ const (
 	AuthServerAccount = "apikey-authserver"
 )
 
-// Manager is the process of the manager.
+// Manager is the process of the manager. It is ready before it leads: one that
+// comes back after it was killed waits, some 15 seconds, until the Lease of the one
+// before has run out.
 type Manager struct {
 	*Process
 	// Metrics is the URL of its metrics.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,16 +60,25 @@ func (c *comparer) run(ctx context.Context) {
 	}
 }
 
+// compare lists everything as it is now and repairs the index.
 func (c *comparer) compare(ctx context.Context) error {
-	keys, err := c.compareKeys(ctx)
+	before := c.index.beginComparison()
+	defer c.index.endComparison()
+	claims, err := c.listClaims(ctx)
 	if err != nil {
 		return fmt.Errorf("compare APIKeys: %w", err)
 	}
-	organizations, err := c.compareOrganizations(ctx)
+	organizations, err := c.listOrganizations(ctx)
 	if err != nil {
 		return fmt.Errorf("compare Organizations: %w", err)
 	}
-	for kind, repairs := range map[string]int{"APIKey": keys, "Organization": organizations} {
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	for kind, repairs := range map[string]int{
+		"APIKey":       c.index.repair(claims, before),
+		"Organization": c.index.repairOrganizations(organizations, before),
+	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {
 			c.log.Error(nil, "the index differed from a consistent list and was repaired: a watch has lost events", "kind", kind, "repairs", repairs)
@@ -77,43 +87,32 @@ func (c *comparer) compare(ctx context.Context) error {
 	return nil
 }
 
-// compareKeys lists all APIKeys as they are now and repairs the index.
-func (c *comparer) compareKeys(ctx context.Context) (repairs int, err error) {
-	known := c.index.beginComparison()
-	defer c.index.endComparison()
+func (c *comparer) listClaims(ctx context.Context) ([]claim, error) {
 	var claims []claim
 	list := &v1alpha1.APIKeyList{}
 	for {
 		if err := c.client.List(ctx, list, client.Limit(comparePageSize), client.Continue(list.Continue)); err != nil {
-			return 0, err
+			return nil, err
 		}
 		for i := range list.Items {
 			claims = append(claims, claimOf(&list.Items[i]))
 		}
 		if list.Continue == "" {
-			break
+			return claims, nil
 		}
 	}
-	if err := c.settle(ctx); err != nil {
-		return 0, err
-	}
-	return c.index.repair(claims, known), nil
 }
 
-func (c *comparer) compareOrganizations(ctx context.Context) (repairs int, err error) {
+func (c *comparer) listOrganizations(ctx context.Context) (map[string]organization, error) {
 	list := &v1alpha1.OrganizationList{}
 	if err := c.client.List(ctx, list); err != nil {
-		return 0, err
+		return nil, err
 	}
-	if err := c.settle(ctx); err != nil {
-		return 0, err
-	}
+	organizations := make(map[string]organization, len(list.Items))
 	for i := range list.Items {
-		if c.index.applyOrganization(list.Items[i].Name, organizationOf(&list.Items[i])) {
-			repairs++
-		}
+		organizations[list.Items[i].Name] = organizationOf(&list.Items[i])
 	}
-	return repairs, nil
+	return organizations, nil
 }
 
 // settle gives the watch the time to bring what the list has shown: a change
@@ -127,54 +126,77 @@ func (c *comparer) settle(ctx context.Context) error {
 	}
 }
 
-// beginComparison returns the revision of each claim that the index holds, and
-// begins to note what is removed.
-func (ix *index) beginComparison() map[types.UID]string {
+// held is what the index held when a comparison began.
+type held struct {
+	claims        sets.Set[types.UID]
+	organizations sets.Set[string]
+}
+
+// beginComparison returns what the index holds, and begins to note what is
+// removed from it.
+func (ix *index) beginComparison() held {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.removed = map[types.UID]struct{}{}
-	known := make(map[types.UID]string, len(ix.claims))
-	for uid, c := range ix.claims {
-		known[uid] = c.revision
+	ix.comparing = &removals{claims: sets.New[types.UID](), organizations: sets.New[string]()}
+	before := held{claims: sets.KeySet(ix.claims), organizations: sets.New[string]()}
+	for name, slot := range ix.organizations {
+		if slot.state.Load() != nil {
+			before.organizations.Insert(name)
+		}
 	}
-	return known
+	return before
 }
 
 func (ix *index) endComparison() {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.removed = nil
+	ix.comparing = nil
 }
 
-// repair makes the index agree with a list that was made after known was taken,
-// and returns how many claims differed. The feed goes on meanwhile: what it
-// removed or changed since is newer than the list, and stays.
-func (ix *index) repair(listed []claim, known map[types.UID]string) (repairs int) {
-	uids := make(map[types.UID]struct{}, len(listed))
+// repair makes the index agree with a list that was made after before was taken,
+// and returns how many claims differed. The feed goes on meanwhile: what it has
+// removed or changed since is newer than the list, and stays. All of it is under
+// one lock: a removal between look and repair would bring a dead key back.
+func (ix *index) repair(listed []claim, before held) (repairs int) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	uids := sets.New[types.UID]()
 	for i := range listed {
-		uids[listed[i].uid] = struct{}{}
-		if ix.wasRemoved(listed[i].uid) {
+		uids.Insert(listed[i].uid)
+		if ix.comparing.claims.Has(listed[i].uid) {
 			continue
 		}
-		if taken, _ := ix.apply(listed[i]); taken {
+		if taken, _ := ix.applyLocked(listed[i]); taken {
 			repairs++
 		}
 	}
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	for uid := range known {
-		if _, ok := uids[uid]; ok || ix.claims[uid] == nil {
-			continue
+	for uid := range before.claims.Difference(uids) {
+		if ix.claims[uid] != nil {
+			ix.removeLocked(uid)
+			repairs++
 		}
-		ix.removeLocked(uid)
-		repairs++
 	}
 	return repairs
 }
 
-func (ix *index) wasRemoved(uid types.UID) bool {
+// repairOrganizations is repair for Organizations.
+func (ix *index) repairOrganizations(listed map[string]organization, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	_, ok := ix.removed[uid]
-	return ok
+	for name, org := range listed {
+		if ix.comparing.organizations.Has(name) {
+			continue
+		}
+		if ix.applyOrganizationLocked(name, org) {
+			repairs++
+		}
+	}
+	for name := range before.organizations {
+		if _, ok := listed[name]; ok || ix.comparing.organizations.Has(name) {
+			continue
+		}
+		ix.removeOrganizationLocked(name)
+		repairs++
+	}
+	return repairs
 }

@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
@@ -47,6 +48,9 @@ func startFeed(ctx context.Context, config ReplicaConfig, ix *index, wake func()
 
 func withName(options cache.ReflectorOptions, name string) cache.ReflectorOptions {
 	options.Name, options.TypeDescription = name, name
+	// client-go waits up to a minute after errors. What has to be refused at once
+	// has to be learned soon, and there are few replicas that could crowd.
+	options.Backoff = &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 5, Cap: 2 * time.Second}
 	return options
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/puzpuzpuz/xsync/v4"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
@@ -27,8 +28,14 @@ type index struct {
 	// organizations by metadata.name. A slot stays when its Organization goes:
 	// grants point to it, and it may come back.
 	organizations map[string]*organizationSlot
-	// removed, while a comparison runs, holds what was removed since it began.
-	removed map[types.UID]struct{}
+	// comparing, while a comparison runs, has what was removed since it began.
+	comparing *removals
+}
+
+// removals are APIKeys by UID, and Organizations by name, that are gone.
+type removals struct {
+	claims        sets.Set[types.UID]
+	organizations sets.Set[string]
 }
 
 // grant is an entry of the index.
@@ -84,6 +91,10 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 func (ix *index) apply(c claim) (taken, reduces bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	return ix.applyLocked(c)
+}
+
+func (ix *index) applyLocked(c claim) (taken, reduces bool) {
 	previous := ix.claims[c.uid]
 	if previous != nil && !later(c.revision, previous.revision) {
 		return false, false
@@ -114,8 +125,8 @@ func (ix *index) remove(uid types.UID) (reduces bool) {
 }
 
 func (ix *index) removeLocked(uid types.UID) (reduces bool) {
-	if ix.removed != nil {
-		ix.removed[uid] = struct{}{}
+	if ix.comparing != nil {
+		ix.comparing.claims.Insert(uid)
 	}
 	previous := ix.claims[uid]
 	if previous == nil {
@@ -142,27 +153,30 @@ func (ix *index) withdraw(c *claim, keep []keys.Digest) (reduces bool) {
 
 // replace makes the index hold exactly these claims, as of a whole list.
 func (ix *index) replace(claims []claim) {
-	listed := make(map[types.UID]struct{}, len(claims))
-	for i := range claims {
-		listed[claims[i].uid] = struct{}{}
-	}
+	listed := sets.New[types.UID]()
 	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	for i := range claims {
+		listed.Insert(claims[i].uid)
+	}
 	for uid := range ix.claims {
-		if _, ok := listed[uid]; !ok {
+		if !listed.Has(uid) {
 			ix.removeLocked(uid)
 		}
 	}
-	ix.mu.Unlock()
 	for i := range claims {
-		ix.apply(claims[i])
+		ix.applyLocked(claims[i])
 	}
 }
 
-// applyOrganization takes an Organization in, unless a later one is known, and
-// reports whether it did.
-func (ix *index) applyOrganization(name string, org organization) (taken bool) {
+// applyOrganization takes an Organization in, unless a later one is known.
+func (ix *index) applyOrganization(name string, org organization) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	ix.applyOrganizationLocked(name, org)
+}
+
+func (ix *index) applyOrganizationLocked(name string, org organization) (taken bool) {
 	slot := ix.slot(name)
 	if previous := slot.state.Load(); previous != nil && !later(org.revision, previous.revision) {
 		return false
@@ -175,20 +189,27 @@ func (ix *index) applyOrganization(name string, org organization) (taken bool) {
 func (ix *index) removeOrganization(name string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	ix.removeOrganizationLocked(name)
+}
+
+func (ix *index) removeOrganizationLocked(name string) {
+	if ix.comparing != nil {
+		ix.comparing.organizations.Insert(name)
+	}
 	ix.slot(name).state.Store(nil)
 }
 
 // replaceOrganizations makes the index hold exactly these, as of a whole list.
 func (ix *index) replaceOrganizations(orgs map[string]organization) {
 	ix.mu.Lock()
-	for name, slot := range ix.organizations {
+	defer ix.mu.Unlock()
+	for name := range ix.organizations {
 		if _, ok := orgs[name]; !ok {
-			slot.state.Store(nil)
+			ix.removeOrganizationLocked(name)
 		}
 	}
-	ix.mu.Unlock()
 	for name, org := range orgs {
-		ix.applyOrganization(name, org)
+		ix.applyOrganizationLocked(name, org)
 	}
 }
 

@@ -198,7 +198,7 @@ func TestReplaceLeavesExactlyTheList(t *testing.T) {
 func TestRepair(t *testing.T) {
 	ix := indexWith(acme("1"),
 		apiKey("lost-update", "2", "before"), apiKey("lost-delete", "3", "dead"), apiKey("same", "4", "same"), apiKey("newer", "20", "newer"))
-	known := ix.beginComparison()
+	before := ix.beginComparison()
 	listed := []claim{
 		claimOf(apiKey("lost-update", "8", "after")), claimOf(apiKey("same", "4", "same")),
 		claimOf(apiKey("lost-add", "9", "added")), claimOf(apiKey("newer", "15", "older")), claimOf(apiKey("removed", "5", "removed")),
@@ -206,7 +206,7 @@ func TestRepair(t *testing.T) {
 	// Meanwhile the feed goes on: one comes, and one that the list has is deleted.
 	ix.apply(claimOf(apiKey("arrived", "30", "arrived")))
 	ix.remove("removed")
-	repairs := ix.repair(listed, known)
+	repairs := ix.repair(listed, before)
 	ix.endComparison()
 	if repairs != 3 {
 		t.Errorf("%d repairs, want 3", repairs)
@@ -217,6 +217,37 @@ func TestRepair(t *testing.T) {
 	} {
 		if got := verdictAt(ix, secret, epoch); got != want {
 			t.Errorf("%s: verdict %d, want %d", secret, got, want)
+		}
+	}
+}
+
+func TestRepairOfOrganizations(t *testing.T) {
+	named := func(name, revision string) *v1alpha1.Organization {
+		return acme(revision, func(o *v1alpha1.Organization) { o.Name = name })
+	}
+	ix := indexWith(acme("1"))
+	for _, name := range []string{"lost-delete", "deleted", "recreated", "same"} {
+		ix.applyOrganization(name, organizationOf(named(name, "2")))
+	}
+	before := ix.beginComparison()
+	listed := map[string]organization{"acme": organizationOf(acme("1"))}
+	for name, revision := range map[string]string{"deleted": "2", "recreated": "2", "same": "2", "lost-add": "5"} {
+		listed[name] = organizationOf(named(name, revision))
+	}
+	// Meanwhile the feed goes on: what the list has is deleted, once for good.
+	ix.removeOrganization("deleted")
+	ix.removeOrganization("recreated")
+	ix.applyOrganization("recreated", organizationOf(named("recreated", "9")))
+	if repairs := ix.repairOrganizations(listed, before); repairs != 2 {
+		t.Errorf("%d repairs, want 2", repairs)
+	}
+	for name, want := range map[string]string{"acme": "1", "same": "2", "lost-add": "5", "recreated": "9", "deleted": "", "lost-delete": ""} {
+		got := ""
+		if state := ix.slot(name).state.Load(); state != nil {
+			got = state.revision
+		}
+		if got != want {
+			t.Errorf("%s is at revision %q, want %q", name, got, want)
 		}
 	}
 }

@@ -18,9 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// staleMargin is added to a replica's staleness bound before its Lease counts as
-// run out: two clocks that each measure a duration may differ by their drift.
-const staleMargin = time.Second
+// margin is added to a replica's bound before it counts as passed. Two clocks that
+// each measure a duration differ by their drift, which NTP keeps below 500 parts
+// in a million for each (RFC 5905, section 11.3); this leaves twice as much for both.
+func margin(bound time.Duration) time.Duration { return max(time.Second, bound/500) }
 
 // Members is the manager's side of the registry: who the auth servers are, and
 // what each has applied. It is safe for concurrent use.
@@ -37,7 +38,8 @@ type Members struct {
 type observation struct {
 	// resourceVersion changes with each renewal.
 	resourceVersion string
-	// changedAt is when this process asked for the answer that first showed it.
+	// changedAt is when this process had the answer that first showed it: the
+	// renewal was sent before that.
 	changedAt time.Time
 }
 
@@ -61,10 +63,10 @@ type Member struct {
 }
 
 // runOut reports whether the replica is known to serve nothing any more.
-func (m *Member) runOut() bool { return m.silence > m.bounds.staleness+staleMargin }
+func (m *Member) runOut() bool { return m.silence > m.bounds.staleness+margin(m.bounds.staleness) }
 
 // suspect reports whether the replica is known to call no key unknown any more.
-func (m *Member) suspect() bool { return m.silence > m.bounds.suspect+staleMargin }
+func (m *Member) suspect() bool { return m.silence > m.bounds.suspect+margin(m.bounds.suspect) }
 
 // Survey is the answer to one live list.
 type Survey struct {
@@ -76,18 +78,20 @@ type Survey struct {
 // The list is a consistent read: a replica that is not in it writes its Lease
 // later, and lists later still, so it sees whatever stood before this call.
 func (m *Members) Survey(ctx context.Context) (Survey, error) {
-	// The clock before the list: a pause between the two must not make an old
-	// answer look like a long silence.
+	// A silence ends when this list is asked for: a pause after it must not make
+	// an old answer look like a long silence. And it begins when a list was
+	// answered: the renewal that it showed may have been sent while it took.
 	asked := m.clock.Now()
 	list := &coordinationv1.LeaseList{}
 	if err := m.reader.List(ctx, list, client.InNamespace(m.namespace), LeaseLabels()); err != nil {
 		return Survey{}, fmt.Errorf("list leases of auth servers: %w", err)
 	}
-	return m.observe(list.Items, asked), nil
+	return m.observe(list.Items, asked, m.clock.Now()), nil
 }
 
-// observe takes note of the Leases and returns what they say.
-func (m *Members) observe(leases []coordinationv1.Lease, asked time.Time) Survey {
+// observe takes note of the Leases, as a list that was asked for and answered at
+// these times has shown them, and returns what they say.
+func (m *Members) observe(leases []coordinationv1.Lease, asked, answered time.Time) Survey {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	present := make(map[types.UID]struct{}, len(leases))
@@ -99,8 +103,8 @@ func (m *Members) observe(leases []coordinationv1.Lease, asked time.Time) Survey
 		if !ok || seen.resourceVersion != lease.ResourceVersion {
 			// Answers may overtake each other. Then a Lease seems to change back;
 			// that makes a silence look shorter, never longer.
-			if seen.changedAt.Before(asked) {
-				seen.changedAt = asked
+			if seen.changedAt.Before(answered) {
+				seen.changedAt = answered
 			}
 			seen.resourceVersion = lease.ResourceVersion
 			m.seen[lease.UID] = seen
@@ -130,17 +134,17 @@ func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
 	return member
 }
 
-// Registration says who has still to learn of a new key that stands at revision:
-// those that were heard from lately and have not applied it. A replica that was
-// not heard from calls no key unknown, so nobody needs to wait for it. live is
-// the number of replicas that were heard from.
-func (s Survey) Registration(revision string) (waiting []Member, live int) {
+// Registration says who has still to learn of a new key that stands at revision,
+// or of its Organization at that one's: those that were heard from lately and have
+// not applied both. A replica that was not heard from calls no key unknown, so
+// nobody needs to wait for it. live is the number of replicas that were heard from.
+func (s Survey) Registration(revision, organization string) (waiting []Member, live int) {
 	for _, member := range s.members {
 		if member.suspect() {
 			continue
 		}
 		live++
-		if !hasApplied(member.appliedKeys, revision) {
+		if !hasApplied(member.appliedKeys, revision) || !hasApplied(member.appliedOrganizations, organization) {
 			waiting = append(waiting, member)
 		}
 	}

@@ -64,9 +64,9 @@ func TestWhoIsWaitedFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
-			m.observe(test.leases, epoch)
-			survey := m.observe(test.leases, epoch.Add(test.silent))
-			waiting, live := survey.Registration("100")
+			m.observe(test.leases, epoch, epoch)
+			survey := m.observe(test.leases, epoch.Add(test.silent), epoch.Add(test.silent))
+			waiting, live := survey.Registration("100", "50")
 			if name == "for ever, when a Lease does not say its bound" {
 				waiting, live = nil, 0 // Its shorter bound is there, and holds.
 			}
@@ -85,14 +85,14 @@ func TestSilenceIsCountedByThisProcessAlone(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 	// The replica's own clock is a year behind: its renewTime says nothing.
 	old := func(l *coordinationv1.Lease) { l.Spec.RenewTime.Time = epoch.AddDate(-1, 0, 0) }
-	survey := m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1", old)}, epoch)
+	survey := m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1", old)}, epoch, epoch)
 	if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
 		t.Error("a Lease that was seen for the first time counts as run out")
 	}
 	// Each renewal begins the silence anew.
 	for i := range 5 {
 		at := epoch.Add(time.Duration(i) * 9 * time.Second)
-		survey = m.observe([]coordinationv1.Lease{leaseAt("a", string(rune('2'+i)), "1", old)}, at)
+		survey = m.observe([]coordinationv1.Lease{leaseAt("a", string(rune('2'+i)), "1", old)}, at, at)
 		if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
 			t.Errorf("a Lease that is renewed counts as run out after %s", at.Sub(epoch))
 		}
@@ -101,13 +101,42 @@ func TestSilenceIsCountedByThisProcessAlone(t *testing.T) {
 
 func TestALeaseOfTheSameNameMadeAnewIsAnother(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
-	m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1")}, epoch)
+	m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1")}, epoch, epoch)
 	again := leaseAt("a", "1", "0", func(l *coordinationv1.Lease) { l.UID = "again" })
-	survey := m.observe([]coordinationv1.Lease{again}, epoch.Add(time.Minute))
+	survey := m.observe([]coordinationv1.Lease{again}, epoch.Add(time.Minute), epoch.Add(time.Minute))
 	if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
 		t.Error("a new Lease has inherited the silence of an old one")
 	}
 	if len(m.seen) != 1 {
 		t.Errorf("%d observations are kept for 1 Lease", len(m.seen))
+	}
+}
+
+// A list that takes long may show a renewal that was sent just before its answer.
+func TestASilenceBeginsWhenAListIsAnsweredAndEndsWhenOneIsAsked(t *testing.T) {
+	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
+	leases := []coordinationv1.Lease{leaseAt("a", "1", "1")}
+	answered := epoch.Add(3 * time.Second)
+	m.observe(leases, epoch, answered)
+	runsOut := answered.Add(11 * time.Second)
+	survey := m.observe(leases, runsOut, runsOut.Add(time.Minute))
+	if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
+		t.Error("counted out before its bound has passed since the renewal that was seen")
+	}
+	survey = m.observe(leases, runsOut.Add(1), runsOut.Add(time.Minute))
+	if waiting, _ := survey.Revocation("100"); len(waiting) != 0 {
+		t.Error("not counted out although its bound has passed since the renewal that was seen")
+	}
+}
+
+func TestANewKeyWaitsForItsOrganizationToo(t *testing.T) {
+	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
+	lease := leaseAt("a", "1", "100", func(l *coordinationv1.Lease) { l.Annotations[annotationAppliedOrganizations] = "49" })
+	survey := m.observe([]coordinationv1.Lease{lease}, epoch, epoch)
+	if waiting, _ := survey.Registration("100", "50"); len(waiting) != 1 {
+		t.Error("a key is published although a replica does not know its organization")
+	}
+	if waiting, _ := survey.Registration("100", "49"); len(waiting) != 0 {
+		t.Error("a key waits for a replica that knows all")
 	}
 }

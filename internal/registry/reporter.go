@@ -88,8 +88,8 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 	if r.session.fenced(sent) {
 		return errFenced
 	}
-	// A connection that hangs must not outlast the bound.
-	ctx, cancel := context.WithTimeout(ctx, max(r.session.bounds.staleness/4, time.Second))
+	// A connection that hangs must not outlast a bound.
+	ctx, cancel := context.WithTimeout(ctx, max(min(r.session.bounds.staleness/4, r.session.bounds.suspect/2), time.Second))
 	defer cancel()
 	// What is reported is read before it is sent, so it has been applied.
 	next := r.writer.renew(r.lease, f.applied(), sent)

@@ -38,7 +38,8 @@ type pendingWait struct {
 
 // leaseHint is what the informer last showed of a Lease.
 type leaseHint struct {
-	applied string
+	// applied of APIKeys; organizations of Organizations.
+	applied, organizations string
 	// silentAt is when the Lease will have been unchanged for so long that
 	// nothing waits for it any more, as far as a hint can say.
 	silentAt time.Time
@@ -94,10 +95,12 @@ func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedNa
 	name := types.NamespacedName{Namespace: lease.Namespace, Name: lease.Name}
 	now := w.clock.Now()
 	hint := leaseHint{
-		applied:  lease.Annotations[annotationAppliedAPIKeys],
-		silentAt: now.Add(leaseBounds(lease).suspect),
+		applied:       lease.Annotations[annotationAppliedAPIKeys],
+		organizations: lease.Annotations[annotationAppliedOrganizations],
+		silentAt:      now.Add(leaseBounds(lease).suspect),
 	}
-	advanced := w.leases[name].applied != hint.applied
+	before := w.leases[name]
+	advanced := before.applied != hint.applied || before.organizations != hint.organizations
 	w.leases[name] = hint
 	if !advanced {
 		return nil

@@ -25,6 +25,11 @@ const (
 	// conflictRetry is when a write is tried again that met a newer object; the
 	// cache shows that object within milliseconds.
 	conflictRetry = 10 * time.Millisecond
+	// maxRetryDelay is the most that an error delays the next pass: after an outage
+	// everything goes on within that time.
+	maxRetryDelay = 30 * time.Second
+	// passTimeout ends a pass whose requests hang, and frees its worker.
+	passTimeout = time.Minute
 )
 
 // APIKeyReconciler brings each APIKey to a working key in a Secret.
@@ -64,6 +69,9 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		if !next {
 			break
 		}
+	}
+	if !p.waits {
+		r.Waiters.Done(p.identity())
 	}
 	if p.released {
 		return ctrl.Result{}, nil

@@ -28,7 +28,7 @@ func (w eventWriter) minted(key *v1alpha1.APIKey) {
 
 func (w eventWriter) drifted(key *v1alpha1.APIKey, previous string) {
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventSecretDrifted, "Register",
-		"Secret %s was deleted or edited by hand: key %s is revoked, and another is minted", key.SecretName(), previous)
+		"Secret %s was deleted or edited by hand: key %s is being revoked, and another is minted", key.SecretName(), previous)
 }
 
 func (w eventWriter) duplicate(key *v1alpha1.APIKey, id string, older *types.NamespacedName) {

@@ -40,7 +40,9 @@ const (
 func (r *APIKeyReconciler) inspect(ctx context.Context, p *pass) (next bool, err error) {
 	name := client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}
 	cached := &corev1.Secret{}
-	switch err := r.Get(ctx, name, cached); {
+	// Without waiting for our own writes: a Secret that loses our label on its way
+	// into etcd never comes into this cache.
+	switch err := r.Get(ctx, name, cached, client.DisableReadYourWritesConsistency); {
 	case err == nil:
 		if p.secret = stateOf(cached, p); p.secret == secretCurrent {
 			return true, nil
@@ -90,10 +92,14 @@ func stateOf(secret *corev1.Secret, p *pass) secretState {
 		return secretForeign
 	}
 	version := p.current()
+	if version == nil || hex.EncodeToString(secret.Data[v1alpha1.SecretKeyAPIKey]) != version.SHA256 {
+		return secretStale
+	}
+	written, marked := secret.Annotations[v1alpha1.AnnotationDataDigest]
 	switch {
-	case version == nil,
-		hex.EncodeToString(secret.Data[v1alpha1.SecretKeyAPIKey]) != version.SHA256,
-		secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(secret.Data):
+	case !marked:
+		return secretOutdated
+	case written != keys.DataDigest(secret.Data):
 		return secretStale
 	case !hasEntries(secret.Labels, secretLabels(p.key)), !hasEntries(secret.Annotations, secretAnnotations(p.key, version)):
 		return secretOutdated

@@ -14,7 +14,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -30,7 +29,7 @@ type OrganizationReconciler struct {
 func (r *OrganizationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("organization").
-		For(&v1alpha1.Organization{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.Organization{}, builder.WithPredicates(specChanged())).
 		Complete(r)
 }
 
@@ -72,7 +71,7 @@ func organizationFinding(organization *v1alpha1.Organization) finding {
 			fmt.Sprintf("spec.namespaces.selector cannot be read, so it permits no namespace: %v", err))
 	}
 	if organization.Spec.Suspend {
-		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: auth servers refuse every key of the organization until it is false")
+		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: each auth server refuses every key of the organization from when it learns of that, until it is false")
 	}
 	return good(v1alpha1.ReasonReady, "namespaces that spec.namespaces permits may have keys")
 }

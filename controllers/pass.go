@@ -50,8 +50,10 @@ type pass struct {
 	replaced string
 	// published is filled in by publish: this pass has put a new key in place.
 	published bool
-	// released is filled in by revoke: the finalizer is gone, and so is the APIKey.
+	// released is filled in by revoke: nothing is left to be done or said.
 	released bool
+	// waits is filled in by acknowledge and revoke: for auth servers.
+	waits bool
 	// again is when the next pass is due even if nothing changes; 0 for never.
 	again time.Duration
 }

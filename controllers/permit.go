@@ -102,7 +102,7 @@ func namespacePermission(namespace string, organization *v1alpha1.Organization, 
 func dormancy(key *v1alpha1.APIKey, now time.Time) finding {
 	switch {
 	case key.Spec.Suspend:
-		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: auth servers refuse the key until it is false")
+		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: each auth server refuses the key from when it learns of that, until it is false")
 	case key.Spec.ExpiresAt != nil && !now.Before(key.Spec.ExpiresAt.Time):
 		return stuck(v1alpha1.ReasonExpired,
 			fmt.Sprintf("spec.expiresAt %s is in the past: set a later time, or remove it, to have the key work", key.Spec.ExpiresAt.UTC().Format(time.RFC3339)))

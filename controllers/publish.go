@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
@@ -46,10 +47,10 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass, version *v1
 	if p.live == nil {
 		// Create, and never apply: a Secret that somebody made meanwhile stays.
 		secret := newSecret(p.key, version, data)
-		err = r.Create(ctx, secret)
+		err = r.Create(ctx, secret, client.DisableReadYourWritesConsistency)
 	} else {
 		// Conditional on the Secret that inspect saw to be the APIKey's own.
-		err = r.Update(ctx, renewedSecret(p.live, p.key, version, data))
+		err = r.Update(ctx, renewedSecret(p.live, p.key, version, data), client.DisableReadYourWritesConsistency)
 	}
 	switch {
 	case err == nil:
@@ -68,7 +69,7 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass, version *v1
 // secretData renders the entries of the Secret, from the key that waits for it
 // or, when only the form has changed, from the one that the Secret holds.
 func (r *APIKeyReconciler) secretData(p *pass, version *v1alpha1.KeyVersion) (map[string][]byte, error) {
-	plaintext, _, ok := r.Escrow.Get(p.key.UID, version.ID)
+	plaintext, ok := r.Escrow.Get(p.key.UID, version.ID)
 	if !ok {
 		plaintext = p.held
 	}

@@ -23,6 +23,7 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 	if p.secret == secretForeign {
 		// What the Secret held before is in unknown hands.
 		p.key.Status.Versions = nil
+		r.Escrow.Drop(p.key.UID)
 		return false, nil
 	}
 	duplicate, err := r.duplicated(ctx, p)
@@ -30,6 +31,12 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 		return false, err
 	}
 	version := p.current()
+	if version != nil {
+		// A manifest that is replaced whole, as some tools do, loses its finalizer.
+		if err := r.ensureFinalizer(ctx, p); err != nil {
+			return false, err
+		}
+	}
 	switch {
 	case version == nil:
 	case duplicate != nil:
@@ -37,7 +44,7 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 	case p.secret == secretCurrent, p.secret == secretOutdated:
 		return true, nil
 	case version.State == v1alpha1.VersionPending:
-		if _, _, ok := r.Escrow.Get(p.key.UID, version.ID); ok {
+		if _, ok := r.Escrow.Get(p.key.UID, version.ID); ok {
 			return true, nil
 		}
 		// The process that minted it is gone, and its key with it.
@@ -63,18 +70,20 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		return false, fmt.Errorf("mint: %w", err)
 	}
 	digest := plaintext.Digest()
+	// Before the hash is written, so that none is written whose key has no place.
+	if err := r.Escrow.Put(p.key.UID, plaintext); err != nil {
+		return false, fmt.Errorf("keep the key until it is acknowledged: %w", err)
+	}
 	p.key.Status.Versions = []v1alpha1.KeyVersion{{
 		ID:           digest.KeyID(),
 		SHA256:       digest.String(),
 		State:        v1alpha1.VersionPending,
 		RegisteredAt: metav1.NewTime(p.now),
 	}}
+	p.secret = secretStale
 	if err := r.writeStatus(ctx, p); err != nil {
+		r.Escrow.Drop(p.key.UID)
 		return false, fmt.Errorf("register: %w", err)
-	}
-	// Only now: had the write failed, nobody would ever ask for this key.
-	if err := r.Escrow.Put(p.key.UID, plaintext, p.key.ResourceVersion); err != nil {
-		return false, fmt.Errorf("keep the key until it is acknowledged: %w", err)
 	}
 	action := audit.Minted
 	if p.replaced != "" {
@@ -111,7 +120,9 @@ func (r *APIKeyReconciler) duplicated(ctx context.Context, p *pass) (*types.Name
 		return nil, nil
 	}
 	list := &v1alpha1.APIKeyList{}
-	if err := r.List(ctx, list, client.MatchingFields{indexDigest: version.SHA256}, client.UnsafeDisableDeepCopy); err != nil {
+	// Without waiting for other writes: a copy is as old as the APIKey that bears it.
+	if err := r.List(ctx, list, client.MatchingFields{indexDigest: version.SHA256},
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 		return nil, fmt.Errorf("list APIKeys with the same hash: %w", err)
 	}
 	for i := range list.Items {

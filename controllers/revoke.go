@@ -31,7 +31,13 @@ func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err 
 	if err != nil || !revoked {
 		return true, err
 	}
-	if err := r.deleteSecret(ctx, p); err != nil {
+	switch err := r.deleteSecret(ctx, p); {
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		p.revocation = waiting(v1alpha1.ReasonSecretRefused,
+			fmt.Sprintf("no auth server accepts the key, but the API server refuses to delete Secret %q (%s): look at the namespace's admission policies", p.key.SecretName(), apierrors.ReasonForError(err)))
+		p.lookAgain(conflictRecheck)
+		return true, nil
+	case err != nil:
 		return false, err
 	}
 	return false, r.release(ctx, p)
@@ -41,6 +47,7 @@ func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err 
 func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 	// The APIKey as it is seen here bears its deletionTimestamp: whoever has
 	// applied this revision has dropped the key.
+	p.waits = true
 	revision, worthwhile := r.Waiters.Wait(p.identity(), "revoke", p.observed.ResourceVersion)
 	if !worthwhile {
 		p.lookAgain(registry.Patience)
@@ -52,7 +59,7 @@ func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 	}
 	missing, serving := survey.Revocation(revision)
 	if len(missing) == 0 {
-		r.Waiters.Done(p.identity())
+		p.waits = false
 		return true, nil
 	}
 	if r.impatient(p) {
@@ -88,19 +95,20 @@ func (r *APIKeyReconciler) deleteSecret(ctx context.Context, p *pass) error {
 
 // release lets the APIKey go.
 func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
+	// Before the APIKey goes: afterwards nobody would be there to repeat a line that
+	// was lost with this process.
+	r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: p.key.Status.KeyID})
 	before := p.key.DeepCopy()
 	controllerutil.RemoveFinalizer(p.key, v1alpha1.Finalizer)
-	err := r.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
-		client.DisableReadYourWritesConsistency)
+	err := r.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	p.released = true
 	if apierrors.IsNotFound(err) {
-		// An earlier pass has done it; the cache did not show that yet.
+		// An earlier pass has done it, whose answer was lost.
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("remove finalizer: %w", err)
 	}
-	r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: before.Status.KeyID})
 	r.forget(p.key)
 	return nil
 }

@@ -49,8 +49,24 @@ func secretAnnotations(key *v1alpha1.APIKey, version *v1alpha1.KeyVersion) map[s
 		annotations[name] = string(value)
 	}
 	annotations[v1alpha1.AnnotationKeyID] = version.ID
-	annotations[v1alpha1.AnnotationTemplateDigest] = keys.TemplateDigest(templates(key), variables(key))
+	annotations[v1alpha1.AnnotationTemplateDigest] = formDigest(key)
 	return annotations
+}
+
+// formDigest changes with everything that spec.secret asks for, so that what it
+// asks for no longer is noticed too.
+func formDigest(key *v1alpha1.APIKey) string {
+	form := map[string]string{}
+	for name, text := range key.Spec.Secret.Data {
+		form["data "+name] = string(text)
+	}
+	for name, value := range key.Spec.Secret.Labels {
+		form["label "+name] = string(value)
+	}
+	for name, value := range key.Spec.Secret.Annotations {
+		form["annotation "+name] = string(value)
+	}
+	return keys.TemplateDigest(form, variables(key))
 }
 
 // renewedSecret returns secret with the data, labels and annotations that it is

@@ -70,7 +70,7 @@ func registrationOf(p *pass) finding {
 	case p.registration.reason != "":
 		return p.registration
 	case version.State == v1alpha1.VersionActive:
-		return good(v1alpha1.ReasonRegistered, "every live auth server knows the key")
+		return good(v1alpha1.ReasonRegistered, "the auth servers know the key")
 	}
 	return waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
 }
@@ -95,7 +95,7 @@ func summary(p *pass) finding {
 			return found
 		}
 	}
-	return good(v1alpha1.ReasonReady, fmt.Sprintf("Secret %q holds key %s, and every live auth server accepts it", p.key.SecretName(), p.key.Status.KeyID))
+	return good(v1alpha1.ReasonReady, fmt.Sprintf("Secret %q holds key %s, and the auth servers know it", p.key.SecretName(), p.key.Status.KeyID))
 }
 
 // setSummary sets Ready, and what kstatus reads beside it.

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -47,12 +48,16 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 	namespace.SetGroupVersionKind(namespaceKind)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("apikey").
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrency,
+			ReconciliationTimeout:   passTimeout,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, maxRetryDelay),
+		}).
 		For(&v1alpha1.APIKey{}).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
 		Owns(&corev1.Secret{}).
 		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.keysOfOrganization),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+			builder.WithPredicates(specChanged())).
 		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&coordinationv1.Lease{}, handler.Funcs{
@@ -63,6 +68,14 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 			},
 		}).
 		Complete(r)
+}
+
+// specChanged passes over changes of a status. An object that was made anew while
+// nobody watched looks like a change, too, and may have the same generation.
+func specChanged() predicate.Predicate {
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
+	})
 }
 
 func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {

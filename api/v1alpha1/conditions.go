@@ -105,8 +105,8 @@ const (
 	// AnnotationDataDigest on such a Secret is a digest of its data as it was
 	// written, by which an edit by hand is noticed.
 	AnnotationDataDigest = "auth.hexcovery.io/data-digest"
-	// AnnotationTemplateDigest on such a Secret is a digest of the templates that
-	// its data was made from.
+	// AnnotationTemplateDigest on such a Secret is a digest of the spec.secret that
+	// it was made from.
 	AnnotationTemplateDigest = "auth.hexcovery.io/template-digest"
 	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
 	SecretKeyAPIKey = "api-key"

@@ -14,8 +14,8 @@ import (
 // keys leave as they are published.
 var ErrEscrowFull = errors.New("too many keys wait for the auth servers")
 
-// Escrow holds the keys that were registered and wait until every auth server knows
-// them, one for each APIKey. It is in memory only: after a restart the keys are gone,
+// Escrow holds the keys that wait until every auth server knows them, one for each
+// APIKey. It is in memory only: after a restart the keys are gone,
 // nobody ever had them, and new ones are minted in their place. It is safe for
 // concurrent use.
 type Escrow struct {
@@ -26,9 +26,8 @@ type Escrow struct {
 }
 
 type deposit struct {
-	plaintext       Plaintext
-	keyID           string
-	resourceVersion string
+	plaintext Plaintext
+	keyID     string
 }
 
 // NewEscrow returns an Escrow for at most limit keys.
@@ -36,11 +35,10 @@ func NewEscrow(limit int) *Escrow {
 	return &Escrow{limit: limit, waiting: map[types.UID]deposit{}}
 }
 
-// Put keeps p for the APIKey uid. registeredAt is the resourceVersion of the write that
-// registered its digest: an auth server that has applied it knows the key. What was
-// kept for uid before is forgotten, and needs no room of its own. If there is no room
-// the error is ErrEscrowFull, and nothing has changed.
-func (e *Escrow) Put(uid types.UID, p Plaintext, registeredAt string) error {
+// Put keeps p for the APIKey uid. What was kept for uid before is forgotten, and needs
+// no room of its own. If there is no room the error is ErrEscrowFull, and nothing has
+// changed.
+func (e *Escrow) Put(uid types.UID, p Plaintext) error {
 	if p.IsZero() {
 		return errNoKey
 	}
@@ -50,20 +48,20 @@ func (e *Escrow) Put(uid types.UID, p Plaintext, registeredAt string) error {
 	if _, replaces := e.waiting[uid]; !replaces && len(e.waiting) >= e.limit {
 		return ErrEscrowFull
 	}
-	e.waiting[uid] = deposit{plaintext: p, keyID: keyID, resourceVersion: registeredAt}
+	e.waiting[uid] = deposit{plaintext: p, keyID: keyID}
 	return nil
 }
 
-// Get returns the key that is kept for uid, if it is the one named keyID, and the
-// resourceVersion that it was put with. It stays until Drop.
-func (e *Escrow) Get(uid types.UID, keyID string) (p Plaintext, resourceVersion string, ok bool) {
+// Get returns the key that is kept for uid, if it is the one named keyID. It stays
+// until Drop.
+func (e *Escrow) Get(uid types.UID, keyID string) (p Plaintext, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d, found := e.waiting[uid]
 	if !found || d.keyID != keyID {
-		return Plaintext{}, "", false
+		return Plaintext{}, false
 	}
-	return d.plaintext, d.resourceVersion, true
+	return d.plaintext, true
 }
 
 // Drop forgets what is kept for uid, if anything.

@@ -17,36 +17,36 @@ func TestEscrowKeepsOneKeyOfEachUID(t *testing.T) {
 	firstID, secondID := first.Digest().KeyID(), second.Digest().KeyID()
 	e := NewEscrow(10)
 
-	if _, _, ok := e.Get("uid", firstID); ok {
+	if _, ok := e.Get("uid", firstID); ok {
 		t.Error("a key before one was put")
 	}
-	put(t, e, "uid", first, "41")
-	got, revision, ok := e.Get("uid", firstID)
-	if !ok || !got.Equal(first) || revision != "41" {
-		t.Errorf("Get: %v, %q, %v", got, revision, ok)
+	put(t, e, "uid", first)
+	got, ok := e.Get("uid", firstID)
+	if !ok || !got.Equal(first) {
+		t.Errorf("Get: %v, %v", got, ok)
 	}
-	if got, revision, ok := e.Get("uid", secondID); ok || !got.IsZero() || revision != "" {
+	if got, ok := e.Get("uid", secondID); ok || !got.IsZero() {
 		t.Error("a key under another's ID")
 	}
-	if _, _, ok := e.Get("other", firstID); ok {
+	if _, ok := e.Get("other", firstID); ok {
 		t.Error("a key under another's UID")
 	}
 
-	put(t, e, "uid", second, "42")
-	if _, _, ok := e.Get("uid", firstID); ok {
+	put(t, e, "uid", second)
+	if _, ok := e.Get("uid", firstID); ok {
 		t.Error("the replaced key is still there")
 	}
-	if got, revision, ok := e.Get("uid", secondID); !ok || !got.Equal(second) || revision != "42" {
-		t.Errorf("Get: %v, %q, %v", got, revision, ok)
+	if got, ok := e.Get("uid", secondID); !ok || !got.Equal(second) {
+		t.Errorf("Get: %v, %v", got, ok)
 	}
 
 	e.Drop("other")
-	if _, _, ok := e.Get("uid", secondID); !ok {
+	if _, ok := e.Get("uid", secondID); !ok {
 		t.Error("dropping another UID dropped this one")
 	}
 	e.Drop("uid")
 	e.Drop("uid")
-	if _, _, ok := e.Get("uid", secondID); ok {
+	if _, ok := e.Get("uid", secondID); ok {
 		t.Error("still there after Drop")
 	}
 }
@@ -54,28 +54,28 @@ func TestEscrowKeepsOneKeyOfEachUID(t *testing.T) {
 func TestEscrowIsBounded(t *testing.T) {
 	p, q := mintOf(t, counting(0)), mintOf(t, counting(1))
 	e := NewEscrow(2)
-	put(t, e, "a", p, "1")
-	put(t, e, "b", p, "1")
-	if err := e.Put("c", p, "1"); !errors.Is(err, ErrEscrowFull) {
+	put(t, e, "a", p)
+	put(t, e, "b", p)
+	if err := e.Put("c", p); !errors.Is(err, ErrEscrowFull) {
 		t.Errorf("a third key: %v", err)
 	}
-	if _, _, ok := e.Get("c", p.Digest().KeyID()); ok {
+	if _, ok := e.Get("c", p.Digest().KeyID()); ok {
 		t.Error("kept in spite of the error")
 	}
-	put(t, e, "a", q, "2") // takes no more room
+	put(t, e, "a", q) // takes no more room
 	e.Drop("b")
-	put(t, e, "c", p, "3")
-	if err := NewEscrow(0).Put("a", p, "1"); !errors.Is(err, ErrEscrowFull) {
+	put(t, e, "c", p)
+	if err := NewEscrow(0).Put("a", p); !errors.Is(err, ErrEscrowFull) {
 		t.Errorf("a limit of 0: %v", err)
 	}
 }
 
 func TestEscrowRefusesNoKey(t *testing.T) {
 	e := NewEscrow(1)
-	if err := e.Put("uid", Plaintext{}, "1"); err == nil {
+	if err := e.Put("uid", Plaintext{}); err == nil {
 		t.Error("the zero Plaintext was kept")
 	}
-	if _, _, ok := e.Get("uid", Digest{}.KeyID()); ok {
+	if _, ok := e.Get("uid", Digest{}.KeyID()); ok {
 		t.Error("there is something")
 	}
 }
@@ -91,11 +91,11 @@ func TestEscrowIsSafeForConcurrentUse(t *testing.T) {
 			for round := range rounds {
 				own, shared := types.UID(fmt.Sprintf("own-%d", worker)), types.UID("shared")
 				for _, uid := range []types.UID{own, shared} {
-					if err := e.Put(uid, p, "1"); err != nil && !errors.Is(err, ErrEscrowFull) {
+					if err := e.Put(uid, p); err != nil && !errors.Is(err, ErrEscrowFull) {
 						t.Error(err)
 					}
-					if got, revision, ok := e.Get(uid, id); ok && (!got.Equal(p) || revision != "1") {
-						t.Errorf("Get: %v, %q", got, revision)
+					if got, ok := e.Get(uid, id); ok && (!got.Equal(p)) {
+						t.Errorf("Get: %v", got)
 					}
 				}
 				if held := e.held(); held > limit {
@@ -117,9 +117,9 @@ func (e *Escrow) held() int {
 	return len(e.waiting)
 }
 
-func put(t *testing.T, e *Escrow, uid types.UID, p Plaintext, registeredAt string) {
+func put(t *testing.T, e *Escrow, uid types.UID, p Plaintext) {
 	t.Helper()
-	if err := e.Put(uid, p, registeredAt); err != nil {
+	if err := e.Put(uid, p); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -169,7 +169,7 @@ func TestPlaintextDoesNotPrint(t *testing.T) {
 	p := mintOf(t, counting(0x91))
 	search := searchFor(textOf(p), counting(0x91))
 	escrow := NewEscrow(1)
-	put(t, escrow, "uid", p, "1")
+	put(t, escrow, "uid", p)
 	all := holders(p)
 	all["escrow"] = escrow
 	for _, printer := range append(printers(), dumpers()...) {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
@@ -68,14 +69,24 @@ var _ = Describe("A key", Ordered, func() {
 			}),
 		)
 
-		It("stays, when only a mark of the operator was touched", func(ctx SpecContext) {
-			key := newTenant(ctx).mint(ctx, "marked")
-			plaintext := plaintextOf(ctx, key)
-			change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelAPIKey) })
-			Eventually(func() map[string]string { return secretOf(ctx, key).Labels }).Should(HaveKey(v1alpha1.LabelAPIKey))
-			Expect(plaintextOf(ctx, key)).To(Equal(plaintext))
-			expectStatus(plaintext, http.StatusOK)
-		})
+		DescribeTable("stays, when only a mark of the operator was touched",
+			func(ctx SpecContext, touch func(*corev1.Secret)) {
+				key := newTenant(ctx).mint(ctx, "marked")
+				before := secretOf(ctx, key)
+				change(ctx, secretOf(ctx, key), touch)
+				Eventually(func(g Gomega) {
+					after := secretOf(ctx, key)
+					g.Expect(after.Labels).To(Equal(before.Labels))
+					g.Expect(after.Annotations).To(Equal(before.Annotations))
+				}).Should(Succeed())
+				Expect(secretOf(ctx, key).Data).To(Equal(before.Data))
+				expectStatus(before.Data["api-key"], http.StatusOK)
+				Expect(audited(key)).To(Equal([]string{"Minted", "Published"}))
+			},
+			Entry("its label", func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelAPIKey) }),
+			Entry("the digest of its data", func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.AnnotationDataDigest) }),
+			Entry("its key ID", func(s *corev1.Secret) { s.Annotations[v1alpha1.AnnotationKeyID] = "000000000000" }),
+		)
 	})
 
 	It("stays the same when the form of its Secret changes", func(ctx SpecContext) {
@@ -97,6 +108,23 @@ var _ = Describe("A key", Ordered, func() {
 		awaitReady(ctx, key)
 		expectStatus(plaintext, http.StatusOK)
 		Expect(audited(key)).To(Equal([]string{"Minted", "Published"}))
+	})
+
+	It("loses a label of its Secret that its manifest no longer has", func(ctx SpecContext) {
+		key := newTenant(ctx).mint(ctx, "labelled", func(k *v1alpha1.APIKey) {
+			k.Spec.Secret.Labels = map[string]v1alpha1.LabelValue{"goes": "1"}
+		})
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Secret.Labels = nil })
+		Eventually(func() map[string]string { return secretOf(ctx, key).Labels }).ShouldNot(HaveKey("goes"))
+	})
+
+	It("gets its finalizer back when its manifest is replaced whole", func(ctx SpecContext) {
+		key := newTenant(ctx).mint(ctx, "replaced")
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Finalizers = nil })
+		Eventually(func() []string {
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+			return key.Finalizers
+		}).Should(ConsistOf(v1alpha1.Finalizer))
 	})
 
 	It("stops while it is suspended, and then works again", func(ctx SpecContext) {

@@ -92,6 +92,24 @@ var _ = Describe("An APIKey", func() {
 		Expect(late.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
 	})
 
+	It("is published after it is permitted again, when permission was withdrawn in between", func(ctx SpecContext) {
+		for _, replica := range replicas {
+			replica.stop()
+		}
+		t := newTenant(ctx)
+		key := t.key("wavering")
+		Expect(admin.Create(ctx, key)).To(Succeed())
+		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonNoAuthServer)
+		relabel(ctx, t, "other")
+		awaitReason(ctx, key, v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted)
+		relabel(ctx, t, t.namespace)
+		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonNoAuthServer)
+		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted)).To(BeTrue())
+		late := startAuthServer(ctx, "late")
+		awaitReady(ctx, key)
+		Expect(late.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
+	})
+
 	It("is refused everywhere when kubectl delete returns, and its Secret is gone", func(ctx SpecContext) {
 		key := newTenant(ctx).mint(ctx, "short-lived")
 		secret := secretOf(ctx, key)

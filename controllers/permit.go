@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,21 +22,14 @@ import (
 // permit finds out whether the Organization permits the key, and whether the key
 // is to work just now.
 func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(namespaceKind)
-	if err := r.Get(ctx, client.ObjectKey{Name: p.key.Namespace}, namespace); err != nil {
-		return false, fmt.Errorf("get namespace: %w", err)
+	namespace, err := p.askPermission(ctx, r.Client)
+	if err == nil && !p.permission.ok && !p.refusedBefore() {
+		// An Organization that was applied together with its APIKeys may not have
+		// come into the cache yet: nobody is refused for that.
+		namespace, err = p.askPermission(ctx, r.Live)
 	}
-	organization := &v1alpha1.Organization{}
-	switch err := r.Get(ctx, client.ObjectKey{Name: p.key.Spec.OrganizationRef.Name}, organization); {
-	case err == nil:
-		p.organization = organization
-	case !apierrors.IsNotFound(err):
-		return false, fmt.Errorf("get organization: %w", err)
-	}
-	p.permission = permission(p.key, p.organization, namespace.Labels)
-	if !p.permission.ok {
-		return false, nil
+	if err != nil || !p.permission.ok {
+		return false, err
 	}
 	p.key.Status.OrganizationID = p.organization.EffectiveID()
 	p.dormancy = dormancy(p.key, p.now)
@@ -48,6 +42,32 @@ func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err 
 	// A namespace that is going away deletes its Secrets first. That is no
 	// drift, and no new key can be published there: the APIKey itself is next.
 	return namespace.DeletionTimestamp.IsZero(), nil
+}
+
+// askPermission decides on permission by what reader has of the Organization and
+// of the namespace, which it returns.
+func (p *pass) askPermission(ctx context.Context, reader client.Reader) (*metav1.PartialObjectMetadata, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(namespaceKind)
+	if err := reader.Get(ctx, client.ObjectKey{Name: p.key.Namespace}, namespace); err != nil {
+		return nil, fmt.Errorf("get namespace: %w", err)
+	}
+	p.organization = nil
+	organization := &v1alpha1.Organization{}
+	switch err := reader.Get(ctx, client.ObjectKey{Name: p.key.Spec.OrganizationRef.Name}, organization); {
+	case err == nil:
+		p.organization = organization
+	case !apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("get organization: %w", err)
+	}
+	p.permission = permission(p.key, p.organization, namespace.Labels)
+	return namespace, nil
+}
+
+// refusedBefore reports whether the status gives this refusal already.
+func (p *pass) refusedBefore() bool {
+	condition := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionPermitted)
+	return condition != nil && condition.Reason == p.permission.reason
 }
 
 // permission decides whether organization permits key in a namespace with these

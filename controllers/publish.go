@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,7 +99,7 @@ func (e *secretWriteError) Error() string {
 func (e *secretWriteError) Unwrap() error { return e.cause }
 
 func statusCode(err error) int32 {
-	if status, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // the client returns it bare
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		return status.Status().Code
 	}
 	return 0

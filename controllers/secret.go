@@ -4,7 +4,6 @@
 package controllers
 
 import (
-	"bytes"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
@@ -104,7 +103,7 @@ func ownNames(secret *corev1.Secret, field string) []string {
 			continue
 		}
 		set := &fieldpath.Set{}
-		if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+		if err := set.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 			continue
 		}
 		set.Iterate(func(path fieldpath.Path) {

@@ -97,8 +97,8 @@ func TestOwnMarksGoAndOthersStay(t *testing.T) {
 	_, secret := publishedSecret(t)
 	secret.Labels = map[string]string{"ours-old": "1", "theirs": "1"}
 	secret.ManagedFields = []metav1.ManagedFieldsEntry{
-		{Manager: FieldOwner, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{".":{},"f:ours-old":{}},"f:annotations":{"f:note":{}}}}`)}},
-		{Manager: "kubectl", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{"f:theirs":{}}}}`)}},
+		{Manager: FieldOwner, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{".":{},"f:ours-old":{}},"f:annotations":{"f:note":{}}}}`)},
+		{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:theirs":{}}}}`)},
 	}
 	got := merged(secret.Labels, map[string]string{"ours-new": "1"}, ownNames(secret, "labels"))
 	if want := map[string]string{"ours-new": "1", "theirs": "1"}; !maps.Equal(got, want) {

@@ -89,7 +89,7 @@ type SecretTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.labels has a name that is not valid for a label: use [prefix/]name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('auth.hexcovery.io/') && !k.contains('kubernetes.io/') && !k.contains('k8s.io/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.labelValue().validate(self[k]).hasValue())",message="spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
@@ -98,7 +98,7 @@ type SecretTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('auth.hexcovery.io/') && !k.contains('kubernetes.io/') && !k.contains('k8s.io/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// data are the entries of the Secret beside api-key, which is always there.

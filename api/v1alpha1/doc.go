@@ -6,21 +6,21 @@
 //
 // # The life of a key
 //
-//	 manifest applied
-//	        │  controllers: does the Organization permit this namespace and these scopes?
-//	        ▼
-//	   ┌─────────┐  write 1: the SHA-256 of a new key in status.versions   REGISTER
-//	   │ Pending │  every auth server replica that is live indexes the hash
-//	   └────┬────┘  and says so in its Lease                               ACKNOWLEDGE
-//	        │       write 2: the Secret with the key itself                PUBLISH
-//	        ▼
-//	   ┌─────────┐  write 3: Ready=True
-//	   │ Active  │
-//	   └────┬────┘
-//	        │  APIKey deleted, or its Secret edited or deleted by hand
-//	        ▼
-//	    removed     every live replica has dropped the hash and says so in its
-//	                Lease; then the Secret goes, then the finalizer
+//	manifest applied
+//	       │  controllers: does the Organization permit this namespace and these scopes?
+//	       ▼
+//	  ┌─────────┐  write 1: the SHA-256 of a new key in status.versions   REGISTER
+//	  │ Pending │  every auth server replica that is live indexes the hash
+//	  └────┬────┘  and says so in its Lease                               ACKNOWLEDGE
+//	       │       write 2: the Secret with the key itself                PUBLISH
+//	       ▼
+//	  ┌─────────┐  write 3: Ready=True
+//	  │ Active  │
+//	  └────┬────┘
+//	       │  APIKey deleted, or its Secret edited or deleted by hand
+//	       ▼
+//	   removed     every live replica has dropped the hash and says so in its
+//	               Lease; then the Secret goes, then the finalizer
 //
 // A version that is Pending or Active is accepted only while all of this holds,
 // judged by each auth server for itself at each request: the APIKey is not being

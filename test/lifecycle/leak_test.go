@@ -164,7 +164,7 @@ func holds(content, plaintext []byte) bool {
 
 func fetch(url string) []byte {
 	GinkgoHelper()
-	response, err := http.Get(url) //nolint:gosec // a loopback address of this test
+	response, err := http.Get(url)
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { Expect(response.Body.Close()).To(Succeed()) }()
 	Expect(response.StatusCode).To(Equal(http.StatusOK))

@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -47,6 +48,11 @@ type APIKeyReconciler struct {
 	Escrow *keys.Escrow
 	Events eventWriter
 	Audit  *audit.Recorder
+
+	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
+	// cache still shows: the end of their Secret comes first and would have them
+	// released once more. It holds each for the milliseconds until it is seen gone.
+	releasing sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

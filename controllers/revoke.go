@@ -23,7 +23,8 @@ import (
 // the Secret, then the finalizer. Whoever sees the APIKey gone knows that the
 // key is dead.
 func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err error) {
-	if !controllerutil.ContainsFinalizer(p.key, v1alpha1.Finalizer) {
+	_, releasing := r.releasing.Load(p.key.UID)
+	if releasing || !controllerutil.ContainsFinalizer(p.key, v1alpha1.Finalizer) {
 		p.released = true
 		return false, nil
 	}
@@ -98,6 +99,8 @@ func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 	// Before the APIKey goes: afterwards nobody would be there to repeat a line that
 	// was lost with this process.
 	r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: p.key.Status.KeyID})
+	// Before the write: the watch may show its effect before its answer comes.
+	r.releasing.Store(p.key.UID, struct{}{})
 	before := p.key.DeepCopy()
 	controllerutil.RemoveFinalizer(p.key, v1alpha1.Finalizer)
 	err := r.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
@@ -107,14 +110,17 @@ func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 		return nil
 	}
 	if err != nil {
+		r.releasing.Delete(p.key.UID)
 		return fmt.Errorf("remove finalizer: %w", err)
 	}
-	r.forget(p.key)
+	r.Escrow.Drop(p.key.UID)
 	return nil
 }
 
-// forget drops what this process remembers of an APIKey that is gone.
+// forget drops what this process remembers of an APIKey that is seen to be gone,
+// even when its finalizer was taken off by hand.
 func (r *APIKeyReconciler) forget(key client.Object) {
 	r.Escrow.Drop(key.GetUID())
+	r.releasing.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 }

@@ -94,7 +94,7 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 	})
 }
 
-// gone forgets an APIKey even when its finalizer was taken off by hand.
+// gone forgets an APIKey.
 func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
 
 func (r *APIKeyReconciler) leaseChanged(obj client.Object, q queue) {

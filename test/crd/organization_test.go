@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 var _ = Describe("Organization", func() {
@@ -55,6 +56,14 @@ var _ = Describe("Organization", func() {
 		Entry("no scope at all", "scopes: []", "spec.scopes in body should have at least 1 items"),
 		Entry("five scopes", "scopes: [ingest, query, annotations, heartbeats, ingest]", "spec.scopes: Too many: 5: must have at most 4 items"),
 	)
+
+	It("needs an id when its name is too long for one", func(ctx SpecContext) {
+		long := organization("{}")
+		long.SetName(chars(151))
+		Expect(tryCreate(ctx, long)).To(beRefused("metadata.name is longer than the 150 characters of an id: set spec.id"))
+		Expect(unstructured.SetNestedField(long.Object, "short", "spec", "id")).To(Succeed())
+		Expect(tryCreate(ctx, long)).To(Succeed())
+	})
 
 	It("refuses to be without a spec", func(ctx SpecContext) {
 		empty := organization("{}")

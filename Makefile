@@ -94,17 +94,18 @@ fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).
 
 .PHONY: bench-lifecycle
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.
-	go run ./hack/bench $(BENCHFLAGS)
+	@go run ./hack/bench $(BENCHFLAGS)
 
 .PHONY: demo
 demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.
-	go run ./hack/demo $(if $(filter check,$(DEMO)),-check)
+	@CGO_ENABLED=0 go build -o bin/demo ./hack/demo
+	@bin/demo $(if $(filter check,$(DEMO)),-check)
 
 ##@ Tools
 
 .PHONY: controlplane
 controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s.
-	$(run) "Kubernetes binaries" go run ./hack/controlplane/cmd/controlplane build
+	$(run) "Kubernetes binaries" go run ./hack/controlplane/cmd/controlplane build >/dev/null
 
 .PHONY: tools
 tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build the tools pinned in hack/tools/go.mod.

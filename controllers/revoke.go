@@ -74,24 +74,34 @@ func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 // deleteSecret deletes the Secret if it is the APIKey's own. Its data is not
 // read for that.
 func (r *APIKeyReconciler) deleteSecret(ctx context.Context, p *pass) error {
-	secret := &metav1.PartialObjectMetadata{}
-	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}, secret)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil
-	case err != nil:
-		return fmt.Errorf("get secret: %w", err)
-	case !metav1.IsControlledBy(secret, p.key):
+	name := client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}
+	secret := &corev1.Secret{}
+	err := r.Get(ctx, name, secret, client.DisableReadYourWritesConsistency)
+	uid, own := secret.UID, err == nil && metav1.IsControlledBy(secret, p.key)
+	if !own {
+		// The cache may lag, and has none without our label.
+		live := &metav1.PartialObjectMetadata{}
+		live.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		if err := r.Live.Get(ctx, name, live); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		uid, own = live.UID, metav1.IsControlledBy(live, p.key)
+	}
+	if !own {
 		return nil
 	}
 	// Nothing here reads that name again, and a Secret without our label would
 	// never be seen to go by the cache.
-	err = r.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}, client.DisableReadYourWritesConsistency)
-	if client.IgnoreNotFound(err) != nil {
+	secret.Namespace, secret.Name = name.Namespace, name.Name
+	err = r.Delete(ctx, secret, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case apierrors.IsConflict(err):
+		// Another Secret has taken the place of the one that the cache shows.
 		return fmt.Errorf("delete secret: %w", err)
 	}
-	return nil
+	return err
 }
 
 // release lets the APIKey go.

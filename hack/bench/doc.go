@@ -8,7 +8,7 @@
 //	                DELETE answered ──► refused by every replica   delete_refused
 //	                delete call ──────────────► gone, by the watch delete_done
 //
-// Refusals are seen by asking each replica in a tight loop, from before the DELETE
+// Refusals are seen by asking each replica each millisecond, from before the DELETE
 // on; one that came before the DELETE's answer counts as 0. How many writes a mint
 // takes is counted in the API server's audit log.
 //

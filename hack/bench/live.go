@@ -79,7 +79,7 @@ func (b *bench) questions(ctx context.Context, name string) ([]*http.Request, er
 	return questions, nil
 }
 
-// die deletes the key while every replica is asked about it without a pause.
+// die deletes the key while every replica is asked about it each millisecond.
 func (b *bench) die(ctx context.Context, key *v1alpha1.APIKey, questions []*http.Request, s *sample) error {
 	probe := stack.StartProbe(ctx, questions...)
 	defer probe.Stop()

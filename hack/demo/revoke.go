@@ -19,7 +19,7 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
-// revoke deletes the key while both auth servers are asked without a pause.
+// revoke deletes the key while both auth servers are asked each millisecond.
 func (w *walk) revoke(ctx context.Context) error {
 	var asked []*http.Request
 	for i := range w.product.AuthServers {
@@ -29,7 +29,7 @@ func (w *walk) revoke(ctx context.Context) error {
 		}
 		asked = append(asked, built)
 	}
-	w.out.say("    Meanwhile each auth server gets requests with the key, one after the other, without a pause.")
+	w.out.say("    Meanwhile each auth server gets a request with the key each millisecond.")
 	probe := stack.StartProbe(ctx, asked...)
 	defer probe.Stop()
 	if err := probe.Accepted(); err != nil {

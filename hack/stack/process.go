@@ -196,7 +196,8 @@ func (p *Process) take() *run {
 	return r
 }
 
-// Pause holds the program still, as a stopped virtual machine is, until Resume.
+// Pause holds the program still, as a stopped virtual machine is, until Resume. The
+// signal for it is on its way when Pause returns.
 func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
 
 // Resume lets a paused program go on.

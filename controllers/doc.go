@@ -7,9 +7,9 @@
 // A Reconcile is one pass over one APIKey. Its phases come in a fixed order, each
 // in a file of its own:
 //
-//	permit ─► register ─► acknowledge ─► publish ─► status
-//	                                                  ▲
-//	revoke (of an APIKey that is being deleted) ──────┘
+//	permit ─► inspect ─► register ─► acknowledge ─► publish ─► status
+//	                                                             ▲
+//	revoke (of an APIKey that is being deleted) ─────────────────┘
 //
 // A phase records facts in the pass, and says whether the next may go on. What
 // the facts mean for the conditions is judged in one place, status.go. Writes to

@@ -11,8 +11,9 @@ const (
 	// ConditionPermitted says whether the Organization permits the namespace and
 	// the scopes. Auth servers accept a key only while it is True.
 	ConditionPermitted = "Permitted"
-	// ConditionRegistered says whether every live auth server knows the hash; of
-	// an APIKey that is being deleted, whether each has dropped it.
+	// ConditionRegistered says whether every auth server that was live when the key
+	// was published knew its hash; of an APIKey that is being deleted, whether each
+	// has dropped it.
 	ConditionRegistered = "Registered"
 	// ConditionPublished says whether the Secret holds the key.
 	ConditionPublished = "Published"

@@ -20,7 +20,8 @@ const Patience = time.Second
 // says which of them are worth another look when a Lease has changed. It only
 // wakes; what it says decides nothing. It is safe for concurrent use.
 //
-// Its size is bounded by the number of APIKeys that are being minted or revoked.
+// Its size is bounded by the number of APIKeys that are being minted or revoked: a
+// pass that does not wait calls Done.
 type Waiters struct {
 	mu     sync.Mutex
 	waits  map[types.NamespacedName]pendingWait

@@ -49,7 +49,7 @@ func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 	// The APIKey as it is seen here bears its deletionTimestamp: whoever has
 	// applied this revision has dropped the key.
 	p.waits = true
-	revision, worthwhile := r.Waiters.Wait(p.identity(), "revoke", p.observed.ResourceVersion)
+	revision, worthwhile := r.Waiters.Wait(p.identity(), revocationPurpose(p.key), p.observed.ResourceVersion)
 	if !worthwhile {
 		p.lookAgain(registry.Patience)
 		return false, nil
@@ -70,6 +70,10 @@ func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 	p.lookAgain(registry.Patience)
 	return false, nil
 }
+
+// revocationPurpose has the UID in it: an APIKey that was made anew under the same
+// name must not be taken for revoked because the one before it was.
+func revocationPurpose(key *v1alpha1.APIKey) string { return "revoke " + string(key.UID) }
 
 // deleteSecret deletes the Secret if it is the APIKey's own. Its data is not
 // read for that.

@@ -17,10 +17,12 @@
 //	  ┌─────────┐  write 3: Ready=True
 //	  │ Active  │
 //	  └────┬────┘
-//	       │  APIKey deleted, or its Secret edited or deleted by hand
+//	       ├─ Secret edited or deleted by hand: the hash is replaced by that of a
+//	       │  new Pending key; replicas drop the old one as they see that write
+//	       │  APIKey deleted
 //	       ▼
-//	   removed     every live replica has dropped the hash and says so in its
-//	               Lease; then the Secret goes, then the finalizer
+//	   removed     every replica has dropped the hash and says so in its Lease, or
+//	               is known to be fenced; then the Secret goes, then the finalizer
 //
 // A version that is Pending or Active is accepted only while all of this holds,
 // judged by each auth server for itself at each request: the APIKey is not being

@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -108,6 +109,35 @@ var _ = Describe("An APIKey", func() {
 		late := startAuthServer(ctx, "late")
 		awaitReady(ctx, key)
 		Expect(late.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
+	})
+
+	It("is seen to be permitted again before its key is published", func(ctx SpecContext) {
+		for _, replica := range replicas {
+			replica.stop()
+		}
+		silenced := &silencer{}
+		startAuthServer(ctx, "heard")
+		startAuthServer(ctx, "unheard", silenced.wrap)
+		DeferCleanup(func() { silenced.silent.Store(false) })
+		other := newTenant(ctx)
+		other.mint(ctx, "before")
+		silenced.silent.Store(true)
+		// It waits for the one that is not heard, until that is under suspicion.
+		t := newTenant(ctx)
+		key := t.key("readmitted")
+		Expect(admin.Create(ctx, key)).To(Succeed())
+		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonWaitingForAuthServers)
+		relabel(ctx, t, "other")
+		awaitReason(ctx, key, v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted)
+		// From here on the other one alone is asked, and it has refused the key.
+		other.mint(ctx, "after")
+		Expect(key.Status.Versions).To(HaveLen(1))
+		earlier := len(writesFor(key))
+		relabel(ctx, t, t.namespace)
+		awaitReady(ctx, key)
+		Eventually(func() []string {
+			return slices.DeleteFunc(writesFor(key)[earlier:], func(write string) bool { return write == "create events" })
+		}).Should(Equal([]string{"patch apikeys/status", "create secrets", "patch apikeys/status"}))
 	})
 
 	It("is refused everywhere when kubectl delete returns, and its Secret is gone", func(ctx SpecContext) {

@@ -48,7 +48,7 @@ var _ = Describe("A key", Ordered, func() {
 				expectStatus(plaintextOf(ctx, key), http.StatusOK)
 				Expect(key.Status.Versions).To(HaveLen(1))
 				Expect(secretOf(ctx, key).Data).To(HaveLen(3))
-				Expect(audited(key)).To(Equal([]string{"Minted", "Published", "DriftRepaired", "Published"}))
+				Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "DriftRepaired", "Published"}))
 				Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventSecretDrifted))
 			},
 			Entry("when it was deleted", func(ctx SpecContext, secret *corev1.Secret) {
@@ -81,7 +81,7 @@ var _ = Describe("A key", Ordered, func() {
 				}).Should(Succeed())
 				Expect(secretOf(ctx, key).Data).To(Equal(before.Data))
 				expectStatus(before.Data["api-key"], http.StatusOK)
-				Expect(audited(key)).To(Equal([]string{"Minted", "Published"}))
+				Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published"}))
 			},
 			Entry("its label", func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelAPIKey) }),
 			Entry("the digest of its data", func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.AnnotationDataDigest) }),
@@ -107,7 +107,7 @@ var _ = Describe("A key", Ordered, func() {
 		}))
 		awaitReady(ctx, key)
 		expectStatus(plaintext, http.StatusOK)
-		Expect(audited(key)).To(Equal([]string{"Minted", "Published"}))
+		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published"}))
 	})
 
 	It("loses a label of its Secret that its manifest no longer has", func(ctx SpecContext) {
@@ -138,7 +138,7 @@ var _ = Describe("A key", Ordered, func() {
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend = false })
 		expectStatus(plaintext, http.StatusOK)
 		awaitReady(ctx, key)
-		Expect(audited(key)).To(Equal([]string{"Minted", "Published", "Suspended", "Resumed"}))
+		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "Suspended", "Resumed"}))
 	})
 
 	It("expires by itself, and works again when it may live longer", func(ctx SpecContext) {
@@ -152,7 +152,7 @@ var _ = Describe("A key", Ordered, func() {
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = nil })
 		expectStatus(plaintext, http.StatusOK)
 		awaitReady(ctx, key)
-		Expect(audited(key)).To(Equal([]string{"Minted", "Published", "Expired", "Resumed"}))
+		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "Expired", "Resumed"}))
 	})
 
 	DescribeTable("stops when its organization no longer permits it, says why, and comes back",

@@ -150,7 +150,7 @@ var _ = Describe("An APIKey", func() {
 			Expect(replica.status(plaintext)).To(Equal(http.StatusUnauthorized))
 		}
 		awaitGone(ctx, secret)
-		Expect(audited(key)).To(Equal([]string{"Minted", "Published", "Revoked"}))
+		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "Revoked"}))
 	})
 
 	It("goes with its namespace", func(ctx SpecContext) {

@@ -37,6 +37,9 @@ const (
 
 // inspect finds out what is in the Secret's place. The cache knows only Secrets
 // with our label, and may lag; so only good news is taken from it.
+//
+// While a new key waits for the auth servers nothing is asked that the creation of
+// its Secret is going to find out: it fails if there is one.
 func (r *APIKeyReconciler) inspect(ctx context.Context, p *pass) (next bool, err error) {
 	name := client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}
 	cached := &corev1.Secret{}
@@ -49,14 +52,34 @@ func (r *APIKeyReconciler) inspect(ctx context.Context, p *pass) (next bool, err
 		}
 	case !apierrors.IsNotFound(err):
 		return false, fmt.Errorf("get secret: %w", err)
+	case r.awaitsPublication(p):
+		p.secret = secretAbsent
+		return true, nil
 	}
+	return true, r.inspectLive(ctx, p)
+}
+
+// awaitsPublication reports whether this process minted the current version, and has
+// not put it in place yet.
+func (r *APIKeyReconciler) awaitsPublication(p *pass) bool {
+	version := p.current()
+	if version == nil || version.State != v1alpha1.VersionPending {
+		return false
+	}
+	_, ok := r.Escrow.Get(p.key.UID, version.ID)
+	return ok
+}
+
+// inspectLive finds out what is in the Secret's place now.
+func (r *APIKeyReconciler) inspectLive(ctx context.Context, p *pass) error {
+	name := client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}
 	live := &corev1.Secret{}
 	switch err := r.Live.Get(ctx, name, live); {
 	case apierrors.IsNotFound(err):
 		p.secret = secretAbsent
-		return true, nil
+		return nil
 	case err != nil:
-		return false, fmt.Errorf("get secret: %w", err)
+		return fmt.Errorf("get secret: %w", err)
 	}
 	p.held = heldKey(live, p)
 	keys.RedactSecretData(live.Data)
@@ -67,7 +90,7 @@ func (r *APIKeyReconciler) inspect(ctx context.Context, p *pass) (next bool, err
 		// The cache does not see that Secret, so nothing will say when it goes.
 		p.lookAgain(conflictRecheck)
 	}
-	return true, nil
+	return nil
 }
 
 // heldKey takes the key of the current version out of its own Secret, so that it

@@ -56,6 +56,8 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass, version *v1
 	switch {
 	case err == nil:
 		return true, nil
+	case apierrors.IsAlreadyExists(err) && p.live == nil:
+		return r.meetSecret(ctx, p, version)
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		// What the API server says of a Secret may quote the Secret.
 		p.publication = stuck(v1alpha1.ReasonSecretRefused,
@@ -65,6 +67,25 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass, version *v1
 	default:
 		return false, fmt.Errorf("write secret: %w", &secretWriteError{cause: err})
 	}
+}
+
+// meetSecret goes on when there is a Secret where one was to be created: that of
+// somebody else, or the APIKey's own, of which the cache did not tell yet.
+func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass, version *v1alpha1.KeyVersion) (written bool, err error) {
+	switch err := r.inspectLive(ctx, p); {
+	case err != nil:
+		return false, err
+	case p.secret == secretForeign:
+		r.disown(p)
+		return false, nil
+	case p.secret == secretCurrent:
+		return true, nil
+	case p.live == nil:
+		// It went again meanwhile.
+		p.lookAgain(conflictRetry)
+		return false, nil
+	}
+	return r.writeSecret(ctx, p, version)
 }
 
 // secretData renders the entries of the Secret, from the key that waits for it

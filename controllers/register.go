@@ -21,9 +21,7 @@ import (
 // published; if not, it mints a key and writes its hash.
 func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, err error) {
 	if p.secret == secretForeign {
-		// What the Secret held before is in unknown hands.
-		p.key.Status.Versions = nil
-		r.Escrow.Drop(p.key.UID)
+		r.disown(p)
 		return false, nil
 	}
 	duplicate, err := r.duplicated(ctx, p)
@@ -52,6 +50,13 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 		p.replaced = version.ID
 	}
 	return r.mint(ctx, p)
+}
+
+// disown gives up every version of an APIKey whose Secret's place is somebody
+// else's: what its own Secret held before is in unknown hands.
+func (r *APIKeyReconciler) disown(p *pass) {
+	p.key.Status.Versions = nil
+	r.Escrow.Drop(p.key.UID)
 }
 
 // mint makes a new key and registers its hash, in place of every version that

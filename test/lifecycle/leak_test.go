@@ -90,7 +90,7 @@ var _ = Describe("Key material", func() {
 		reader := startManagerWithCache(ctx)
 		t := newTenant(ctx)
 		key := t.mint(ctx, "cached")
-		other := secretInTheWay(t)
+		other := secretInTheWay(t, "bad")
 		Expect(admin.Create(ctx, other)).To(Succeed())
 
 		cached := &corev1.SecretList{}

@@ -93,6 +93,29 @@ var _ = Describe("An APIKey", func() {
 		Expect(late.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
 	})
 
+	It("leaves a Secret that got in the way while it waited, and says so", func(ctx SpecContext) {
+		for _, replica := range replicas {
+			replica.stop()
+		}
+		t := newTenant(ctx)
+		key := t.key("overtaken")
+		Expect(admin.Create(ctx, key)).To(Succeed())
+		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonNoAuthServer)
+		obstacle := secretInTheWay(t, key.Name)
+		Expect(admin.Create(ctx, obstacle)).To(Succeed())
+		late := startAuthServer(ctx, "late")
+		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonSecretConflict)
+		Expect(key.Status.Versions).To(BeEmpty())
+		Expect(secretOf(ctx, key)).To(Equal(obstacle))
+
+		Expect(admin.Delete(ctx, obstacle)).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+			g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+		}).WithTimeout(40 * time.Second).Should(Succeed())
+		Expect(late.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
+	})
+
 	It("is published after it is permitted again, when permission was withdrawn in between", func(ctx SpecContext) {
 		for _, replica := range replicas {
 			replica.stop()

@@ -60,7 +60,7 @@ var _ = Describe("Bad input", Ordered, func() {
 			}),
 		Entry("a Secret in the way", v1alpha1.ConditionPublished, v1alpha1.ReasonSecretConflict, "delete or rename it",
 			func(ctx SpecContext, t *tenant, _ *v1alpha1.APIKey) {
-				Expect(admin.Create(ctx, secretInTheWay(t))).To(Succeed())
+				Expect(admin.Create(ctx, secretInTheWay(t, "bad"))).To(Succeed())
 			}),
 		Entry("an expiry in the past", v1alpha1.ConditionReady, v1alpha1.ReasonExpired, "set a later time",
 			func(_ SpecContext, _ *tenant, k *v1alpha1.APIKey) {
@@ -74,7 +74,7 @@ var _ = Describe("Bad input", Ordered, func() {
 
 	It("leaves a Secret in the way as it is, and goes on when it is gone", func(ctx SpecContext) {
 		t := newTenant(ctx)
-		obstacle := secretInTheWay(t)
+		obstacle := secretInTheWay(t, "bad")
 		Expect(admin.Create(ctx, obstacle)).To(Succeed())
 		key := t.key("bad")
 		Expect(admin.Create(ctx, key)).To(Succeed())
@@ -97,7 +97,7 @@ var _ = Describe("Bad input", Ordered, func() {
 		}
 		Expect(admin.Create(ctx, quota)).To(Succeed())
 		Eventually(func() error {
-			return admin.Create(ctx, secretInTheWay(t), client.DryRunAll)
+			return admin.Create(ctx, secretInTheWay(t, "bad"), client.DryRunAll)
 		}).Should(MatchError(apierrors.IsForbidden, "refused by the quota"))
 		key := t.key("refused")
 		Expect(admin.Create(ctx, key)).To(Succeed())
@@ -159,9 +159,9 @@ func timeToReady(ctx SpecContext, t *tenant, prefix string, count int) time.Dura
 	return time.Since(began)
 }
 
-func secretInTheWay(t *tenant) *corev1.Secret {
+func secretInTheWay(t *tenant, name string) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: "bad"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: name},
 		Data:       map[string][]byte{"password": []byte(strings.Repeat("x", 8))},
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	goruntime "runtime"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,8 +39,7 @@ func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample,
 	}
 	defer bench.watcher.stop()
 
-	noteLoad()
-	defer noteLoad()
+	defer startLoad().report(os.Stderr)
 	fmt.Fprintf(os.Stderr, "bench: %d keys to warm up, then %d to measure, with %d auth servers\n", opts.warmup, opts.keys, opts.replicas)
 	var samples []sample
 	for i := range opts.warmup + opts.keys {
@@ -64,14 +61,6 @@ func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample,
 		}
 	}
 	return samples, bench.settle(ctx)
-}
-
-// noteLoad says, where the machine tells, how busy it is: on one that does other
-// work, times are those of the other work, too.
-func noteLoad() {
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		fmt.Fprintf(os.Stderr, "bench: load average %s on %d CPUs\n", strings.Join(strings.Fields(string(load))[:3], " "), goruntime.NumCPU())
-	}
 }
 
 // bench is what every key's life needs.

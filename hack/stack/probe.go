@@ -4,10 +4,12 @@
 package stack
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -98,13 +100,18 @@ func (p *Probe) Stop() {
 }
 
 func (w *watch) keep(ctx context.Context) error {
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", w.request.URL.Host)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
+	defer func() { _ = connection.Close() }()
+	answers := bufio.NewReader(connection)
 	due := time.NewTicker(probeInterval)
 	defer due.Stop()
 	for ; ; <-due.C {
 		sent := time.Now()
-		status, err := send(transport, w.request.Clone(ctx))
+		status, err := send(connection, answers, w.request)
 		switch {
 		case err != nil:
 			return err
@@ -123,9 +130,13 @@ func (w *watch) keep(ctx context.Context) error {
 	}
 }
 
-// send returns the status of the whole answer.
-func send(transport http.RoundTripper, request *http.Request) (int, error) {
-	response, err := transport.RoundTrip(request)
+// send returns the status of the whole answer. It is written and read by the
+// goroutine that asks: an http.Transport has two more, whose turns would be measured.
+func send(connection io.Writer, answers *bufio.Reader, request *http.Request) (int, error) {
+	if err := request.Write(connection); err != nil {
+		return 0, err
+	}
+	response, err := http.ReadResponse(answers, request)
 	if err != nil {
 		return 0, err
 	}

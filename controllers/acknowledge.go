@@ -35,26 +35,25 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 	// has to be learned of anew.
 	purpose := fmt.Sprintf("register %s, generation %d", version.ID, p.key.Generation)
 	p.waits = true
-	revision, worthwhile := r.Waiters.Wait(p.identity(), purpose, p.observed.ResourceVersion)
-	if !worthwhile {
+	wait := r.Waiters.Wait(p.identity(), purpose, p.observed.ResourceVersion)
+	if !wait.Worthwhile {
 		p.lookAgain(registry.Patience)
 		return false, nil
 	}
-	survey, err := r.Members.Survey(ctx)
+	found, err := r.Members.Registration(ctx, wait, p.organization.ResourceVersion)
 	if err != nil {
 		return false, err
 	}
-	missing, live := survey.Registration(revision, p.organization.ResourceVersion)
 	switch {
-	case live == 0:
+	case found.Of == 0:
 		p.registration = waiting(v1alpha1.ReasonNoAuthServer,
 			"no auth server is running, so nothing could accept the key: deploy the auth server; the key is published as soon as one is ready")
-	case len(missing) == 0:
+	case found.Complete():
 		p.waits = false
 		p.registration = good(v1alpha1.ReasonRegistered, "the auth servers know the key")
 		return true, nil
 	case r.impatient(p):
-		p.registration.message = fmt.Sprintf("waiting for %d of %d auth servers: %s", len(missing), live, registry.Describe(missing))
+		p.registration.message = fmt.Sprintf("waiting for %d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
 	}
 	p.lookAgain(registry.Patience)
 	return false, nil

@@ -49,23 +49,22 @@ func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 	// The APIKey as it is seen here bears its deletionTimestamp: whoever has
 	// applied this revision has dropped the key.
 	p.waits = true
-	revision, worthwhile := r.Waiters.Wait(p.identity(), revocationPurpose(p.key), p.observed.ResourceVersion)
-	if !worthwhile {
+	wait := r.Waiters.Wait(p.identity(), revocationPurpose(p.key), p.observed.ResourceVersion)
+	if !wait.Worthwhile {
 		p.lookAgain(registry.Patience)
 		return false, nil
 	}
-	survey, err := r.Members.Survey(ctx)
+	found, err := r.Members.Revocation(ctx, wait)
 	if err != nil {
 		return false, err
 	}
-	missing, serving := survey.Revocation(revision)
-	if len(missing) == 0 {
+	if found.Complete() {
 		p.waits = false
 		return true, nil
 	}
 	if r.impatient(p) {
 		p.revocation = waiting(v1alpha1.ReasonRevoking,
-			fmt.Sprintf("waiting for %d of %d auth servers to drop the key: %s", len(missing), serving, registry.Describe(missing)))
+			fmt.Sprintf("waiting for %d of %d auth servers to drop the key: %s", len(found.Missing), found.Of, registry.Describe(found.Missing)))
 	}
 	p.lookAgain(registry.Patience)
 	return false, nil

@@ -20,10 +20,10 @@ func TestAnAPIKeyMadeAnewDoesNotInheritARevocation(t *testing.T) {
 	first.UID, second.UID = "first", "second"
 	name := client.ObjectKeyFromObject(first)
 	waiters.Wait(name, revocationPurpose(first), "100")
-	if awaited, _ := waiters.Wait(name, revocationPurpose(second), "200"); awaited != "200" {
+	if awaited := waiters.Wait(name, revocationPurpose(second), "200").Revision; awaited != "200" {
 		t.Errorf("waits for revision %s, at which another APIKey was revoked", awaited)
 	}
-	if awaited, _ := waiters.Wait(name, revocationPurpose(second), "300"); awaited != "200" {
+	if awaited := waiters.Wait(name, revocationPurpose(second), "300").Revision; awaited != "200" {
 		t.Errorf("waits for revision %s, and would for each later one", awaited)
 	}
 }

@@ -50,6 +50,11 @@ func (l *lifeline) cut() {
 	_ = l.fifo.Close()
 }
 
+// gcPercent is the GOGC of etcd and Kubernetes. A control plane with a small heap collects garbage several times a second, and
+// each collection takes what a machine with few cores has: at Go's default of 100 it, and not what is tested, decides the
+// slowest tenth of all times. This costs some hundred MiB.
+const gcPercent = 400
+
 // launcherTemplate starts a program and its watcher. envtest asks programs for --help before it starts them; there is
 // nothing to watch then.
 const launcherTemplate = `#!/bin/sh
@@ -61,6 +66,7 @@ exec 9<%[2]s || exit 1
 	%[3]s
 } >/dev/null 2>&1 &
 exec 9<&-
+export GOGC=%[4]d
 exec %[1]s "$@"
 `
 
@@ -71,7 +77,7 @@ func (l *lifeline) launcher(program string) (string, error) {
 	if l.remove != "" {
 		cleanup = "rm -rf " + shellQuote(l.remove)
 	}
-	script := fmt.Sprintf(launcherTemplate, shellQuote(program), shellQuote(l.fifo.Name()), cleanup)
+	script := fmt.Sprintf(launcherTemplate, shellQuote(program), shellQuote(l.fifo.Name()), cleanup, gcPercent)
 	path := filepath.Join(l.dir, filepath.Base(program))
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		return "", fmt.Errorf("lifeline: %w", err)

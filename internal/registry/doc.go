@@ -7,7 +7,7 @@
 //
 //	             Kubernetes API
 //	APIKeys, Organizations         Leases
-//	       │ watch                ▲      │ live list
+//	       │ watch                ▲      │ list
 //	       ▼                      │      ▼
 //	     feed ──► index ──► "applied ≥ r"     Members
 //	       └───── Replica ────────┘      │
@@ -24,10 +24,12 @@
 // its index, and checks its deadline last. A replica that cannot renew is fenced:
 // it answers Undecided to everything, and joins anew with a new session.
 //
-// On the side of the manager, Members lists the Leases live for each decision,
-// and says who has not applied a revision yet. A Lease counts as run out only
-// after this process has itself watched it unrenewed for the whole staleness
-// bound and a margin; no two machines' clocks are ever compared.
+// On the side of the manager, Members lists the Leases for each decision, and
+// says who has not applied a revision yet. When all seem to have, a list that is
+// not older than one of these Leases is enough: whoever joined since sees the
+// change. Otherwise it is a consistent list. A Lease counts as run out only after
+// this process has itself seen it unrenewed, in consistent lists, for the whole
+// staleness bound and a margin; no two machines' clocks are ever compared.
 //
 // What this package must never do: report a revision as applied before the index
 // has it, serve before the index is complete, extend a session that was broken,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +30,8 @@ type Members struct {
 	reader    client.Reader
 	namespace string
 	clock     clock.PassiveClock
+	// looks and surveys are two kinds of list: see Look and Survey.
+	looks, surveys rollCall
 
 	mu   sync.Mutex
 	seen map[types.UID]observation
@@ -46,10 +49,14 @@ type observation struct {
 // NewMembers returns the Members whose Leases are in namespace. The reader must
 // read the API server itself, never a cache.
 func NewMembers(reader client.Reader, namespace string, clock clock.PassiveClock) *Members {
-	return &Members{reader: reader, namespace: namespace, clock: clock, seen: map[types.UID]observation{}}
+	return &Members{
+		reader: reader, namespace: namespace, clock: clock,
+		looks: newRollCall(), surveys: newRollCall(),
+		seen: map[types.UID]observation{},
+	}
 }
 
-// Member is one auth server, as one live list showed it.
+// Member is one auth server, as one list showed it.
 type Member struct {
 	// Name of its Lease.
 	Name string
@@ -68,25 +75,110 @@ func (m *Member) runOut() bool { return m.silence > m.bounds.staleness+margin(m.
 // suspect reports whether the replica is known to call no key unknown any more.
 func (m *Member) suspect() bool { return m.silence > m.bounds.suspect+margin(m.bounds.suspect) }
 
-// Survey is the answer to one live list.
-type Survey struct {
-	members []Member
+// Acknowledgement says who has still to apply a change.
+type Acknowledgement struct {
+	// Missing are those that are waited for.
+	Missing []Member
+	// Of is how many could be waited for.
+	Of int
 }
 
-// Survey lists the Leases as they are now.
+// Complete reports whether nobody is waited for.
+func (a Acknowledgement) Complete() bool { return len(a.Missing) == 0 }
+
+// Registration says who has still to learn of a new key, and of its Organization at
+// that revision, before the key may be given out.
+func (m *Members) Registration(ctx context.Context, wait Wait, organization string) (Acknowledgement, error) {
+	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, organization) })
+}
+
+// Revocation says who may still accept what was revoked.
+func (m *Members) Revocation(ctx context.Context, wait Wait) (Acknowledgement, error) {
+	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
+}
+
+// ask takes the quick look where one can be enough, and surveys if it was not.
+func (m *Members) ask(ctx context.Context, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
+	if wait.Witness != "" {
+		look, err := m.look(ctx, wait.Witness)
+		if err != nil {
+			return Acknowledgement{}, err
+		}
+		if found := judge(look); found.Of > 0 && found.Complete() {
+			return found, nil
+		}
+	}
+	survey, err := m.survey(ctx, wait.Since)
+	if err != nil {
+		return Acknowledgement{}, err
+	}
+	return judge(survey), nil
+}
+
+// Survey is what one list of the Leases showed.
+type Survey struct {
+	members []Member
+	// revision is the list's.
+	revision string
+	asked    time.Time
+}
+
+// look lists the Leases as they were at witness or later: the resourceVersion of a
+// Lease that says that its replica has applied the change in question. Whoever is
+// not in that list writes its Lease later than the witness, and lists the APIKeys
+// later still, and so sees the change. An API server answers this from memory.
+//
+// It tells nothing of silences, for an answer may be old.
+func (m *Members) look(ctx context.Context, witness string) (Survey, error) {
+	usable := func(last Survey) bool {
+		// Revisions begin anew when etcd is restored from a backup, which takes longer.
+		return hasApplied(last.revision, witness) && m.clock.Since(last.asked) < Patience
+	}
+	return m.looks.share(ctx, usable, func() (Survey, error) {
+		asked := m.clock.Now()
+		list, err := m.list(ctx, metav1.ListOptions{ResourceVersion: witness, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan})
+		if err != nil {
+			return Survey{}, err
+		}
+		look := Survey{revision: list.ResourceVersion, asked: asked}
+		for i := range list.Items {
+			look.members = append(look.members, memberOf(&list.Items[i], 0))
+		}
+		return look, nil
+	})
+}
+
+// survey lists the Leases as they are now, or were at some time after since and a
+// moment ago; the change in question stood at since.
 //
 // The list is a consistent read: a replica that is not in it writes its Lease
 // later, and lists later still, so it sees whatever stood before this call.
-func (m *Members) Survey(ctx context.Context) (Survey, error) {
-	// A silence ends when this list is asked for: a pause after it must not make
-	// an old answer look like a long silence. And it begins when a list was
-	// answered: the renewal that it showed may have been sent while it took.
-	asked := m.clock.Now()
-	list := &coordinationv1.LeaseList{}
-	if err := m.reader.List(ctx, list, client.InNamespace(m.namespace), LeaseLabels()); err != nil {
-		return Survey{}, fmt.Errorf("list leases of auth servers: %w", err)
+func (m *Members) survey(ctx context.Context, since time.Time) (Survey, error) {
+	usable := func(last Survey) bool {
+		return last.asked.After(since) && m.clock.Since(last.asked) < surveyShared
 	}
-	return m.observe(list.Items, asked, m.clock.Now()), nil
+	return m.surveys.share(ctx, usable, func() (Survey, error) {
+		// A silence ends when this list is asked for: a pause after it must not make
+		// an old answer look like a long silence. And it begins when a list was
+		// answered: the renewal that it showed may have been sent while it took.
+		asked := m.clock.Now()
+		list, err := m.list(ctx, metav1.ListOptions{})
+		if err != nil {
+			return Survey{}, err
+		}
+		survey := m.observe(list.Items, asked, m.clock.Now())
+		survey.revision, survey.asked = list.ResourceVersion, asked
+		return survey, nil
+	})
+}
+
+func (m *Members) list(ctx context.Context, options metav1.ListOptions) (*coordinationv1.LeaseList, error) {
+	list := &coordinationv1.LeaseList{}
+	err := m.reader.List(ctx, list, client.InNamespace(m.namespace), LeaseLabels(), &client.ListOptions{Raw: &options})
+	if err != nil {
+		return nil, fmt.Errorf("list leases of auth servers: %w", err)
+	}
+	return list, nil
 }
 
 // observe takes note of the Leases, as a list that was asked for and answered at
@@ -134,37 +226,38 @@ func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
 	return member
 }
 
-// Registration says who has still to learn of a new key that stands at revision,
+// registration says who has still to learn of a new key that stands at revision,
 // or of its Organization at that one's: those that were heard from lately and have
 // not applied both. A replica that was not heard from calls no key unknown, so
-// nobody needs to wait for it. live is the number of replicas that were heard from.
-func (s Survey) Registration(revision, organization string) (waiting []Member, live int) {
+// nobody needs to wait for it.
+func (s Survey) registration(revision, organization string) Acknowledgement {
+	var found Acknowledgement
 	for _, member := range s.members {
 		if member.suspect() {
 			continue
 		}
-		live++
+		found.Of++
 		if !hasApplied(member.appliedKeys, revision) || !hasApplied(member.appliedOrganizations, organization) {
-			waiting = append(waiting, member)
+			found.Missing = append(found.Missing, member)
 		}
 	}
-	return waiting, live
+	return found
 }
 
-// Revocation says who may still accept what was revoked at revision: everybody
-// who has not applied it and is not known to be fenced. serving is the number of
-// replicas that are not known to be fenced.
-func (s Survey) Revocation(revision string) (waiting []Member, serving int) {
+// revocation says who may still accept what was revoked at revision: everybody who
+// has not applied it and is not known to be fenced.
+func (s Survey) revocation(revision string) Acknowledgement {
+	var found Acknowledgement
 	for _, member := range s.members {
 		if member.runOut() {
 			continue
 		}
-		serving++
+		found.Of++
 		if !hasApplied(member.appliedKeys, revision) {
-			waiting = append(waiting, member)
+			found.Missing = append(found.Missing, member)
 		}
 	}
-	return waiting, serving
+	return found
 }
 
 // Describe names members for people: "a, b (last renewed 2026-01-02T15:04:05Z)

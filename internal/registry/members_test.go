@@ -4,13 +4,17 @@
 package registry
 
 import (
+	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	testclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // leaseAt is a replica's Lease at a resourceVersion of its own.
@@ -66,16 +70,16 @@ func TestWhoIsWaitedFor(t *testing.T) {
 			m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 			m.observe(test.leases, epoch, epoch)
 			survey := m.observe(test.leases, epoch.Add(test.silent), epoch.Add(test.silent))
-			waiting, live := survey.Registration("100", "50")
+			found := survey.registration("100", "50")
 			if name == "for ever, when a Lease does not say its bound" {
-				waiting, live = nil, 0 // Its shorter bound is there, and holds.
+				found = Acknowledgement{} // Its shorter bound is there, and holds.
 			}
-			if got := memberNames(waiting); !slices.Equal(got, test.registration) || live != test.live {
-				t.Errorf("registration waits for %v of %d, want %v of %d", got, live, test.registration, test.live)
+			if got := memberNames(found.Missing); !slices.Equal(got, test.registration) || found.Of != test.live {
+				t.Errorf("registration waits for %v of %d, want %v of %d", got, found.Of, test.registration, test.live)
 			}
-			waiting, serving := survey.Revocation("100")
-			if got := memberNames(waiting); !slices.Equal(got, test.revoking) || serving != test.serving {
-				t.Errorf("revocation waits for %v of %d, want %v of %d", got, serving, test.revoking, test.serving)
+			found = survey.revocation("100")
+			if got := memberNames(found.Missing); !slices.Equal(got, test.revoking) || found.Of != test.serving {
+				t.Errorf("revocation waits for %v of %d, want %v of %d", got, found.Of, test.revoking, test.serving)
 			}
 		})
 	}
@@ -86,14 +90,14 @@ func TestSilenceIsCountedByThisProcessAlone(t *testing.T) {
 	// The replica's own clock is a year behind: its renewTime says nothing.
 	old := func(l *coordinationv1.Lease) { l.Spec.RenewTime.Time = epoch.AddDate(-1, 0, 0) }
 	survey := m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1", old)}, epoch, epoch)
-	if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
+	if missing := survey.revocation("100").Missing; len(missing) != 1 {
 		t.Error("a Lease that was seen for the first time counts as run out")
 	}
 	// Each renewal begins the silence anew.
 	for i := range 5 {
 		at := epoch.Add(time.Duration(i) * 9 * time.Second)
 		survey = m.observe([]coordinationv1.Lease{leaseAt("a", string(rune('2'+i)), "1", old)}, at, at)
-		if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
+		if missing := survey.revocation("100").Missing; len(missing) != 1 {
 			t.Errorf("a Lease that is renewed counts as run out after %s", at.Sub(epoch))
 		}
 	}
@@ -104,7 +108,7 @@ func TestALeaseOfTheSameNameMadeAnewIsAnother(t *testing.T) {
 	m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1")}, epoch, epoch)
 	again := leaseAt("a", "1", "0", func(l *coordinationv1.Lease) { l.UID = "again" })
 	survey := m.observe([]coordinationv1.Lease{again}, epoch.Add(time.Minute), epoch.Add(time.Minute))
-	if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
+	if missing := survey.revocation("100").Missing; len(missing) != 1 {
 		t.Error("a new Lease has inherited the silence of an old one")
 	}
 	if len(m.seen) != 1 {
@@ -120,11 +124,11 @@ func TestASilenceBeginsWhenAListIsAnsweredAndEndsWhenOneIsAsked(t *testing.T) {
 	m.observe(leases, epoch, answered)
 	runsOut := answered.Add(11 * time.Second)
 	survey := m.observe(leases, runsOut, runsOut.Add(time.Minute))
-	if waiting, _ := survey.Revocation("100"); len(waiting) != 1 {
+	if missing := survey.revocation("100").Missing; len(missing) != 1 {
 		t.Error("counted out before its bound has passed since the renewal that was seen")
 	}
 	survey = m.observe(leases, runsOut.Add(1), runsOut.Add(time.Minute))
-	if waiting, _ := survey.Revocation("100"); len(waiting) != 0 {
+	if missing := survey.revocation("100").Missing; len(missing) != 0 {
 		t.Error("not counted out although its bound has passed since the renewal that was seen")
 	}
 }
@@ -133,10 +137,100 @@ func TestANewKeyWaitsForItsOrganizationToo(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 	lease := leaseAt("a", "1", "100", func(l *coordinationv1.Lease) { l.Annotations[annotationAppliedOrganizations] = "49" })
 	survey := m.observe([]coordinationv1.Lease{lease}, epoch, epoch)
-	if waiting, _ := survey.Registration("100", "50"); len(waiting) != 1 {
+	if missing := survey.registration("100", "50").Missing; len(missing) != 1 {
 		t.Error("a key is published although a replica does not know its organization")
 	}
-	if waiting, _ := survey.Registration("100", "49"); len(waiting) != 0 {
+	if missing := survey.registration("100", "49").Missing; len(missing) != 0 {
 		t.Error("a key waits for a replica that knows all")
+	}
+}
+
+// leaseLists answers lists of Leases as an API server does, and notes what was asked.
+type leaseLists struct {
+	client.Reader
+	leases []coordinationv1.Lease
+	asked  []metav1.ListOptions
+}
+
+func (l *leaseLists) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	given := &client.ListOptions{}
+	given.ApplyOptions(options)
+	l.asked = append(l.asked, *given.AsListOptions())
+	found := list.(*coordinationv1.LeaseList)
+	found.ResourceVersion, found.Items = strconv.Itoa(1000+len(l.asked)), l.leases
+	return nil
+}
+
+// consistent reports whether the last list was to show the present.
+func (l *leaseLists) consistent(t *testing.T) bool {
+	t.Helper()
+	asked := l.asked[len(l.asked)-1]
+	if asked.ResourceVersion != "" && asked.ResourceVersionMatch != metav1.ResourceVersionMatchNotOlderThan {
+		t.Errorf("a list may be older than its witness: %+v", asked)
+	}
+	if asked.LabelSelector == "" {
+		t.Error("the list is of every Lease")
+	}
+	return asked.ResourceVersion == ""
+}
+
+func TestTheQuickLookIsEnoughOnlyWhenNobodyIsMissing(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	lists := &leaseLists{leases: []coordinationv1.Lease{leaseAt("a", "900", "100")}}
+	m := NewMembers(lists, "system", clock)
+	ask := func(wait Wait) Acknowledgement {
+		t.Helper()
+		wait.Since = clock.Now()
+		found, err := m.Revocation(t.Context(), wait)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if found := ask(Wait{Revision: "100", Witness: "900"}); !found.Complete() || len(lists.asked) != 1 || lists.consistent(t) {
+		t.Errorf("%+v after %+v", found, lists.asked)
+	}
+	if found := ask(Wait{Revision: "99", Witness: "1001"}); !found.Complete() || len(lists.asked) != 1 {
+		t.Errorf("the answer to one look does not serve another: %+v after %+v", found, lists.asked)
+	}
+	if ask(Wait{Revision: "99", Witness: "1002"}); len(lists.asked) != 2 {
+		t.Error("an answer serves a look that it is too old for")
+	}
+	clock.SetTime(clock.Now().Add(Patience))
+	if ask(Wait{Revision: "99", Witness: "900"}); len(lists.asked) != 3 {
+		t.Error("an answer serves for ever")
+	}
+	if found := ask(Wait{Revision: "101", Witness: "900"}); found.Complete() || len(lists.asked) != 4 || !lists.consistent(t) {
+		t.Errorf("somebody is missing, and the present was not asked for: %+v after %+v", found, lists.asked)
+	}
+	lists.leases = nil
+	if ask(Wait{Revision: "101", Witness: "2000"}); len(lists.asked) != 6 || !lists.consistent(t) {
+		t.Errorf("nobody was there, and the present was not asked for: %+v", lists.asked)
+	}
+}
+
+func TestASurveyServesThoseWhoseChangeStoodBefore(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	lists := &leaseLists{leases: []coordinationv1.Lease{leaseAt("a", "900", "100")}}
+	m := NewMembers(lists, "system", clock)
+	ask := func(since time.Time) int {
+		t.Helper()
+		if _, err := m.Revocation(t.Context(), Wait{Revision: "100", Since: since}); err != nil {
+			t.Fatal(err)
+		}
+		return len(lists.asked)
+	}
+	before := epoch.Add(-1)
+	ask(before)
+	clock.SetTime(epoch.Add(surveyShared - 1))
+	if ask(before) != 1 {
+		t.Error("a survey is made although there is one that is recent")
+	}
+	if ask(epoch) != 2 {
+		t.Error("a survey serves a change that may have been made after it")
+	}
+	clock.SetTime(clock.Now().Add(surveyShared))
+	if ask(before) != 3 || !lists.consistent(t) {
+		t.Error("a survey serves for ever")
 	}
 }

@@ -39,11 +39,28 @@ type pendingWait struct {
 
 // leaseHint is what the informer last showed of a Lease.
 type leaseHint struct {
+	resourceVersion string
 	// applied of APIKeys; organizations of Organizations.
 	applied, organizations string
 	// silentAt is when the Lease will have been unchanged for so long that
 	// nothing waits for it any more, as far as a hint can say.
 	silentAt time.Time
+}
+
+// Wait is one APIKey's wait for a change of it to be applied.
+type Wait struct {
+	// Revision is the change's.
+	Revision string
+	// Since is when the wait began.
+	Since time.Time
+	// Witness is the resourceVersion of a Lease that was written after the change
+	// was applied by its replica, and of the latest that is known, if every Lease
+	// seems to have applied the change; empty otherwise.
+	Witness string
+	// Worthwhile: it is worth its cost to ask who is missing now. The Leases seem to
+	// have applied the change, or none is known, or the wait has taken so long that
+	// somebody has to look.
+	Worthwhile bool
 }
 
 // NewWaiters returns Waiters that nobody waits in.
@@ -52,15 +69,12 @@ func NewWaiters(clock clock.PassiveClock) *Waiters {
 }
 
 // Wait has key wait for revision to be applied, for a purpose. As long as the
-// purpose is the same the wait stays for the revision that it began with, which
-// it returns: each write to the status of what waits makes a later revision, and
-// a wait for the latest would never end.
+// purpose is the same the wait stays for the revision that it began with: each
+// write to the status of what waits makes a later revision, and a wait for the
+// latest would never end.
 //
-// It also reports whether a survey is worth its cost now: the Leases seem to have
-// applied the revision, or none is known, or the wait has taken so long that
-// somebody has to look. It is to be called before the survey that decides whether
-// there is anything to wait for, or the wake-up is missed.
-func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) (awaited string, worthwhile bool) {
+// It is to be called before anybody asks who is missing, or the wake-up is missed.
+func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) Wait {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.Now()
@@ -69,9 +83,13 @@ func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) (awai
 		waiting = pendingWait{purpose: purpose, revision: revision, since: now}
 		w.waits[key] = waiting
 	}
-	least := w.least(now)
-	worthwhile = least == "" || hasApplied(least, waiting.revision) || now.Sub(waiting.since) >= Patience
-	return waiting.revision, worthwhile
+	wait := Wait{Revision: waiting.revision, Since: waiting.since}
+	least, latest := w.least(now)
+	if hasApplied(least, waiting.revision) {
+		wait.Witness = latest
+	}
+	wait.Worthwhile = least == "" || wait.Witness != "" || now.Sub(waiting.since) >= Patience
+	return wait
 }
 
 // Since returns when key began to wait; false when it does not.
@@ -96,9 +114,10 @@ func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedNa
 	name := types.NamespacedName{Namespace: lease.Namespace, Name: lease.Name}
 	now := w.clock.Now()
 	hint := leaseHint{
-		applied:       lease.Annotations[annotationAppliedAPIKeys],
-		organizations: lease.Annotations[annotationAppliedOrganizations],
-		silentAt:      now.Add(leaseBounds(lease).suspect),
+		resourceVersion: lease.ResourceVersion,
+		applied:         lease.Annotations[annotationAppliedAPIKeys],
+		organizations:   lease.Annotations[annotationAppliedOrganizations],
+		silentAt:        now.Add(leaseBounds(lease).suspect),
 	}
 	before := w.leases[name]
 	advanced := before.applied != hint.applied || before.organizations != hint.organizations
@@ -123,7 +142,7 @@ func (w *Waiters) ripe(now time.Time) []types.NamespacedName {
 	if len(w.waits) == 0 {
 		return nil
 	}
-	least := w.least(now)
+	least, _ := w.least(now)
 	var ripe []types.NamespacedName
 	for key, waiting := range w.waits {
 		if least == "" || hasApplied(least, waiting.revision) {
@@ -134,17 +153,21 @@ func (w *Waiters) ripe(now time.Time) []types.NamespacedName {
 }
 
 // least returns the revision that every Lease that is not silent has applied:
-// "0" while one of them has applied none, "" when there is no such Lease.
-func (w *Waiters) least(now time.Time) string {
-	least := ""
+// "0" while one of them has applied none, "" when there is no such Lease. latest is
+// the resourceVersion of the one among them that was written last.
+func (w *Waiters) least(now time.Time) (least, latest string) {
 	for _, hint := range w.leases {
 		switch {
 		case now.After(hint.silentAt):
+			continue
 		case validRevision(hint.applied) != nil:
-			return nothingApplied
-		case least == "" || later(least, hint.applied):
+			least = nothingApplied
+		case least == "" || least != nothingApplied && later(least, hint.applied):
 			least = hint.applied
 		}
+		if latest == "" || later(hint.resourceVersion, latest) {
+			latest = hint.resourceVersion
+		}
 	}
-	return least
+	return least, latest
 }

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,16 +16,18 @@ func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(epoch)
 	w := NewWaiters(clock)
 	key := types.NamespacedName{Namespace: "team", Name: "key"}
+	written := 1000
 	change := func(name, applied string) []types.NamespacedName {
-		lease := leaseAt(name, "1", applied)
+		written++
+		lease := leaseAt(name, strconv.Itoa(written), applied)
 		return w.LeaseChanged(&lease)
 	}
-	if _, worthwhile := w.Wait(key, "mint", "100"); !worthwhile {
+	if wait := w.Wait(key, "mint", "100"); !wait.Worthwhile {
 		t.Error("no Lease is known, and nobody was sent to look")
 	}
 	change("a", "90")
 	change("b", "90")
-	if _, worthwhile := w.Wait(key, "mint", "100"); worthwhile {
+	if wait := w.Wait(key, "mint", "100"); wait.Worthwhile {
 		t.Error("a survey seemed worthwhile before anybody has applied the revision")
 	}
 	if got := change("a", "100"); len(got) != 0 {
@@ -33,8 +36,8 @@ func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
 	if got := change("b", "120"); len(got) != 1 || got[0] != key {
 		t.Errorf("not woken by the last of two: %v", got)
 	}
-	if _, worthwhile := w.Wait(key, "mint", "100"); !worthwhile {
-		t.Error("a survey does not seem worthwhile although all have applied the revision")
+	if wait := w.Wait(key, "mint", "100"); !wait.Worthwhile || wait.Witness != "1004" {
+		t.Errorf("all have applied the revision, and it is not worthwhile to ask, or not from the last of them on: %+v", wait)
 	}
 	w.Done(key)
 	if got := change("a", "130"); len(got) != 0 {
@@ -67,18 +70,18 @@ func TestWaitersLoseThePatience(t *testing.T) {
 	key := types.NamespacedName{Name: "key"}
 	slow := leaseAt("slow", "1", "0")
 	w.LeaseChanged(&slow)
-	if _, worthwhile := w.Wait(key, "mint", "100"); worthwhile {
+	if wait := w.Wait(key, "mint", "100"); wait.Worthwhile {
 		t.Error("a survey seemed worthwhile at once")
 	}
 	clock.SetTime(epoch.Add(Patience))
-	awaited, worthwhile := w.Wait(key, "mint", "101")
-	if !worthwhile {
-		t.Error("a wait that lasts is not looked at")
+	wait := w.Wait(key, "mint", "101")
+	if !wait.Worthwhile || wait.Witness != "" {
+		t.Errorf("a wait that lasts is not looked at, or has a witness: %+v", wait)
 	}
-	if awaited != "100" {
-		t.Errorf("a wait for revision 100 has become one for %s", awaited)
+	if wait.Revision != "100" || !wait.Since.Equal(epoch) {
+		t.Errorf("a wait for revision 100 has become %+v", wait)
 	}
-	if awaited, worthwhile = w.Wait(key, "revoke", "102"); awaited != "102" || worthwhile {
-		t.Errorf("another wait is for %s, worthwhile %t", awaited, worthwhile)
+	if wait = w.Wait(key, "revoke", "102"); wait.Revision != "102" || wait.Worthwhile {
+		t.Errorf("another wait is %+v", wait)
 	}
 }

@@ -113,8 +113,7 @@ var _ = Describe("Bad input", Ordered, func() {
 	It("never delays good input beside it", func(ctx SpecContext) {
 		const count = 50
 		good, bad := newTenant(ctx), newTenant(ctx)
-		obstacle := secretInTheWay(bad)
-		obstacle.Name = "obstacle"
+		obstacle := secretInTheWay(bad, "obstacle")
 		Expect(admin.Create(ctx, obstacle)).To(Succeed())
 		alone := timeToReady(ctx, good, "alone", count)
 

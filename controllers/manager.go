@@ -60,7 +60,7 @@ type Options struct {
 	// Audit gets a line for each event. Required.
 	Audit *audit.Recorder
 	// Clock is the real clock, but in tests.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
 	// SharedProcess is for tests that run several managers in one process.
 	SharedProcess bool
 }
@@ -111,6 +111,9 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
 		return nil, fmt.Errorf("set up APIKey controller: %w", err)
+	}
+	if err := mgr.Add(registry.Watchman{Members: reconciler.Members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
+		return nil, fmt.Errorf("set up the look after auth servers: %w", err)
 	}
 	organizations := &OrganizationReconciler{Client: mgr.GetClient(), Clock: options.Clock}
 	if err := organizations.SetupWithManager(mgr); err != nil {

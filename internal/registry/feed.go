@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -24,8 +26,13 @@ var errFeed = errors.New("watch feed")
 
 // progress is how far one kind has been applied, and who is to hear of it.
 type progress struct {
+	clock clock.PassiveClock
+
 	mu      sync.Mutex
 	applied string
+	// heardAt is when the API server last brought anything: a list, an event, or a
+	// bookmark.
+	heardAt time.Time
 	// awaited: something was applied since the last report that the manager may
 	// be waiting for.
 	awaited bool
@@ -38,8 +45,15 @@ type progress struct {
 	fail func(error)
 }
 
-func newProgress(notify func(), fail func(error)) *progress {
-	return &progress{applied: nothingApplied, listed: make(chan struct{}), notify: notify, fail: fail}
+func newProgress(clock clock.PassiveClock, notify func(), fail func(error)) *progress {
+	return &progress{clock: clock, applied: nothingApplied, heardAt: clock.Now(), listed: make(chan struct{}), notify: notify, fail: fail}
+}
+
+// quiet is for how long the API server has brought nothing.
+func (p *progress) quiet() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clock.Since(p.heardAt)
 }
 
 func (p *progress) revision() string {
@@ -63,6 +77,7 @@ func (p *progress) advance(revision string) {
 		return
 	}
 	p.mu.Lock()
+	p.heardAt = p.clock.Now()
 	backwards := p.applied != nothingApplied && later(p.applied, revision)
 	if !backwards {
 		p.applied = revision

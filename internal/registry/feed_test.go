@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -22,7 +23,7 @@ func listenedStores() (keyStore, organizationStore, *listener) {
 	l := &listener{}
 	ix := newIndex()
 	notify, fail := func() { l.woken++ }, func(err error) { l.failed = err }
-	return keyStore{ix, newProgress(notify, fail)}, organizationStore{ix, newProgress(notify, fail)}, l
+	return keyStore{ix, newProgress(clock.RealClock{}, notify, fail)}, organizationStore{ix, newProgress(clock.RealClock{}, notify, fail)}, l
 }
 
 func must(t *testing.T, err error) {

@@ -27,8 +27,8 @@ type feed struct {
 func startFeed(ctx context.Context, config ReplicaConfig, ix *index, wake func(), end func(error)) *feed {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &feed{
-		keys:          newProgress(wake, end),
-		organizations: newProgress(wake, end),
+		keys:          newProgress(config.Clock, wake, end),
+		organizations: newProgress(config.Clock, wake, end),
 		cancel:        cancel,
 		group:         &wait.Group{},
 	}
@@ -70,6 +70,9 @@ func (f *feed) listed(ctx context.Context) bool {
 func (f *feed) applied() report {
 	return report{apiKeys: f.keys.revision(), organizations: f.organizations.revision()}
 }
+
+// quiet is for how long one of the kinds was not heard of.
+func (f *feed) quiet() time.Duration { return max(f.keys.quiet(), f.organizations.quiet()) }
 
 // stop ends both reflectors and waits for them.
 func (f *feed) stop() {

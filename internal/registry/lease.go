@@ -43,6 +43,11 @@ type report struct {
 	apiKeys, organizations string
 }
 
+// includes reports whether whoever has applied r has applied other.
+func (r report) includes(other report) bool {
+	return hasApplied(r.apiKeys, other.apiKeys) && hasApplied(r.organizations, other.organizations)
+}
+
 // leaseWriter fills in a replica's Lease.
 type leaseWriter struct {
 	namespace, name string

@@ -67,6 +67,7 @@ type Member struct {
 	appliedKeys, appliedOrganizations string
 	silence                           time.Duration
 	bounds                            bounds
+	lease                             *coordinationv1.Lease
 }
 
 // runOut reports whether the replica is known to serve nothing any more.
@@ -218,6 +219,7 @@ func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
 		appliedKeys:          lease.Annotations[annotationAppliedAPIKeys],
 		appliedOrganizations: lease.Annotations[annotationAppliedOrganizations],
 		silence:              silence,
+		lease:                lease,
 		bounds:               leaseBounds(lease),
 	}
 	if lease.Spec.RenewTime != nil {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
 
@@ -216,6 +217,19 @@ func (r *Replica) join(ctx context.Context, writer leaseWriter, now time.Time) (
 		return nil, fmt.Errorf("take over lease: %w", err)
 	}
 	return lease, nil
+}
+
+// present returns the revisions that consistent lists have now.
+func (r *Replica) present(ctx context.Context) (report, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.RenewInterval)
+	defer cancel()
+	apiKeys, organizations := &v1alpha1.APIKeyList{}, &v1alpha1.OrganizationList{}
+	for _, list := range []client.ObjectList{apiKeys, organizations} {
+		if err := r.config.Client.List(ctx, list, client.Limit(1)); err != nil {
+			return report{}, fmt.Errorf("find out what was missed: %w", err)
+		}
+	}
+	return report{apiKeys: apiKeys.ResourceVersion, organizations: organizations.ResourceVersion}, nil
 }
 
 // Leave deletes the replica's Lease, so that nobody waits for it. It is to be

@@ -23,8 +23,15 @@ const (
 
 var (
 	errFenced   = errors.New("could not renew the lease within the staleness bound")
+	errQuiet    = errors.New("the watches have brought nothing, not even a bookmark, for too long")
 	errReplaced = errors.New("the lease was taken over or deleted by somebody else")
 )
+
+// maxQuiet is for how long a watch may bring nothing. API servers send a bookmark
+// about each minute (KEP-956), so by then some have been lost, and changes with
+// them, perhaps. Its bound of staleness is for the Lease; without this one, a watch
+// that is dead while the Lease lives would keep revocations waiting.
+const maxQuiet = 150 * time.Second
 
 // reporter keeps one session's Lease: it renews it, and says in it what the
 // index has applied. At most one write is in flight.
@@ -34,6 +41,10 @@ type reporter struct {
 	writer  leaseWriter
 	lease   *coordinationv1.Lease
 	woken   chan struct{}
+	// present is what stood at presentAt, after a silence: the index has to have
+	// applied it before the session can be trusted again.
+	present   report
+	presentAt time.Time
 }
 
 func newReporter(r *Replica, s *session, writer leaseWriter, lease *coordinationv1.Lease) *reporter {
@@ -61,9 +72,9 @@ func (r *reporter) run(ctx context.Context, f *feed) error {
 		case <-timer.C():
 		}
 		next := r.replica.config.RenewInterval
-		switch err := r.renew(ctx, f); {
+		switch err := r.report(ctx, f); {
 		case err == nil:
-		case errors.Is(err, errFenced), errors.Is(err, errReplaced):
+		case errors.Is(err, errFenced), errors.Is(err, errReplaced), errors.Is(err, errQuiet):
 			return err
 		default:
 			if ctx.Err() != nil {
@@ -79,6 +90,38 @@ func (r *reporter) run(ctx context.Context, f *feed) error {
 		case <-clock.After(reportSpacing):
 		}
 	}
+}
+
+// report renews the Lease, and sees to what follows from a renewal.
+func (r *reporter) report(ctx context.Context, f *feed) error {
+	if f.quiet() > maxQuiet {
+		return errQuiet
+	}
+	if err := r.renew(ctx, f); err != nil {
+		return err
+	}
+	if r.session.doubtful() {
+		return r.resolve(ctx, f)
+	}
+	return nil
+}
+
+// resolve trusts the session again when its index has what stood after the silence
+// ended. Who registers a key from then on waits for this replica; who did so before
+// did it before the lists that are made here.
+func (r *reporter) resolve(ctx context.Context, f *feed) error {
+	if !r.presentAt.After(r.session.doubtedAt) {
+		at := r.replica.config.Clock.Now()
+		present, err := r.replica.present(ctx)
+		if err != nil {
+			return err
+		}
+		r.present, r.presentAt = present, at
+	}
+	if f.applied().includes(r.present) {
+		r.session.trust()
+	}
+	return nil
 }
 
 // renew writes the Lease once.

@@ -22,6 +22,12 @@ type session struct {
 	// renewed is when the last renewal that succeeded was sent.
 	renewed atomic.Pointer[time.Time]
 	broken  atomic.Bool
+	// doubts is odd from the end of a silence that was so long that nobody waited for
+	// this replica before giving out a new key, until the index is known to have
+	// those keys. It only grows.
+	doubts atomic.Uint64
+	// doubtedAt is when the last such silence ended; only the reporter uses it.
+	doubtedAt time.Time
 }
 
 func newSession(ix *index, b bounds, joined time.Time) *session {
@@ -39,8 +45,25 @@ func (s *session) extend(sent, answered time.Time) bool {
 		s.broken.Store(true)
 		return false
 	}
+	if s.silent(answered) {
+		// Before the renewal counts, or a request could come in between.
+		s.doubtedAt = answered
+		if !s.doubtful() {
+			s.doubts.Add(1)
+		}
+	}
 	s.renewed.Store(&sent)
 	return true
+}
+
+// doubtful reports whether a silence has left a doubt.
+func (s *session) doubtful() bool { return s.doubts.Load()%2 != 0 }
+
+// trust ends the doubt: the index has everything that was registered meanwhile.
+func (s *session) trust() {
+	if s.doubtful() {
+		s.doubts.Add(1)
+	}
 }
 
 // fenced reports whether the session may serve nothing at now.
@@ -48,8 +71,9 @@ func (s *session) fenced(now time.Time) bool {
 	return s.broken.Load() || elapsed(*s.renewed.Load(), now) >= s.bounds.staleness
 }
 
-// suspect reports whether the session may call no key unknown at now.
-func (s *session) suspect(now time.Time) bool {
+// silent reports whether the last renewal is so long ago at now that nobody waits
+// for this replica before giving out a new key.
+func (s *session) silent(now time.Time) bool {
 	return elapsed(*s.renewed.Load(), now) >= s.bounds.suspect
 }
 
@@ -63,14 +87,16 @@ func elapsed(from, to time.Time) time.Duration {
 // authenticate looks digest up and then, as the last thing, checks the deadline.
 // now is called after the look-up.
 func (s *session) authenticate(digest keys.Digest, now func() time.Time) (Grant, Verdict) {
+	doubts := s.doubts.Load()
 	entry := s.index.lookup(digest)
 	at := now()
 	grant, verdict := entry.judge(at)
 	switch {
 	case s.fenced(at):
 		return Grant{}, Undecided
-	case verdict != Accepted && s.suspect(at):
-		// The change that makes this key good may be on its way.
+	case verdict != Accepted && (s.silent(at) || doubts%2 != 0 || s.doubts.Load() != doubts):
+		// The change that makes this key good may be on its way, or have come between
+		// the look-up and now.
 		return Grant{}, Undecided
 	}
 	return grant, verdict

@@ -81,3 +81,43 @@ func TestEitherClockCanFence(t *testing.T) {
 		t.Errorf("wall clock alone: %s", got)
 	}
 }
+
+func TestASilenceLeavesADoubtAboutUnknownKeys(t *testing.T) {
+	s := testSession(epoch)
+	at := epoch.Add(5 * time.Second)
+	now := func() time.Time { return at }
+	if !s.extend(at, at) {
+		t.Fatal("a renewal within the staleness bound was not accepted")
+	}
+	if _, got := s.authenticate(digestOf("other"), now); got != Undecided {
+		t.Errorf("verdict %d: a key that was given out during the silence may be called unknown", got)
+	}
+	if _, got := s.authenticate(digestOf("known"), now); got != Accepted {
+		t.Errorf("verdict %d: a known key suffers from the doubt", got)
+	}
+	// A second silence in the midst of the doubt leaves one doubt, and counts anew.
+	at = at.Add(5 * time.Second)
+	s.extend(at, at)
+	if !s.doubtful() || !s.doubtedAt.Equal(at) {
+		t.Errorf("doubtful %t since %s after a second silence", s.doubtful(), s.doubtedAt)
+	}
+	resolved := func() time.Time {
+		s.trust()
+		return at
+	}
+	if _, got := s.authenticate(digestOf("other"), resolved); got != Undecided {
+		t.Errorf("verdict %d: what was looked up in doubt is certain because the doubt ended since", got)
+	}
+	if _, got := s.authenticate(digestOf("other"), now); got != Unknown {
+		t.Errorf("verdict %d after the doubt has ended", got)
+	}
+	silence := func() time.Time {
+		later := at.Add(5 * time.Second)
+		s.extend(later, later)
+		s.trust()
+		return later
+	}
+	if _, got := s.authenticate(digestOf("other"), silence); got != Undecided {
+		t.Errorf("verdict %d: what was looked up before a silence is certain after it", got)
+	}
+}

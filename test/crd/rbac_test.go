@@ -116,9 +116,9 @@ var _ = Describe("RBAC", func() {
 			Expect(rights(ctx, manager, teamNamespace)).To(ConsistOf(everywhere))
 		})
 
-		It("is to read Leases and to elect a leader in the operator's namespace", func(ctx SpecContext) {
+		It("is to read and collect Leases and to elect a leader in the operator's namespace", func(ctx SpecContext) {
 			Expect(rights(ctx, manager, systemNamespace)).To(ConsistOf(append(everywhere,
-				"coordination.k8s.io/leases: create get list watch",
+				"coordination.k8s.io/leases: create delete get list watch",
 				"coordination.k8s.io/leases [apikey-manager]: update",
 				"events: create patch")))
 		})

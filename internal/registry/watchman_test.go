@@ -1,0 +1,59 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	testclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// deletions notes what is deleted, and under which condition.
+type deletions struct {
+	client.Writer
+	names []string
+}
+
+func (d *deletions) Delete(_ context.Context, obj client.Object, options ...client.DeleteOption) error {
+	given := (&client.DeleteOptions{}).ApplyOptions(options)
+	name := obj.GetName()
+	if p := given.Preconditions; p == nil || *p.UID != obj.GetUID() || *p.ResourceVersion != obj.GetResourceVersion() {
+		name += " without condition"
+	}
+	d.names = append(d.names, name)
+	return nil
+}
+
+func TestLeasesThatRanOutLongAgoAreDeleted(t *testing.T) {
+	clock := testclock.NewFakeClock(epoch)
+	unreadable := func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil }
+	lists := &leaseLists{leases: []coordinationv1.Lease{
+		leaseAt("alive", "1", "100"), leaseAt("dead", "2", "100"), leaseAt("without bound", "3", "100", unreadable),
+	}}
+	writer := &deletions{}
+	watchman := Watchman{Members: NewMembers(lists, "system", clock), Writer: writer, Clock: clock}
+	collect := func(at time.Duration, want ...string) {
+		t.Helper()
+		clock.SetTime(epoch.Add(at))
+		// It goes on renewing.
+		lists.leases[0].ResourceVersion += "0"
+		if err := watchman.collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(writer.names, want) {
+			t.Errorf("after %s, deleted %v, want %v", at, writer.names, want)
+		}
+	}
+	bound := leaseBounds(&lists.leases[1]).staleness
+	longAgo := collectAfter * (bound + margin(bound))
+	collect(0)
+	collect(longAgo / 2)
+	collect(longAgo)
+	collect(longAgo+collectAfter, "dead")
+}

@@ -14,19 +14,23 @@ import (
 )
 
 // acknowledge waits until every live auth server knows the hash: whoever gets
-// the key then can use it at once, everywhere.
+// the key then can use it at once, everywhere. Of a key that they know already it
+// waits until each goes by what its APIKey has become.
 func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool, err error) {
 	version := p.current()
-	if version.State == v1alpha1.VersionActive {
+	if version.State == v1alpha1.VersionActive && meta.IsStatusConditionTrue(p.observed.Status.Conditions, v1alpha1.ConditionRegistered) {
 		p.registration = good(v1alpha1.ReasonRegistered, "the auth servers know the key")
 		// The answer to the write that said so was lost, so nobody was told yet.
 		_, p.published = r.Escrow.Get(p.key.UID, version.ID)
-		return true, nil
+		return true, r.enforce(ctx, p)
 	}
 	p.registration = waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
-	if !meta.IsStatusConditionTrue(p.observed.Status.Conditions, v1alpha1.ConditionPermitted) {
-		// Auth servers accept no key that is not seen to be permitted, so what they
-		// have to learn of is this write, and not an earlier one.
+	if version.State == v1alpha1.VersionActive {
+		p.registration.reason = v1alpha1.ReasonResuming
+	}
+	if !admitted(p.observed) {
+		// Auth servers accept no key that is not seen to be permitted, or was taken
+		// back, so what they have to learn of is this write, and not an earlier one.
 		if err := r.writeStatus(ctx, p); err != nil {
 			return false, err
 		}
@@ -57,6 +61,35 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 	}
 	p.lookAgain(registry.Patience)
 	return false, nil
+}
+
+// admitted reports whether auth servers may accept the key as far as the status,
+// as it is stored, says.
+func admitted(key *v1alpha1.APIKey) bool {
+	return meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted) && !key.Status.Withdrawn()
+}
+
+// enforce waits until no auth server goes by an earlier spec of a key that works:
+// the change may have taken a scope away, or brought the expiry forward. The key
+// works meanwhile, and nothing is written unless it takes long.
+func (r *APIKeyReconciler) enforce(ctx context.Context, p *pass) error {
+	registered := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionRegistered)
+	if registered.ObservedGeneration == p.key.Generation {
+		return nil
+	}
+	p.enforcement = waiting(v1alpha1.ReasonRevoking, "waiting for the auth servers to go by the changed spec")
+	found, asked, err := r.whoMayAccept(ctx, p, fmt.Sprintf("enforce generation %d", p.key.Generation))
+	switch {
+	case err != nil:
+		return err
+	case asked && found.Complete():
+		p.enforcement = finding{}
+	case asked && r.impatient(p):
+		p.enforcement.message = fmt.Sprintf("waiting for %d of %d auth servers to go by the changed spec: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
+	case !r.impatient(p):
+		p.untold = true
+	}
+	return nil
 }
 
 // impatient reports whether the wait has lasted so long that the status should

@@ -63,7 +63,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
 
-	phases := []phase{r.permit, r.inspect, r.register, r.acknowledge, r.publish}
+	phases := []phase{r.permit, r.withdraw, r.inspect, r.register, r.acknowledge, r.publish}
 	if !key.DeletionTimestamp.IsZero() {
 		phases = []phase{r.revoke}
 	}
@@ -79,8 +79,8 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if !p.waits {
 		r.Waiters.Done(p.identity())
 	}
-	if p.released {
-		return ctrl.Result{}, nil
+	if p.released || p.untold && p.publication.ok {
+		return ctrl.Result{RequeueAfter: p.again}, nil
 	}
 	if err := r.writeStatus(ctx, p); err != nil {
 		return retry(err)

@@ -8,7 +8,7 @@
 // in a file of its own:
 //
 //	permit ─► inspect ─► register ─► acknowledge ─► publish ─► status
-//	                                                             ▲
+//	  └─────► withdraw (of a key that is not to work) ───────────┤
 //	revoke (of an APIKey that is being deleted) ─────────────────┘
 //
 // A phase records facts in the pass, and says whether the next may go on. What

@@ -82,7 +82,7 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 // was working before, as far as a reason can say.
 func stopped(reason string) bool {
 	switch reason {
-	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired, v1alpha1.ReasonOrganizationNotFound,
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired, v1alpha1.ReasonResuming, v1alpha1.ReasonOrganizationNotFound,
 		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged,
 		v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted, v1alpha1.ReasonInvalidSelector:
 		return true

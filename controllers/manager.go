@@ -115,7 +115,12 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := mgr.Add(registry.Watchman{Members: reconciler.Members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
 		return nil, fmt.Errorf("set up the look after auth servers: %w", err)
 	}
-	organizations := &OrganizationReconciler{Client: mgr.GetClient(), Clock: options.Clock}
+	organizations := &OrganizationReconciler{
+		Client:  mgr.GetClient(),
+		Clock:   options.Clock,
+		Members: reconciler.Members,
+		Waiters: registry.NewOrganizationWaiters(options.Clock),
+	}
 	if err := organizations.SetupWithManager(mgr); err != nil {
 		return nil, fmt.Errorf("set up Organization controller: %w", err)
 	}

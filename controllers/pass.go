@@ -42,6 +42,14 @@ type pass struct {
 	registration finding
 	// publication is filled in by publish.
 	publication finding
+	// withdrawal is filled in by withdraw, where the key is not to work.
+	withdrawal finding
+	// enforcement is filled in by acknowledge: that some auth server may go by an
+	// earlier spec of a key that works. Its zero value means that none does.
+	enforcement finding
+	// untold is filled in by acknowledge: enforcement began a moment ago, and the
+	// status need not say so.
+	untold bool
 	// revocation is filled in by revoke.
 	revocation finding
 
@@ -52,7 +60,7 @@ type pass struct {
 	published bool
 	// released is filled in by revoke: nothing is left to be done or said.
 	released bool
-	// waits is filled in by acknowledge and revoke: for auth servers.
+	// waits is filled in by withdraw, acknowledge and revoke: for auth servers.
 	waits bool
 	// again is when the next pass is due even if nothing changes; 0 for never.
 	again time.Duration
@@ -96,6 +104,9 @@ func (p *pass) lookAgain(d time.Duration) {
 
 // identity names the APIKey to the registry's waiters.
 func (p *pass) identity() client.ObjectKey { return client.ObjectKeyFromObject(p.key) }
+
+// works reports whether the key is to work just now; permit has to have run.
+func (p *pass) works() bool { return p.permission.ok && p.dormancy.reason == "" }
 
 // current returns the version that is the APIKey's key, or nil.
 func (p *pass) current() *v1alpha1.KeyVersion {

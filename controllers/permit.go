@@ -20,7 +20,7 @@ import (
 )
 
 // permit finds out whether the Organization permits the key, and whether the key
-// is to work just now.
+// is to work just now. If not, withdraw comes next.
 func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err error) {
 	namespace, err := p.askPermission(ctx, r.Client)
 	if err == nil && !p.permission.ok && !p.refusedBefore() {
@@ -29,12 +29,12 @@ func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err 
 		namespace, err = p.askPermission(ctx, r.Live)
 	}
 	if err != nil || !p.permission.ok {
-		return false, err
+		return true, err
 	}
 	p.key.Status.OrganizationID = p.organization.EffectiveID()
 	p.dormancy = dormancy(p.key, p.now)
 	if p.dormancy.reason != "" {
-		return false, nil
+		return true, nil
 	}
 	if p.key.Spec.ExpiresAt != nil {
 		p.lookAgain(p.key.Spec.ExpiresAt.Sub(p.now))
@@ -122,7 +122,7 @@ func namespacePermission(namespace string, organization *v1alpha1.Organization, 
 func dormancy(key *v1alpha1.APIKey, now time.Time) finding {
 	switch {
 	case key.Spec.Suspend:
-		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: each auth server refuses the key from when it learns of that, until it is false")
+		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: the key is refused until it is false")
 	case key.Spec.ExpiresAt != nil && !now.Before(key.Spec.ExpiresAt.Time):
 		return stuck(v1alpha1.ReasonExpired,
 			fmt.Sprintf("spec.expiresAt %s is in the past: set a later time, or remove it, to have the key work", key.Spec.ExpiresAt.UTC().Format(time.RFC3339)))

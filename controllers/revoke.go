@@ -15,7 +15,6 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
-	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
 // revoke ends an APIKey that is being deleted. Auth servers have refused its key
@@ -44,30 +43,18 @@ func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err 
 	return false, r.release(ctx, p)
 }
 
-// revoked finds out whether no auth server can accept the key any more.
+// revoked finds out whether no auth server can accept the key any more. The APIKey
+// as it is seen here bears its deletionTimestamp: whoever has applied this revision
+// has dropped the key.
 func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
-	// The APIKey as it is seen here bears its deletionTimestamp: whoever has
-	// applied this revision has dropped the key.
-	p.waits = true
-	wait := r.Waiters.Wait(p.identity(), revocationPurpose(p.key), p.observed.ResourceVersion)
-	if !wait.Worthwhile {
-		p.lookAgain(registry.Patience)
-		return false, nil
-	}
-	found, err := r.Members.Revocation(ctx, wait)
-	if err != nil {
+	found, asked, err := r.whoMayAccept(ctx, p, revocationPurpose(p.key))
+	if err != nil || !asked {
 		return false, err
 	}
-	if found.Complete() {
-		p.waits = false
-		return true, nil
+	if !found.Complete() && r.impatient(p) {
+		p.revocation = waiting(v1alpha1.ReasonRevoking, waitingToDrop(found))
 	}
-	if r.impatient(p) {
-		p.revocation = waiting(v1alpha1.ReasonRevoking,
-			fmt.Sprintf("waiting for %d of %d auth servers to drop the key: %s", len(found.Missing), found.Of, registry.Describe(found.Missing)))
-	}
-	p.lookAgain(registry.Patience)
-	return false, nil
+	return found.Complete(), nil
 }
 
 // revocationPurpose has the UID in it: an APIKey that was made anew under the same

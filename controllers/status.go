@@ -45,9 +45,16 @@ func judge(p *pass) {
 		p.key.Status.KeyID, p.key.Status.SecretRef = "", nil
 	}
 	setCondition(p, v1alpha1.ConditionPermitted, p.permission)
-	setCondition(p, v1alpha1.ConditionRegistered, registrationOf(p))
+	if p.enforcement.reason == "" {
+		// The observedGeneration of this condition is the latest that every auth server
+		// goes by.
+		setCondition(p, v1alpha1.ConditionRegistered, registrationOf(p))
+	}
 	setCondition(p, v1alpha1.ConditionPublished, publicationOf(p))
 	setSummary(p, summary(p))
+	if p.enforcement.reason != "" {
+		setPresence(p, v1alpha1.ConditionReconciling, true, p.enforcement)
+	}
 }
 
 // judgeDeletion says who a deletion waits for. A deletion that takes the usual
@@ -67,6 +74,8 @@ func registrationOf(p *pass) finding {
 	switch {
 	case version == nil:
 		return waiting(v1alpha1.ReasonNotRegistered, "no key is registered")
+	case p.withdrawal.reason != "":
+		return p.withdrawal
 	case p.registration.reason != "":
 		return p.registration
 	case version.State == v1alpha1.VersionActive:
@@ -101,6 +110,9 @@ func summary(p *pass) finding {
 // setSummary sets Ready, and what kstatus reads beside it.
 func setSummary(p *pass, found finding) {
 	setCondition(p, v1alpha1.ConditionReady, found)
+	if p.withdrawal.reason == v1alpha1.ReasonRevoking {
+		found = p.withdrawal
+	}
 	setPresence(p, v1alpha1.ConditionReconciling, !found.ok && !found.stalled, found)
 	setPresence(p, v1alpha1.ConditionStalled, found.stalled, found)
 }

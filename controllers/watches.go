@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
 const (
@@ -60,13 +61,7 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 			builder.WithPredicates(specChanged())).
 		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&coordinationv1.Lease{}, handler.Funcs{
-			CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { r.leaseChanged(e.Object, q) },
-			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { r.leaseChanged(e.ObjectNew, q) },
-			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-				enqueue(q, r.Waiters.LeaseGone(client.ObjectKeyFromObject(e.Object)))
-			},
-		}).
+		Watches(&coordinationv1.Lease{}, wakeUp(r.Waiters)).
 		Complete(r)
 }
 
@@ -97,9 +92,19 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 // gone forgets an APIKey.
 func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
 
-func (r *APIKeyReconciler) leaseChanged(obj client.Object, q queue) {
-	if lease, ok := obj.(*coordinationv1.Lease); ok {
-		enqueue(q, r.Waiters.LeaseChanged(lease))
+// wakeUp has those reconciled that wait for what a Lease says.
+func wakeUp(waiters *registry.Waiters) handler.EventHandler {
+	changed := func(obj client.Object, q queue) {
+		if lease, ok := obj.(*coordinationv1.Lease); ok {
+			enqueue(q, waiters.LeaseChanged(lease))
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { changed(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { changed(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			enqueue(q, waiters.LeaseGone(client.ObjectKeyFromObject(e.Object)))
+		},
 	}
 }
 

@@ -4,6 +4,7 @@
 package v1alpha1
 
 import (
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -224,4 +225,12 @@ func (k *APIKey) SecretName() string {
 		return k.Spec.Secret.Name
 	}
 	return k.Name
+}
+
+// Withdrawn reports whether the manager has taken the key back from the auth
+// servers, without giving it out again since.
+func (s *APIKeyStatus) Withdrawn() bool {
+	registered := meta.FindStatusCondition(s.Conditions, ConditionRegistered)
+	return registered != nil && registered.Status != metav1.ConditionTrue &&
+		(registered.Reason == ReasonRevoking || registered.Reason == ReasonRevoked)
 }

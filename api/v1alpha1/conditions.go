@@ -12,8 +12,9 @@ const (
 	// the scopes. Auth servers accept a key only while it is True.
 	ConditionPermitted = "Permitted"
 	// ConditionRegistered says whether every auth server that was live when the key
-	// was published knew its hash; of an APIKey that is being deleted, whether each
-	// has dropped it.
+	// was published knew its hash; of a key that is not to work any more, whether
+	// each has dropped it. Auth servers accept no key while its reason is Revoking or
+	// Revoked.
 	ConditionRegistered = "Registered"
 	// ConditionPublished says whether the Secret holds the key.
 	ConditionPublished = "Published"
@@ -63,9 +64,16 @@ const (
 	// ReasonNoAuthServer surfaces when no auth server is running: nothing could
 	// accept the key.
 	ReasonNoAuthServer = "NoAuthServer"
-	// ReasonRevoking surfaces on an APIKey that is being deleted, while some auth
-	// server may still accept the key; the message names it.
+	// ReasonRevoking surfaces on an APIKey that is being deleted, or whose key is not
+	// to work for another reason, while some auth server may still accept the key; on
+	// an APIKey or Organization that was changed, while some may go by what it was.
+	// The message names them.
 	ReasonRevoking = "Revoking"
+	// ReasonRevoked surfaces when no auth server accepts the key.
+	ReasonRevoked = "Revoked"
+	// ReasonResuming surfaces when a key is to work again, while some auth server
+	// has not learned of it.
+	ReasonResuming = "Resuming"
 
 	// ReasonPublished surfaces when the Secret holds the key.
 	ReasonPublished = "Published"

@@ -26,10 +26,11 @@
 //
 // A version that is Pending or Active is accepted only while all of this holds,
 // judged by each auth server for itself at each request: the APIKey is not being
-// deleted, not suspended, not expired; its Permitted condition is True; its
-// Organization exists, is not suspended, and has the id that the key was minted
-// for. Suspension, expiry and a withdrawn permission can be undone, and the same
-// key works again; a deleted key never does.
+// deleted, not suspended, not expired; its Permitted condition is True, and its
+// Registered condition does not say that the key was taken back; its Organization
+// exists, is not suspended, and has the id that the key was minted for. Suspension,
+// expiry and a withdrawn permission can be undone, and the same key works again; a
+// deleted key never does.
 //
 // The key itself is in one place, its Secret. Everything here holds a hash.
 //

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"slices"
 	"time"
 	"unique"
 
@@ -29,6 +30,8 @@ type claim struct {
 	scopes scope.Set
 	// expiresAt is zero for a key that does not expire.
 	expiresAt time.Time
+	// expired: the manager has found it expired, whatever this process' clock says.
+	expired bool
 	// digests that are to be accepted: none while the APIKey is being deleted,
 	// suspended or not permitted.
 	digests []keys.Digest
@@ -50,7 +53,7 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		organizationName: unique.Make(key.Spec.OrganizationRef.Name).Value(),
 		organizationID:   unique.Make(key.Status.OrganizationID).Value(),
 		scopes:           scope.All(),
-		awaited:          !key.DeletionTimestamp.IsZero(),
+		awaited:          awaited(key),
 	}
 	if len(key.Spec.Scopes) > 0 {
 		c.scopes = scope.Of(key.Spec.Scopes...)
@@ -58,13 +61,12 @@ func claimOf(key *v1alpha1.APIKey) claim {
 	if key.Spec.ExpiresAt != nil {
 		c.expiresAt = key.Spec.ExpiresAt.Time
 	}
-	accepted := key.DeletionTimestamp.IsZero() && !key.Spec.Suspend &&
-		meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted)
+	c.expired = expired(key)
+	if !accepted(key) && !c.expired {
+		return c
+	}
 	for _, version := range key.Status.Versions {
-		if version.State == v1alpha1.VersionPending {
-			c.awaited = true
-		}
-		if !accepted || !servedState(version.State) {
+		if !servedState(version.State) {
 			continue
 		}
 		if digest, err := keys.ParseDigest(version.SHA256); err == nil {
@@ -72,6 +74,30 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		}
 	}
 	return c
+}
+
+// expired reports whether the manager has taken key back because it expired. Its
+// hashes stay, so that a client is told why.
+func expired(key *v1alpha1.APIKey) bool {
+	ready := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionReady)
+	return key.Status.Withdrawn() && ready != nil && ready.Reason == v1alpha1.ReasonExpired
+}
+
+// accepted reports whether any version of key may be accepted at all. What the
+// manager has withdrawn stays so until the manager says otherwise: on that rests
+// that a key which is reported as revoked is dead.
+func accepted(key *v1alpha1.APIKey) bool {
+	return key.DeletionTimestamp.IsZero() && !key.Spec.Suspend &&
+		meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted) &&
+		!key.Status.Withdrawn()
+}
+
+// awaited reports whether the manager may be waiting for key to be applied as it
+// is now: it is being deleted, was changed, or its key is on its way in or out.
+func awaited(key *v1alpha1.APIKey) bool {
+	pending := func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionPending }
+	return !key.DeletionTimestamp.IsZero() || slices.ContainsFunc(key.Status.Versions, pending) || key.Generation != key.Status.ObservedGeneration ||
+		!meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionRegistered)
 }
 
 // servedState reports whether versions in this state are accepted. A state that

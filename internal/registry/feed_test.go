@@ -6,6 +6,7 @@ package registry
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -33,6 +34,13 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// registered is Registered=False for this reason.
+func registered(reason string) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) {
+		meta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: reason})
+	}
+}
+
 func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 	pending := func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = v1alpha1.VersionPending }
 	deleted := func(k *v1alpha1.APIKey) { k.DeletionTimestamp = &metav1.Time{Time: epoch} }
@@ -50,8 +58,12 @@ func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 		"a hash was replaced": {apiKey("a", "2", "s"), apiKey("a", "3", "other"), true},
 		"a key was narrowed": {
 			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeQuery} }), true},
-		"only a description changed": {
-			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Spec.Description = "new" }), false},
+		"a spec changed": {
+			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Generation++ }), true},
+		"a key was taken back": {apiKey("a", "2", "s"), apiKey("a", "3", "s", registered(v1alpha1.ReasonRevoking)), true},
+		"a key is given again": {apiKey("a", "2", "s", registered(v1alpha1.ReasonRevoked)), apiKey("a", "3", "s", registered(v1alpha1.ReasonResuming)), true},
+		"only a label changed": {
+			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Labels = map[string]string{"a": "b"} }), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, _, l := listenedStores()

@@ -73,7 +73,7 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if org == nil || !org.active || org.id != g.claim.organizationID {
 		return Grant{}, Unknown
 	}
-	if !g.claim.expiresAt.IsZero() && !now.Before(g.claim.expiresAt) {
+	if g.claim.expired || !g.claim.expiresAt.IsZero() && !now.Before(g.claim.expiresAt) {
 		return Grant{}, Expired
 	}
 	return Grant{

@@ -34,7 +34,10 @@ func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1
 		Status: v1alpha1.APIKeyStatus{
 			OrganizationID: "acme-id",
 			Versions:       []v1alpha1.KeyVersion{{ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive}},
-			Conditions:     []metav1.Condition{{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionTrue}},
+			Conditions: []metav1.Condition{
+				{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionTrue},
+				{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered},
+			},
 		},
 	}
 	for _, f := range change {
@@ -91,6 +94,14 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
 		"refuses an expired key, from the very second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch} }), acme("1"), Expired},
+		"refuses a key that was taken back":            {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking)), acme("1"), Unknown},
+		"refuses a key that was taken back everywhere": {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoked)), acme("1"), Unknown},
+		"accepts a key that is given out again":        {apiKey("a", "1", "s", registered(v1alpha1.ReasonResuming)), acme("1"), Accepted},
+		"refuses a key that the manager's clock found expired": {
+			apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking), func(k *v1alpha1.APIKey) {
+				k.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Hour)}
+				k.Status.Conditions = append(k.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonExpired})
+			}), acme("1"), Expired},
 		"accepts a key that expires in a second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Second)} }), acme("1"), Accepted},
 		"refuses a key without its organization": {apiKey("a", "1", "s"), nil, Unknown},

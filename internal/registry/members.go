@@ -98,6 +98,11 @@ func (m *Members) Revocation(ctx context.Context, wait Wait) (Acknowledgement, e
 	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
 }
 
+// Enforcement says who may still go by what an Organization was.
+func (m *Members) Enforcement(ctx context.Context, wait Wait) (Acknowledgement, error) {
+	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.enforcement(wait.Revision) })
+}
+
 // ask takes the quick look where one can be enough, and surveys if it was not.
 func (m *Members) ask(ctx context.Context, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
 	if wait.Witness != "" {
@@ -249,13 +254,23 @@ func (s Survey) registration(revision, organization string) Acknowledgement {
 // revocation says who may still accept what was revoked at revision: everybody who
 // has not applied it and is not known to be fenced.
 func (s Survey) revocation(revision string) Acknowledgement {
+	return s.serving(func(m *Member) bool { return hasApplied(m.appliedKeys, revision) })
+}
+
+// enforcement is revocation for a change of an Organization.
+func (s Survey) enforcement(revision string) Acknowledgement {
+	return s.serving(func(m *Member) bool { return hasApplied(m.appliedOrganizations, revision) })
+}
+
+// serving says who has not applied a change and is not known to be fenced.
+func (s Survey) serving(applied func(*Member) bool) Acknowledgement {
 	var found Acknowledgement
 	for _, member := range s.members {
 		if member.runOut() {
 			continue
 		}
 		found.Of++
-		if !hasApplied(member.appliedKeys, revision) {
+		if !applied(&member) {
 			found.Missing = append(found.Missing, member)
 		}
 	}

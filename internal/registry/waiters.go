@@ -16,13 +16,16 @@ import (
 // before an APIKey's status says who it waits for.
 const Patience = time.Second
 
-// Waiters remembers which APIKeys wait for which revision to be applied, and
-// says which of them are worth another look when a Lease has changed. It only
-// wakes; what it says decides nothing. It is safe for concurrent use.
+// Waiters remembers which objects of one kind wait for which revision to be
+// applied, and says which of them are worth another look when a Lease has changed.
+// It only wakes; what it says decides nothing. It is safe for concurrent use.
 //
-// Its size is bounded by the number of APIKeys that are being minted or revoked: a
-// pass that does not wait calls Done.
+// Its size is bounded by the number of objects that are being minted, changed or
+// revoked: a pass that does not wait calls Done.
 type Waiters struct {
+	// kind is the annotation that says what a Lease has applied of it.
+	kind string
+
 	mu     sync.Mutex
 	waits  map[types.NamespacedName]pendingWait
 	leases map[types.NamespacedName]leaseHint
@@ -40,14 +43,15 @@ type pendingWait struct {
 // leaseHint is what the informer last showed of a Lease.
 type leaseHint struct {
 	resourceVersion string
-	// applied of APIKeys; organizations of Organizations.
-	applied, organizations string
+	// applied of the kind that waits, and reported of all kinds: a new key waits for
+	// its Organization, too.
+	applied, reported string
 	// silentAt is when the Lease will have been unchanged for so long that
 	// nothing waits for it any more, as far as a hint can say.
 	silentAt time.Time
 }
 
-// Wait is one APIKey's wait for a change of it to be applied.
+// Wait is one object's wait for a change of it to be applied.
 type Wait struct {
 	// Revision is the change's.
 	Revision string
@@ -63,9 +67,18 @@ type Wait struct {
 	Worthwhile bool
 }
 
-// NewWaiters returns Waiters that nobody waits in.
+// NewWaiters returns Waiters for APIKeys.
 func NewWaiters(clock clock.PassiveClock) *Waiters {
-	return &Waiters{waits: map[types.NamespacedName]pendingWait{}, leases: map[types.NamespacedName]leaseHint{}, clock: clock}
+	return newWaiters(annotationAppliedAPIKeys, clock)
+}
+
+// NewOrganizationWaiters returns Waiters for Organizations.
+func NewOrganizationWaiters(clock clock.PassiveClock) *Waiters {
+	return newWaiters(annotationAppliedOrganizations, clock)
+}
+
+func newWaiters(kind string, clock clock.PassiveClock) *Waiters {
+	return &Waiters{kind: kind, waits: map[types.NamespacedName]pendingWait{}, leases: map[types.NamespacedName]leaseHint{}, clock: clock}
 }
 
 // Wait has key wait for revision to be applied, for a purpose. As long as the
@@ -115,12 +128,12 @@ func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedNa
 	now := w.clock.Now()
 	hint := leaseHint{
 		resourceVersion: lease.ResourceVersion,
-		applied:         lease.Annotations[annotationAppliedAPIKeys],
-		organizations:   lease.Annotations[annotationAppliedOrganizations],
+		applied:         lease.Annotations[w.kind],
+		reported:        lease.Annotations[annotationAppliedAPIKeys] + " " + lease.Annotations[annotationAppliedOrganizations],
 		silentAt:        now.Add(leaseBounds(lease).suspect),
 	}
 	before := w.leases[name]
-	advanced := before.applied != hint.applied || before.organizations != hint.organizations
+	advanced := before.reported != hint.reported
 	w.leases[name] = hint
 	if !advanced {
 		return nil

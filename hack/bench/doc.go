@@ -22,5 +22,10 @@
 //	mint_writes=…   writes of the manager for one key until it is deleted, but Leases and Events
 //	mint_events=…   Events of the manager for one key
 //
+// and with -burst, of that many keys at once:
+//
+//	burst_mints_per_s=…
+//	burst_deletes_per_s=…
+//
 // Standard error has progress, the whole distributions, and each kind of write.
 package main

@@ -18,8 +18,8 @@ import (
 
 // options are the flags.
 type options struct {
-	keys, warmup, replicas int
-	dir                    string
+	keys, warmup, replicas, burst int
+	dir                           string
 }
 
 func main() {
@@ -27,6 +27,7 @@ func main() {
 	flag.IntVar(&opts.keys, "n", 200, "how many keys are measured")
 	flag.IntVar(&opts.warmup, "warmup", 20, "how many keys come before, and are not measured")
 	flag.IntVar(&opts.replicas, "replicas", 2, "how many auth servers there are")
+	flag.IntVar(&opts.burst, "burst", 0, "how many keys are then minted, and deleted, at once; 0 for none")
 	flag.StringVar(&opts.dir, "dir", "", "folder for data and logs, which stays; by default a temporary one")
 	flag.Parse()
 
@@ -40,7 +41,7 @@ func main() {
 }
 
 func run(ctx context.Context, opts options) (err error) {
-	if flag.NArg() > 0 || opts.keys < 1 || opts.warmup < 0 || opts.replicas < 1 {
+	if flag.NArg() > 0 || opts.keys < 1 || opts.warmup < 0 || opts.burst < 0 || opts.replicas < 1 {
 		return errors.New("everything is a flag, -n and -replicas are at least 1: see -help")
 	}
 	product, err := stack.Start(ctx, stack.Options{
@@ -53,7 +54,7 @@ func run(ctx context.Context, opts options) (err error) {
 	}
 	defer func() { err = errors.Join(err, product.Stop()) }()
 
-	samples, err := measure(ctx, product, opts)
+	samples, rates, err := measure(ctx, product, opts)
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,6 @@ func run(ctx context.Context, opts options) (err error) {
 	if err != nil {
 		return err
 	}
-	report(os.Stdout, os.Stderr, samples, countWrites(events, samples))
+	report(os.Stdout, os.Stderr, samples, countWrites(events, samples), rates)
 	return nil
 }

@@ -32,10 +32,10 @@ const (
 
 // measure has keys live and die: some to warm up, those that are measured, and one
 // more that shows, by its Event, that those of the others have been written.
-func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample, error) {
+func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample, rates, error) {
 	bench, err := prepare(ctx, product)
 	if err != nil {
-		return nil, err
+		return nil, rates{}, err
 	}
 	defer bench.watcher.stop()
 
@@ -50,7 +50,7 @@ func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample,
 		}
 		s, err := bench.live(ctx, name)
 		if err != nil {
-			return nil, fmt.Errorf("key %s: %w", name, err)
+			return nil, rates{}, fmt.Errorf("key %s: %w", name, err)
 		}
 		if !measured {
 			continue
@@ -60,7 +60,11 @@ func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample,
 			fmt.Fprintf(os.Stderr, "bench: %d of %d\n", len(samples), opts.keys)
 		}
 	}
-	return samples, bench.settle(ctx)
+	if err := bench.settle(ctx); err != nil || opts.burst == 0 {
+		return samples, rates{}, err
+	}
+	burst, err := bench.burst(ctx, opts.burst)
+	return samples, burst, err
 }
 
 // bench is what every key's life needs.

@@ -24,7 +24,7 @@ var targets = []struct {
 }
 
 // report prints the results, and to notes what explains them.
-func report(results, notes io.Writer, samples []sample, w writes) {
+func report(results, notes io.Writer, samples []sample, w writes, burst rates) {
 	ready := collect(samples, func(s sample) time.Duration { return s.ready })
 	refused := collect(samples, func(s sample) time.Duration { return s.refused })
 	done := collect(samples, func(s sample) time.Duration { return s.done })
@@ -47,6 +47,10 @@ func report(results, notes io.Writer, samples []sample, w writes) {
 	put("delete_done_p99_ms", done.percentile(99))
 	put("mint_writes", mint)
 	put("mint_events", float64(w.events)/float64(len(samples)))
+	if burst != (rates{}) {
+		put("burst_mints_per_s", burst.mints)
+		put("burst_deletes_per_s", burst.deletes)
+	}
 
 	for _, target := range targets {
 		if value := values[target.result]; value > target.most {

@@ -10,7 +10,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	toolswatch "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -31,7 +35,16 @@ type sighting struct {
 }
 
 func newWatcher(ctx context.Context, c client.WithWatch) (*watcher, error) {
-	w, err := c.Watch(ctx, &v1alpha1.APIKeyList{}, client.InNamespace(namespace))
+	list := &v1alpha1.APIKeyList{}
+	if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list APIKeys: %w", err)
+	}
+	// The API server ends a watch that is too slow, as this may be on a busy machine.
+	w, err := toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return c.Watch(ctx, &v1alpha1.APIKeyList{}, client.InNamespace(namespace), &client.ListOptions{Raw: &options})
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("watch APIKeys: %w", err)
 	}
@@ -44,6 +57,9 @@ func newWatcher(ctx context.Context, c client.WithWatch) (*watcher, error) {
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.sightings)
 	for event := range w.watch.ResultChan() {
+		if event.Type == watch.Bookmark {
+			continue
+		}
 		seen := sighting{at: time.Now(), kind: event.Type}
 		seen.key, _ = event.Object.(*v1alpha1.APIKey) // Otherwise it is an error.
 		select {
@@ -56,18 +72,28 @@ func (w *watcher) run(ctx context.Context) {
 
 func (w *watcher) stop() { w.watch.Stop() }
 
-// await returns when the APIKey was first seen to be as wanted, after what earlier
-// calls have returned.
+// await waits until the APIKey of that name was seen as it is wanted, and returns
+// when that was.
 func (w *watcher) await(ctx context.Context, name string, wanted func(sighting) bool) (time.Time, error) {
+	return w.awaitAll(ctx, sets.New(name), wanted)
+}
+
+// awaitAll waits until each APIKey of these names was seen as it is wanted, and
+// returns when the last of them was. It empties names.
+func (w *watcher) awaitAll(ctx context.Context, names sets.Set[string], wanted func(sighting) bool) (time.Time, error) {
 	for {
 		select {
 		case <-ctx.Done():
 			return time.Time{}, context.Cause(ctx)
 		case seen, ok := <-w.sightings:
-			switch {
-			case !ok, seen.key == nil:
+			if !ok || seen.key == nil {
 				return time.Time{}, errors.New("the watch has ended")
-			case seen.key.Name == name && wanted(seen):
+			}
+			if !names.Has(seen.key.Name) || !wanted(seen) {
+				continue
+			}
+			names.Delete(seen.key.Name)
+			if names.Len() == 0 {
 				return seen.at, nil
 			}
 		}

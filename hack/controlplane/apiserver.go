@@ -159,24 +159,6 @@ func (cp *ControlPlane) createAdmin() error {
 	return writeKubeconfig(cp.admin, cp.AdminKubeconfig())
 }
 
-// RestartAPIServer ends kube-apiserver gracefully and starts it again, at the same address and with the same certificates,
-// so that every client can go on. Watches break, and requests are refused meanwhile: that is what it is for.
-func (cp *ControlPlane) RestartAPIServer(ctx context.Context) error {
-	if err := cp.plane.APIServer.Stop(); err != nil {
-		return fmt.Errorf("restart API server: %w", err)
-	}
-	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("restart API server: %w", err)
-	}
-	if err := cp.plane.APIServer.Start(); err != nil {
-		return fmt.Errorf("restart API server: %w\n%s", err, cp.logTail(apiServerLog))
-	}
-	if err := cp.awaitSystemNamespaces(ctx); err != nil {
-		return fmt.Errorf("restart API server: %w", err)
-	}
-	return nil
-}
-
 // logTail returns the last lines of each log, for an error message.
 func (cp *ControlPlane) logTail(names ...string) string {
 	const lines = 15

@@ -57,7 +57,7 @@ type Options struct {
 }
 
 // ControlPlane is a running Kubernetes without nodes. Its methods may be called from several goroutines, except Stop and
-// RestartAPIServer, which nothing else should race with.
+// what fails or restarts a program, which nothing else should race with.
 type ControlPlane struct {
 	root      string
 	dir       string

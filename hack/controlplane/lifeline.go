@@ -4,9 +4,11 @@
 package controlplane
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -66,6 +68,7 @@ exec 9<%[2]s || exit 1
 	%[3]s
 } >/dev/null 2>&1 &
 exec 9<&-
+echo $$ >%[5]s || exit 1
 export GOGC=%[4]d
 exec %[1]s "$@"
 `
@@ -77,12 +80,33 @@ func (l *lifeline) launcher(program string) (string, error) {
 	if l.remove != "" {
 		cleanup = "rm -rf " + shellQuote(l.remove)
 	}
-	script := fmt.Sprintf(launcherTemplate, shellQuote(program), shellQuote(l.fifo.Name()), cleanup, gcPercent)
+	script := fmt.Sprintf(launcherTemplate, shellQuote(program), shellQuote(l.fifo.Name()), cleanup, gcPercent, shellQuote(l.pidFile(program)))
 	path := filepath.Join(l.dir, filepath.Base(program))
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		return "", fmt.Errorf("lifeline: %w", err)
 	}
 	return path, nil
+}
+
+// pidFile has the process id of the program: the launcher's, which becomes the program.
+func (l *lifeline) pidFile(program string) string {
+	return filepath.Join(l.dir, filepath.Base(program)+".pid")
+}
+
+// signal sends s to a program that runs. envtest has no way to.
+func (l *lifeline) signal(program string, s syscall.Signal) error {
+	data, err := os.ReadFile(l.pidFile(program))
+	if err != nil {
+		return fmt.Errorf("send %s: %w", s, err)
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(data)))
+	if err != nil {
+		return fmt.Errorf("send %s: %w", s, err)
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		return fmt.Errorf("send %s to %s: %w", s, filepath.Base(program), err)
+	}
+	return nil
 }
 
 func shellQuote(s string) string {

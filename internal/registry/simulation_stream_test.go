@@ -1,0 +1,141 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// simStream is one watch. What it brings comes in order, once, and late.
+type simStream struct {
+	link *simLink
+	kind simKind
+	// initial has what is brought first, and place is that of what follows.
+	initial []watch.Event
+	place   int
+	// arrived is when the last event arrived: the next one comes later.
+	arrived time.Time
+	events  chan watch.Event
+	stopped chan struct{}
+	once    sync.Once
+	// whole lets events through unless this stream is dead for good.
+	whole *simGate
+}
+
+var _ watch.Interface = (*simStream)(nil)
+
+func newSimStream(l *simLink, kind simKind) *simStream {
+	return &simStream{link: l, kind: kind, events: make(chan watch.Event), stopped: make(chan struct{}), arrived: time.Now()}
+}
+
+func (s *simStream) Stop()                          { s.once.Do(func() { close(s.stopped) }) }
+func (s *simStream) ResultChan() <-chan watch.Event { return s.events }
+
+// begin finds out what the stream is to bring.
+func (s *simStream) begin(options metav1.ListOptions, streamed bool) error {
+	s.whole = s.link.forever.Load()
+	if !streamed {
+		revision, err := strconv.ParseInt(options.ResourceVersion, 10, 64)
+		s.place = s.link.api.place(s.kind, revision)
+		return err
+	}
+	var objects []client.Object
+	var revision int64
+	var err error
+	s.link.process.rng.draw(func(rng *rand.Rand) { objects, revision, err = s.link.api.read(s.kind, options, rng) })
+	if err != nil {
+		return err
+	}
+	for _, obj := range objects {
+		s.initial = append(s.initial, watch.Event{Type: watch.Added, Object: simCopy(obj)})
+	}
+	s.initial = append(s.initial, s.kind.bookmark(revision, true))
+	s.place = s.link.api.place(s.kind, revision)
+	return nil
+}
+
+// simBookmarks is the most between two bookmarks of an API server.
+const simBookmarks = time.Minute
+
+// run brings events until the stream is stopped or breaks.
+func (s *simStream) run() {
+	defer close(s.events)
+	for _, event := range s.initial {
+		if !s.bring(event, time.Now()) {
+			return
+		}
+	}
+	bookmark := time.NewTimer(s.link.process.rng.upTo(simBookmarks))
+	defer bookmark.Stop()
+	for {
+		change, changed, _ := s.link.api.after(s.kind, s.place)
+		if change != nil {
+			s.place++
+			if !s.bring(watch.Event{Type: change.what, Object: simCopy(change.object)}, change.at) || s.breaks() {
+				return
+			}
+			continue
+		}
+		select {
+		case <-changed:
+		case <-s.stopped:
+			return
+		case <-bookmark.C:
+			bookmark.Reset(simBookmarks/2 + s.link.process.rng.upTo(simBookmarks/2))
+			if change, _, revision := s.link.api.after(s.kind, s.place); change == nil && !s.bring(s.kind.bookmark(revision, false), time.Now()) {
+				return
+			}
+		}
+	}
+}
+
+func (s *simStream) breaks() bool {
+	return !s.link.process.calm.Load() && s.link.process.rng.chance(s.link.network.breaks)
+}
+
+// bring carries one event that happened at a time. It returns false when the stream
+// was stopped.
+func (s *simStream) bring(event watch.Event, at time.Time) bool {
+	network, process := s.link.network, s.link.process
+	due := at.Add(process.rng.upTo(network.latency) + 10*time.Microsecond)
+	if !process.calm.Load() && process.rng.chance(network.lag) {
+		due = due.Add(process.rng.upTo(network.slowest))
+	}
+	if due.Before(s.arrived) {
+		due = s.arrived
+	}
+	s.arrived = due
+	if wait := time.Until(due); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.stopped:
+			return false
+		}
+	}
+	for _, gate := range []*simGate{s.whole, s.link.whole, s.link.streams} {
+		for gate.isShut() {
+			select {
+			case <-gate.open():
+			case <-s.stopped:
+				return false
+			}
+		}
+	}
+	process.breathe()
+	select {
+	case s.events <- event:
+		return true
+	case <-s.stopped:
+		return false
+	}
+}

@@ -1,0 +1,463 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+)
+
+const simNamespace = "system"
+
+// simKey is a key, and what may be demanded of the answers about it.
+type simKey struct {
+	name   string
+	digest keys.Digest
+	// published: the manager gave it out.
+	published atomic.Bool
+	// deleting: its deletion was asked for. It is set before that.
+	deleting atomic.Bool
+	// revoked: the manager found that nobody accepts it any more. doneAt is when.
+	revoked atomic.Bool
+}
+
+// simReplica is one process of an auth server.
+type simReplica struct {
+	world   *simWorld
+	process *simProcess
+	link    *simLink
+	lease   string
+	replica *Replica
+	cancel  context.CancelFunc
+	// ran is closed when Run has returned.
+	ran chan struct{}
+
+	mu sync.Mutex
+	// stopping: no more requests come. asked are those that are being answered.
+	stopping bool
+	asked    sync.WaitGroup
+}
+
+// simWorld is everything in one schedule.
+type simWorld struct {
+	plan   *simPlan
+	api    *simAPI
+	log    *simLog
+	logger logr.Logger
+	calm   atomic.Bool
+	// users draws what users do.
+	users *simRand
+	ctx   context.Context
+	ended sync.WaitGroup
+	// incarnations counts processes; only the schedule uses it, and slots and managers.
+	incarnations uint64
+	slots        []*simReplica
+	managers     []*simManager
+	links        []*simLink
+
+	mu        sync.Mutex
+	keys      []*simKey
+	violation string
+	// over is closed when there is a violation.
+	over  chan struct{}
+	stats simStats
+}
+
+// simStats is what schedules have come across.
+type simStats struct {
+	requests, accepted, undecided, unknown       int
+	published, revoked, fenced, suspects, joined int
+	faults                                       map[string]int
+}
+
+func (s *simStats) add(other simStats) {
+	s.requests += other.requests
+	s.accepted += other.accepted
+	s.undecided += other.undecided
+	s.unknown += other.unknown
+	s.published += other.published
+	s.revoked += other.revoked
+	s.fenced += other.fenced
+	s.suspects += other.suspects
+	s.joined += other.joined
+	for fault, n := range other.faults {
+		s.faults[fault] += n
+	}
+}
+
+func newSimWorld(ctx context.Context, plan *simPlan) *simWorld {
+	return &simWorld{
+		plan: plan, ctx: ctx, api: newSimAPI(), log: &simLog{began: time.Now()}, logger: logr.Discard(),
+		users: newSimRand(plan.seed, 1), slots: make([]*simReplica, len(plan.replicas)), over: make(chan struct{}),
+		stats: simStats{faults: map[string]int{}},
+	}
+}
+
+// violate ends the schedule.
+func (w *simWorld) violate(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.violation != "" {
+		return
+	}
+	w.violation = fmt.Sprintf(format, args...)
+	w.log.add("VIOLATION", "%s", w.violation)
+	close(w.over)
+}
+
+func (w *simWorld) count(f func(*simStats)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(&w.stats)
+}
+
+func (w *simWorld) allKeys() []*simKey {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.keys)
+}
+
+func (w *simWorld) key(name string) *simKey {
+	for _, key := range w.allKeys() {
+		if key.name == name {
+			return key
+		}
+	}
+	return nil
+}
+
+// published is called when a manager may give a key out.
+func (w *simWorld) published(m *simManager, name string) {
+	key := w.key(name)
+	if key.published.Load() {
+		return
+	}
+	m.say("%s is registered everywhere: it is given out", name)
+	ignorant := w.countReplicas(func(r *simReplica) bool { return !r.knows(key) })
+	w.count(func(s *simStats) { s.published++; s.suspects += ignorant })
+	key.published.Store(true)
+	w.ask(key)
+}
+
+// revoked is called when a manager reports a key as revoked.
+func (w *simWorld) revoked(m *simManager, name string) {
+	key := w.key(name)
+	if key.revoked.Load() {
+		return
+	}
+	m.say("%s is revoked everywhere: that is reported", name)
+	ignorant := w.countReplicas(func(r *simReplica) bool { return r.knows(key) })
+	w.count(func(s *simStats) { s.revoked++; s.fenced += ignorant })
+	key.revoked.Store(true)
+	w.ask(key)
+}
+
+// ask asks every replica about key, now and in the moments that follow.
+func (w *simWorld) ask(key *simKey) {
+	for _, r := range w.live() {
+		w.ended.Go(func() {
+			for wait := 50 * time.Microsecond; wait < 200*time.Millisecond; wait *= 4 {
+				w.ended.Go(func() { r.ask(key) })
+				<-time.After(wait)
+			}
+		})
+	}
+}
+
+// live are the replicas that get requests.
+func (w *simWorld) live() []*simReplica {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.slots), func(r *simReplica) bool { return r == nil || r.refuses() })
+}
+
+func (w *simWorld) countReplicas(which func(*simReplica) bool) (n int) {
+	for _, r := range w.live() {
+		if which(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// organizationRevision is that of the Organization as it is.
+func (w *simWorld) organizationRevision() string {
+	org := &v1alpha1.Organization{}
+	if err := w.api.get(org, client.ObjectKey{Name: "acme"}); err != nil {
+		return ""
+	}
+	return org.ResourceVersion
+}
+
+// newProcess returns a process with a link of its own.
+func (w *simWorld) newProcess(name string) (*simProcess, *simLink) {
+	w.incarnations++
+	process := newSimProcess(fmt.Sprintf("%s.%d", name, w.incarnations), newSimRand(w.plan.seed, 100+w.incarnations), &w.calm)
+	link := &simLink{api: w.api, process: process, whole: newSimGate(), streams: newSimGate()}
+	link.forever.Store(newSimGate())
+	link.log = func(format string, args ...any) { w.log.add(process.name, format, args...) }
+	process.rng.draw(func(rng *rand.Rand) {
+		link.network = w.plan.network(rng)
+		process.drift = w.plan.drift(rng)
+		process.shift = time.Duration(rng.Int64N(int64(2*time.Hour))) - time.Hour
+	})
+	w.links = append(w.links, link)
+	return process, link
+}
+
+// everyLink does something to the connection of each process that there ever was.
+func (w *simWorld) everyLink(do func(*simLink)) {
+	for _, link := range w.links {
+		do(link)
+	}
+}
+
+func (w *simWorld) startManager() {
+	process, link := w.newProcess("manager")
+	w.log.add(process.name, "starts; clock %+.0f ppm", process.drift)
+	w.managers = append(w.managers, startSimManager(w.ctx, w, process, link))
+}
+
+func (w *simWorld) crashManager(m *simManager) {
+	w.log.add(m.process.name, "crashes")
+	m.process.die()
+	w.ended.Go(m.stop)
+}
+
+// startReplica starts a replica in a slot, with this Lease.
+func (w *simWorld) startReplica(slot int, leaseName string) {
+	process, link := w.newProcess(fmt.Sprintf("replica%d", slot))
+	bounds := w.plan.replicas[slot]
+	replica, err := NewReplica(ReplicaConfig{
+		Client: link, Namespace: simNamespace, LeaseName: leaseName, Clock: &simClock{process: process}, Log: w.replicaLog(process),
+		MaxStaleness: bounds.staleness, SuspectAfter: bounds.suspect, RenewInterval: bounds.renew, CompareInterval: bounds.compare,
+	})
+	if err != nil {
+		panic(err)
+	}
+	r := &simReplica{world: w, process: process, link: link, lease: leaseName, replica: replica, ran: make(chan struct{})}
+	ctx, cancel := context.WithCancel(w.ctx)
+	r.cancel = cancel
+	w.log.add(process.name, "starts with lease %s; clock %+.0f ppm", leaseName, process.drift)
+	w.ended.Go(func() {
+		defer close(r.ran)
+		_ = replica.Run(ctx)
+	})
+	w.ended.Go(func() { r.keepAsking(ctx) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slots[slot] = r
+}
+
+// replicaLog notes what a replica says.
+func (w *simWorld) replicaLog(process *simProcess) logr.Logger {
+	return logr.New(&simSink{world: w, process: process})
+}
+
+// vacate takes the replica out of a slot.
+func (w *simWorld) vacate(slot int) *simReplica {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.slots[slot]
+	w.slots[slot] = nil
+	return r
+}
+
+// crash kills a replica. What it has sent may still arrive.
+func (r *simReplica) crash() {
+	r.world.log.add(r.process.name, "crashes")
+	r.refuse()
+	r.process.die()
+	r.cancel()
+}
+
+// leave stops a replica gracefully.
+func (r *simReplica) leave() {
+	r.world.log.add(r.process.name, "leaves")
+	r.refuse()
+	r.world.ended.Go(func() {
+		r.asked.Wait()
+		r.cancel()
+		<-r.ran
+		ctx, cancel := context.WithTimeout(r.world.ctx, 10*time.Second)
+		defer cancel()
+		err := r.replica.Leave(ctx)
+		r.world.log.add(r.process.name, "has left: %v", err)
+		r.process.die()
+	})
+}
+
+// knows reports whether the index that requests are judged by has key.
+func (r *simReplica) knows(key *simKey) bool {
+	s := r.replica.current.Load()
+	return s != nil && s.index.lookup(key.digest) != nil
+}
+
+// keepAsking asks about every key, all the time. While the process is paused each
+// request is one of its own, which began before or after what happens meanwhile.
+func (r *simReplica) keepAsking(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(r.world.plan.asks/4 + r.process.rng.upTo(r.world.plan.asks)):
+		}
+		for _, key := range r.world.allKeys() {
+			if r.process.paused.isShut() {
+				r.world.ended.Go(func() { r.ask(key) })
+			} else {
+				r.ask(key)
+			}
+		}
+	}
+}
+
+// takes reports whether a request can begin, which is then one that is asked.
+func (r *simReplica) takes() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stopping {
+		r.asked.Add(1)
+	}
+	return !r.stopping
+}
+
+func (r *simReplica) refuses() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stopping
+}
+
+// refuse has no more requests come.
+func (r *simReplica) refuse() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopping = true
+}
+
+// ask asks about one key, and judges the answer.
+func (r *simReplica) ask(key *simKey) {
+	if !r.takes() {
+		return
+	}
+	defer r.asked.Done()
+	revoked, published := key.revoked.Load(), key.published.Load()
+	_, verdict := r.replica.Authenticate(key.digest)
+	if r.process.dead.Load() {
+		return
+	}
+	switch {
+	case revoked && verdict == Accepted:
+		r.world.violate("%s accepts %s in a request that began after its revocation was reported", r.process.name, key.name)
+	case published && verdict == Unknown && !key.deleting.Load():
+		r.world.violate("%s calls %s unknown, which was given out and is valid", r.process.name, key.name)
+	}
+	r.world.count(func(s *simStats) {
+		s.requests++
+		switch verdict {
+		case Accepted:
+			s.accepted++
+		case Unknown:
+			s.unknown++
+		default:
+			s.undecided++
+		}
+	})
+}
+
+// mint makes a key, as a user and the manager do.
+func (w *simWorld) mint() {
+	w.mu.Lock()
+	name := fmt.Sprintf("k%d", len(w.keys)+1)
+	w.keys = append(w.keys, &simKey{name: name, digest: digestOf(name)})
+	w.mu.Unlock()
+	w.log.add("user", "%s is made", name)
+	_, err := w.api.create(apiKey(name, "", name, func(k *v1alpha1.APIKey) {
+		k.Finalizers = []string{v1alpha1.Finalizer}
+		k.Status.Versions[0].State = v1alpha1.VersionPending
+		k.Status.Conditions[1] = metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForAuthServers}
+	}))
+	if err != nil {
+		panic(err)
+	}
+}
+
+// deleteSome deletes a key, one that was given out if there is one.
+func (w *simWorld) deleteSome() {
+	candidates := slices.DeleteFunc(w.allKeys(), func(k *simKey) bool { return k.deleting.Load() })
+	if given := slices.DeleteFunc(slices.Clone(candidates), func(k *simKey) bool { return !k.published.Load() }); len(given) > 0 {
+		candidates = given
+	}
+	if len(candidates) == 0 {
+		return
+	}
+	var key *simKey
+	w.users.draw(func(rng *rand.Rand) { key = candidates[rng.IntN(len(candidates))] })
+	w.log.add("user", "%s is deleted", key.name)
+	key.deleting.Store(true)
+	if err := w.api.remove(&v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: key.name}}, nil); err != nil {
+		panic(err)
+	}
+}
+
+// settled says what has still to happen, or "".
+func (w *simWorld) settled() string {
+	for _, key := range w.allKeys() {
+		switch {
+		case key.deleting.Load() && !key.revoked.Load():
+			return key.name + " is being deleted and not reported as revoked"
+		case !key.deleting.Load() && !key.published.Load():
+			return key.name + " is not given out"
+		}
+	}
+	for _, r := range w.live() {
+		if !r.replica.Ready() {
+			return r.process.name + " is not ready"
+		}
+		for _, key := range w.allKeys() {
+			want := Accepted
+			if key.deleting.Load() {
+				want = Unknown
+			}
+			if _, got := r.replica.Authenticate(key.digest); got != want {
+				return fmt.Sprintf("%s has verdict %d about %s, want %d", r.process.name, got, key.name, want)
+			}
+		}
+	}
+	return ""
+}
+
+// simSink notes what a replica logs.
+type simSink struct {
+	world   *simWorld
+	process *simProcess
+}
+
+func (s *simSink) Init(logr.RuntimeInfo)          {}
+func (s *simSink) Enabled(level int) bool         { return level == 0 }
+func (s *simSink) WithValues(...any) logr.LogSink { return s }
+func (s *simSink) WithName(string) logr.LogSink   { return s }
+
+func (s *simSink) Info(_ int, message string, keysAndValues ...any) {
+	if message == "serving" {
+		s.world.count(func(stats *simStats) { stats.joined++ })
+	}
+	s.world.log.add(s.process.name, "%s %v", message, keysAndValues)
+}
+
+func (s *simSink) Error(err error, message string, keysAndValues ...any) {
+	s.world.log.add(s.process.name, "%s: %v %v", message, err, keysAndValues)
+}

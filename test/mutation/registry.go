@@ -1,0 +1,109 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mutation
+
+// All returns every mutation: the protective steps of internal/registry.
+func All() []Mutation {
+	return append(ofReplica(), ofMembers()...)
+}
+
+// ofReplica are the steps on the side of the auth server.
+func ofReplica() []Mutation {
+	return []Mutation{
+		{
+			Name: "fence",
+			Why:  "a request is answered without a look at the deadline: only the end of the session stops a replica, whenever it comes to notice",
+			File: "internal/registry/session.go",
+			Old:  "case s.fenced(at):",
+			New:  "case s.broken.Load():",
+		},
+		{
+			Name: "session",
+			Why:  "a request looks up in the index of its session, and checks the deadline of the newest one",
+			File: "internal/registry/replica.go",
+			Old:  "\treturn s.authenticate(digest, r.config.Clock.Now)\n",
+			New: `	entry := s.index.lookup(digest)
+	at := r.config.Clock.Now()
+	if newest := r.current.Load(); newest != nil && !newest.fenced(at) {
+		if grant, verdict := entry.judge(at); verdict == Accepted {
+			return grant, verdict
+		}
+	}
+	return s.authenticate(digest, r.config.Clock.Now)
+`,
+		},
+		{
+			Name: "late-renewal",
+			Why:  "a renewal whose answer comes after the deadline extends the session all the same",
+			File: "internal/registry/session.go",
+			Old:  "if s.fenced(answered) {",
+			New:  "if s.broken.Load() {",
+		},
+		{
+			Name: "zero-before-list",
+			Why:  "a replica lists first, and writes its Lease afterwards",
+			File: "internal/registry/replica.go",
+			Old: `	lease, err := r.join(ctx, writer, joined)
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+
+	ix := newIndex()
+	s := newSession(ix, bounds{staleness: r.config.MaxStaleness, suspect: r.config.SuspectAfter}, joined)
+	reporter := newReporter(r, s, writer, lease)
+	feed := startFeed(ctx, r.config, ix, reporter.wake, end)
+`,
+			New: `	ix := newIndex()
+	s := newSession(ix, bounds{staleness: r.config.MaxStaleness, suspect: r.config.SuspectAfter}, joined)
+	reporter := newReporter(r, s, writer, nil)
+	feed := startFeed(ctx, r.config, ix, reporter.wake, end)
+	feed.listed(ctx)
+	joined = r.config.Clock.Now()
+	s.renewed.Store(&joined)
+	lease, err := r.join(ctx, writer, joined)
+	if err != nil {
+		end(nil)
+		feed.stop()
+		return fmt.Errorf("join: %w", err)
+	}
+	reporter.lease = lease
+`,
+		},
+	}
+}
+
+// ofMembers are the steps on the side of the manager.
+func ofMembers() []Mutation {
+	const members = "internal/registry/members.go"
+	return []Mutation{
+		{
+			Name: "live-list",
+			Why:  "the manager's lists of Leases may come from any cache, however old",
+			File: members,
+			Old:  "\tlist := &coordinationv1.LeaseList{}\n",
+			New:  "\tlist := &coordinationv1.LeaseList{}\n\toptions = metav1.ListOptions{ResourceVersion: \"0\"}\n",
+		},
+		{
+			Name: "clock-before-list",
+			Why:  "the manager reads its clock after the list, so that an old answer looks like a long silence",
+			File: members,
+			Old:  "\t\tsurvey := m.observe(list.Items, asked, m.clock.Now())\n",
+			New:  "\t\tasked = m.clock.Now()\n\t\tsurvey := m.observe(list.Items, asked, asked)\n",
+		},
+		{
+			Name: "silence-answered",
+			Why:  "a silence begins when the list that showed the last renewal was asked for, before that renewal was sent, perhaps",
+			File: members,
+			Old:  "seen.changedAt = answered",
+			New:  "seen.changedAt = asked",
+		},
+		{
+			Name: "margin",
+			Why:  "a Lease counts as run out as soon as its bound has passed, however the clocks drift",
+			File: members,
+			Old:  "return max(time.Second, bound/500)",
+			New:  "return 0",
+		},
+	}
+}

@@ -49,11 +49,11 @@ func newProgress(clock clock.PassiveClock, notify func(), fail func(error)) *pro
 	return &progress{clock: clock, applied: nothingApplied, heardAt: clock.Now(), listed: make(chan struct{}), notify: notify, fail: fail}
 }
 
-// quiet is for how long the API server has brought nothing.
-func (p *progress) quiet() time.Duration {
+// lastHeard is when the API server last brought anything.
+func (p *progress) lastHeard() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.clock.Since(p.heardAt)
+	return p.heardAt
 }
 
 func (p *progress) revision() string {

@@ -50,7 +50,7 @@ func withName(options cache.ReflectorOptions, name string) cache.ReflectorOption
 	options.Name, options.TypeDescription = name, name
 	// client-go waits up to a minute after errors. What has to be refused at once
 	// has to be learned soon, and there are few replicas that could crowd.
-	options.Backoff = &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 5, Cap: 2 * time.Second}
+	options.Backoff = &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 5, Cap: maxRetryDelay}
 	return options
 }
 
@@ -71,8 +71,14 @@ func (f *feed) applied() report {
 	return report{apiKeys: f.keys.revision(), organizations: f.organizations.revision()}
 }
 
-// quiet is for how long one of the kinds was not heard of.
-func (f *feed) quiet() time.Duration { return max(f.keys.quiet(), f.organizations.quiet()) }
+// heardAt is when the kind of which nothing was heard for longer was last heard of.
+func (f *feed) heardAt() time.Time {
+	keys, organizations := f.keys.lastHeard(), f.organizations.lastHeard()
+	if keys.Before(organizations) {
+		return keys
+	}
+	return organizations
+}
 
 // stop ends both reflectors and waits for them.
 func (f *feed) stop() {

@@ -34,6 +34,8 @@ const (
 	DefaultStaleness = 5 * time.Minute
 	// DefaultSuspectAfter is how long one dead node may delay a new key.
 	DefaultSuspectAfter = 10 * time.Second
+	// maxRetryDelay is the most between two tries of anything that fails, but for jitter.
+	maxRetryDelay = time.Second
 	// defaultCompareInterval is how often the index is compared with a whole list.
 	defaultCompareInterval = 5 * time.Minute
 )
@@ -140,7 +142,9 @@ func (r *Replica) Ready() bool {
 // Run joins the registry and stays a member until ctx is done; a membership that
 // breaks is begun anew. It returns nil.
 func (r *Replica) Run(ctx context.Context) error {
-	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 6, Cap: 3 * time.Second}
+	// Few replicas, each with a client of its own: nobody is crowded out by one that
+	// tries each second, and service resumes soon after an outage.
+	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 5, Cap: maxRetryDelay}
 	delay := backoff.DelayWithReset(r.config.Clock, time.Minute)
 	// Until returns the context's error, which is how Run is meant to end.
 	_ = delay.Until(ctx, true, true, func(ctx context.Context) (bool, error) {

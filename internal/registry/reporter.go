@@ -27,10 +27,10 @@ var (
 	errReplaced = errors.New("the lease was taken over or deleted by somebody else")
 )
 
-// maxQuiet is for how long a watch may bring nothing. API servers send a bookmark
-// about each minute (KEP-956), so by then some have been lost, and changes with
-// them, perhaps. Its bound of staleness is for the Lease; without this one, a watch
-// that is dead while the Lease lives would keep revocations waiting.
+// maxQuiet is for how long a watch may bring nothing while the Lease is renewed. API
+// servers send a bookmark about each minute (KEP-956), so by then some have been lost,
+// and changes with them, perhaps. The bound of staleness is for the Lease; without
+// this one, a watch that is dead while the Lease lives would keep revocations waiting.
 const maxQuiet = 150 * time.Second
 
 // reporter keeps one session's Lease: it renews it, and says in it what the
@@ -94,16 +94,27 @@ func (r *reporter) run(ctx context.Context, f *feed) error {
 
 // report renews the Lease, and sees to what follows from a renewal.
 func (r *reporter) report(ctx context.Context, f *feed) error {
-	if f.quiet() > maxQuiet {
-		return errQuiet
-	}
 	if err := r.renew(ctx, f); err != nil {
 		return err
+	}
+	if r.quiet(f) > maxQuiet {
+		return errQuiet
 	}
 	if r.session.doubtful() {
 		return r.resolve(ctx, f)
 	}
 	return nil
+}
+
+// quiet is for how long a watch has brought nothing although it could have: in an
+// outage nothing comes, and the bound of staleness alone says for how long that is
+// good enough.
+func (r *reporter) quiet(f *feed) time.Duration {
+	since := f.heardAt()
+	if r.session.doubtedAt.After(since) {
+		since = r.session.doubtedAt
+	}
+	return r.replica.config.Clock.Since(since)
 }
 
 // resolve trusts the session again when its index has what stood after the silence

@@ -26,7 +26,8 @@ type session struct {
 	// this replica before giving out a new key, until the index is known to have
 	// those keys. It only grows.
 	doubts atomic.Uint64
-	// doubtedAt is when the last such silence ended; only the reporter uses it.
+	// doubtedAt is when the last such silence ended, zero if there was none; only the
+	// reporter uses it.
 	doubtedAt time.Time
 }
 

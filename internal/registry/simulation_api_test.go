@@ -89,14 +89,37 @@ type simAPI struct {
 	revision int64
 	uids     int
 	stores   map[simKind]*simStore
+	// serving is closed when the API server ends, and all streams with it; nil while
+	// it is down.
+	serving chan struct{}
 }
 
 func newSimAPI() *simAPI {
-	api := &simAPI{revision: 1000, stores: map[simKind]*simStore{}}
+	api := &simAPI{revision: 1000, stores: map[simKind]*simStore{}, serving: make(chan struct{})}
 	for _, kind := range []simKind{simKeys, simOrganizations, simLeases} {
 		api.stores[kind] = &simStore{versions: map[types.NamespacedName][]simChange{}, changed: make(chan struct{})}
 	}
 	return api
+}
+
+// setDown ends the API server, or starts it again. What it stores is in etcd.
+func (a *simAPI) setDown(down bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case down && a.serving != nil:
+		close(a.serving)
+		a.serving = nil
+	case !down && a.serving == nil:
+		a.serving = make(chan struct{})
+	}
+}
+
+// served returns what is closed when the API server ends, or nil if it is down.
+func (a *simAPI) served() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.serving
 }
 
 func simCopy(obj client.Object) client.Object { return obj.DeepCopyObject().(client.Object) }

@@ -44,8 +44,9 @@ type simLink struct {
 	api     *simAPI
 	process *simProcess
 	network simNetwork
-	// whole lets everything through, streams the events of watches.
-	whole, streams *simGate
+	// whole lets everything through, requests and answers what goes in one direction,
+	// streams the events of watches.
+	whole, requests, answers, streams *simGate
 	// forever is shut when the streams that are open are to bring nothing ever again.
 	forever atomic.Pointer[simGate]
 	log     func(format string, args ...any)
@@ -86,21 +87,18 @@ func (l *simLink) do(ctx context.Context, call simCall) error {
 	if l.process.dead.Load() {
 		return errSimDead
 	}
-	if !l.travel(ctx, l.delay()) {
+	if !l.travel(ctx, l.delay(), l.requests) {
 		if call.writes && l.process.rng.chance(0.5) {
-			time.AfterFunc(l.process.rng.upTo(3*time.Second), func() {
-				err := call.effect()
-				l.log("%s %s, given up on, takes effect: %v", call.verb, call.kind, err)
-			})
+			go l.arriveLate(call)
 		}
 		return l.gaveUp(ctx)
 	}
-	if l.lost() {
+	if l.lost() || l.api.served() == nil {
 		l.process.breathe()
 		return errSimLost
 	}
 	err := call.effect()
-	if !l.travel(ctx, l.delay()) {
+	if !l.travel(ctx, l.delay(), l.answers) {
 		return l.gaveUp(ctx)
 	}
 	l.process.breathe()
@@ -117,6 +115,29 @@ func (l *simLink) do(ctx context.Context, call simCall) error {
 	return err
 }
 
+// arriveLate has a write take effect that its sender has given up on: what is held up
+// in the network may still arrive.
+func (l *simLink) arriveLate(call simCall) {
+	<-time.After(l.process.rng.upTo(3 * time.Second))
+	for _, gate := range []*simGate{l.whole, l.requests} {
+		for gate.isShut() {
+			<-gate.open()
+		}
+	}
+	if l.api.served() == nil {
+		return
+	}
+	err := call.effect()
+	l.log("%s %s, given up on, takes effect: %v", call.verb, call.kind, err)
+}
+
+// open lets everything through again.
+func (l *simLink) open() {
+	for _, gate := range []*simGate{l.process.paused, l.whole, l.requests, l.answers, l.streams} {
+		gate.set(false)
+	}
+}
+
 // gaveUp is the error of a request that its sender has given up on.
 func (l *simLink) gaveUp(ctx context.Context) error {
 	l.process.breathe()
@@ -130,9 +151,9 @@ func (l *simLink) gaveUp(ctx context.Context) error {
 // pings have it.
 const hung = 20 * time.Second
 
-// travel lets d pass, and the time for which the network is cut. It returns false
-// if the sender gives up on it.
-func (l *simLink) travel(ctx context.Context, d time.Duration) bool {
+// travel lets d pass, and the time for which the network is cut, or this direction of
+// it. It returns false if the sender gives up on it.
+func (l *simLink) travel(ctx context.Context, d time.Duration, direction *simGate) bool {
 	arrived, broken := time.NewTimer(d), time.NewTimer(d+hung)
 	defer arrived.Stop()
 	defer broken.Stop()
@@ -144,10 +165,14 @@ func (l *simLink) travel(ctx context.Context, d time.Duration) bool {
 		case <-clock:
 			clock, opened = nil, l.whole.open()
 		case <-opened:
-			if !l.whole.isShut() {
+			switch {
+			case l.whole.isShut():
+				opened = l.whole.open()
+			case direction.isShut():
+				opened = direction.open()
+			default:
 				return true
 			}
-			opened = l.whole.open()
 		case <-broken.C:
 			return false
 		case <-resumed:

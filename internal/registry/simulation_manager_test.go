@@ -4,7 +4,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -229,6 +231,8 @@ func (i *simInformer) Delete(obj any) error {
 }
 
 func (i *simInformer) Replace(objs []any, _ string) error {
+	// A reflector that streamed its list gives it in no order.
+	slices.SortFunc(objs, func(a, b any) int { return cmp.Compare(a.(client.Object).GetName(), b.(client.Object).GetName()) })
 	before := i.known
 	i.known = map[types.NamespacedName]bool{}
 	for _, obj := range objs {

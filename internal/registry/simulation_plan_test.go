@@ -22,9 +22,10 @@ type simPlan struct {
 	// asks is the time between two rounds of requests to one replica.
 	asks  time.Duration
 	steps []simStep
-	// drifts: clocks are fast or slow. Those of managers and of replicas differ most.
-	drifts bool
-	slow   float64
+	// drifts: clocks are fast or slow. apart: those of managers are as fast, and those of
+	// replicas as slow, as NTP lets them be.
+	drifts, apart bool
+	slow          float64
 	// slowest is the longest that a slow message takes.
 	slowest             time.Duration
 	lost, lag, breaks   float64
@@ -56,36 +57,54 @@ func simBetween(rng *rand.Rand, least, most time.Duration) time.Duration {
 func newSimPlan(seed uint64) *simPlan {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	p := &simPlan{seed: seed, asks: 120 * time.Millisecond}
-	second := float64(time.Second)
-	staleness := time.Duration(second * simPick(rng, 2, 2, 2.5, 3, 3, 3, 4, 4, 6, 8, 8, 12, 16))
-	long := rng.IntN(20) == 0
-	if long {
-		staleness = simBetween(rng, 100*time.Second, 300*time.Second).Round(time.Second)
-		p.asks = time.Second
+	situation := simSituations()[0]
+	if rng.IntN(3) == 0 {
+		situation = simPick(rng, simSituations()...)
 	}
-	for range 1 + rng.IntN(4) {
-		suspect := time.Duration(float64(staleness) * (0.15 + 0.6*rng.Float64()))
-		p.replicas = append(p.replicas, simBounds{
-			staleness: staleness, suspect: suspect,
-			// A calm network leaves time for a renewal.
-			renew:   min(time.Duration(float64(suspect)*(0.2+0.7*rng.Float64())), suspect-150*time.Millisecond),
-			compare: simBetween(rng, 15*time.Second, 60*time.Second),
-		})
-	}
-	p.drifts = long || rng.IntN(3) == 0
+	situation.bound(p, rng)
+	p.drifts = p.drifts || rng.IntN(3) == 0
 	p.slow = simPick(rng, 0, 0.01, 0.05, 0.2)
-	p.slowest = time.Duration(second * simPick(rng, 0.3, 1, 2.5, 5, 9))
+	p.slowest = time.Duration(float64(time.Second) * simPick(rng, 0.3, 1, 2.5, 5, 9))
 	p.lost = simPick(rng, 0, 0, 0.02, 0.1)
 	p.lag = simPick(rng, 0, 0.05, 0.3)
 	p.breaks = simPick(rng, 0, 0, 0.05)
 	p.streamedLists = rng.IntN(2) == 0
+	staleness := p.replicas[0].staleness
 	p.horizon = 5*time.Second + time.Duration(float64(staleness+margin(staleness))*(1.5+3*rng.Float64()))
-	if long {
+	if p.long() {
 		p.horizon = staleness*3/2 + time.Minute
 	}
-	p.draw(rng, long)
+	p.draw(rng)
+	situation.stage(p, rng)
 	slices.SortStableFunc(p.steps, func(a, b simStep) int { return int(a.at - b.at) })
 	return p
+}
+
+// long reports whether the bounds are such that a schedule takes minutes.
+func (p *simPlan) long() bool { return p.replicas[0].staleness >= 100*time.Second }
+
+// boundAnyhow draws the bounds of a schedule in which anything may happen.
+func (p *simPlan) boundAnyhow(rng *rand.Rand) {
+	staleness := time.Duration(float64(time.Second) * simPick(rng, 2, 2, 2.5, 3, 3, 3, 4, 4, 6, 8, 8, 12, 16))
+	if rng.IntN(20) == 0 {
+		staleness = simBetween(rng, 100*time.Second, 300*time.Second).Round(time.Second)
+		p.asks, p.drifts = time.Second, true
+	}
+	for range 1 + rng.IntN(4) {
+		p.bound(rng, staleness, 0.15+0.6*rng.Float64(), 0.2+0.7*rng.Float64())
+	}
+}
+
+// bound has one more replica, that becomes suspect after a share of its staleness, and
+// renews after a share of that.
+func (p *simPlan) bound(rng *rand.Rand, staleness time.Duration, suspectAfter, renewAfter float64) {
+	suspect := time.Duration(float64(staleness) * suspectAfter)
+	p.replicas = append(p.replicas, simBounds{
+		staleness: staleness, suspect: suspect,
+		// A calm network leaves time for a renewal.
+		renew:   min(time.Duration(float64(suspect)*renewAfter), suspect-150*time.Millisecond),
+		compare: simBetween(rng, 15*time.Second, 60*time.Second),
+	})
 }
 
 // network draws how well one process is connected.
@@ -96,13 +115,21 @@ func (p *simPlan) network(rng *rand.Rand) simNetwork {
 	}
 }
 
-// drift draws by how many parts per million one clock is fast. NTP keeps it below
-// 500 for each.
-func (p *simPlan) drift(rng *rand.Rand) float64 {
-	if !p.drifts {
-		return 0
+// mostDrift of one clock in parts per million (RFC 5905, section 11.3).
+const mostDrift = 500
+
+// drift draws by how many parts per million the clock of a manager or of a replica is
+// fast.
+func (p *simPlan) drift(rng *rand.Rand, manager bool) float64 {
+	switch {
+	case p.apart && manager:
+		return mostDrift
+	case p.apart:
+		return -mostDrift
+	case p.drifts:
+		return simPick(rng, -mostDrift, mostDrift, float64(rng.IntN(2*mostDrift+1)-mostDrift))
 	}
-	return simPick(rng, -500, 500, float64(rng.IntN(1001)-500))
+	return 0
 }
 
 func (p *simPlan) step(at time.Duration, what string, do func(*simWorld)) {
@@ -112,7 +139,7 @@ func (p *simPlan) step(at time.Duration, what string, do func(*simWorld)) {
 }
 
 // draw draws what happens, and when.
-func (p *simPlan) draw(rng *rand.Rand, long bool) {
+func (p *simPlan) draw(rng *rand.Rand) {
 	for slot := range p.replicas {
 		lease := p.newLease(slot)
 		p.restart(slot, simBetween(rng, 0, 100*time.Millisecond), &lease)
@@ -126,7 +153,7 @@ func (p *simPlan) draw(rng *rand.Rand, long bool) {
 		p.step(simBetween(rng, 0, p.horizon), "", (*simWorld).deleteSome)
 	}
 	faults := 1 + rng.IntN(8)
-	if long {
+	if p.long() {
 		faults = 1 + rng.IntN(3)
 	}
 	for range faults {
@@ -157,8 +184,8 @@ func (p *simPlan) fault(rng *rand.Rand) {
 	slot := rng.IntN(len(p.replicas))
 	at, lasts := simBetween(rng, 0, p.horizon), p.duration(rng, slot)
 	draw := simPick(rng,
-		p.pauseReplica, p.pauseReplica, p.pauseReplica, p.partition, p.partition, p.partition, p.stallStreams, p.stallStreams, p.crash, p.crash,
-		p.leave, p.pauseManager, p.pauseManager, p.replaceManager, p.secondManager, p.outage, p.deadStreams, p.touchOrganization)
+		p.pauseReplica, p.pauseReplica, p.pauseReplica, p.partition, p.partition, p.partition, p.halve, p.halve, p.stallStreams, p.stallStreams,
+		p.crash, p.crash, p.leave, p.pauseManager, p.pauseManager, p.halveManager, p.replaceManager, p.secondManager, p.outage, p.shutdown, p.deadStreams, p.touchOrganization)
 	draw(rng, slot, at, lasts)
 	for range rng.IntN(4) {
 		p.step(simBetween(rng, at-200*time.Millisecond, at+lasts), "", (*simWorld).deleteSome)
@@ -191,6 +218,23 @@ func (p *simPlan) pauseReplica(_ *rand.Rand, slot int, at, lasts time.Duration) 
 func (p *simPlan) partition(_ *rand.Rand, slot int, at, lasts time.Duration) {
 	p.on(slot, at, "is cut off", func(r *simReplica) { r.link.whole.set(true) })
 	p.on(slot, at+lasts, "is connected again", func(r *simReplica) { r.link.whole.set(false) })
+}
+
+// halve cuts one direction of a replica's connection.
+func (p *simPlan) halve(rng *rand.Rand, slot int, at, lasts time.Duration) {
+	direction := simDirection(rng)
+	p.on(slot, at, "has half a connection", func(r *simReplica) { direction(r.link).set(true) })
+	p.on(slot, at+lasts, "has all of its connection", func(r *simReplica) { direction(r.link).set(false) })
+}
+
+func (p *simPlan) halveManager(rng *rand.Rand, _ int, at, lasts time.Duration) {
+	direction := simDirection(rng)
+	p.onManager(at, "has half a connection", func(m *simManager) { direction(m.link).set(true) })
+	p.onManager(at+lasts, "has all of its connection", func(m *simManager) { direction(m.link).set(false) })
+}
+
+func simDirection(rng *rand.Rand) func(*simLink) *simGate {
+	return simPick(rng, func(l *simLink) *simGate { return l.requests }, func(l *simLink) *simGate { return l.answers })
 }
 
 func (p *simPlan) stallStreams(_ *rand.Rand, slot int, at, lasts time.Duration) {
@@ -287,6 +331,17 @@ func (p *simPlan) outage(_ *rand.Rand, _ int, at, lasts time.Duration) {
 		}
 	}
 	p.step(at, "outage", set(true))
+	p.step(at+lasts, "", set(false))
+}
+
+func (p *simPlan) shutdown(_ *rand.Rand, _ int, at, lasts time.Duration) {
+	set := func(down bool) func(*simWorld) {
+		return func(w *simWorld) {
+			w.log.add("API server", "is down: %t", down)
+			w.api.setDown(down)
+		}
+	}
+	p.step(at, "shutdown", set(true))
 	p.step(at+lasts, "", set(false))
 }
 

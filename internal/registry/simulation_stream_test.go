@@ -25,7 +25,9 @@ type simStream struct {
 	arrived time.Time
 	events  chan watch.Event
 	stopped chan struct{}
-	once    sync.Once
+	// served is closed when the API server ends.
+	served <-chan struct{}
+	once   sync.Once
 	// whole lets events through unless this stream is dead for good.
 	whole *simGate
 }
@@ -41,7 +43,7 @@ func (s *simStream) ResultChan() <-chan watch.Event { return s.events }
 
 // begin finds out what the stream is to bring.
 func (s *simStream) begin(options metav1.ListOptions, streamed bool) error {
-	s.whole = s.link.forever.Load()
+	s.whole, s.served = s.link.forever.Load(), s.link.api.served()
 	if !streamed {
 		revision, err := strconv.ParseInt(options.ResourceVersion, 10, 64)
 		s.place = s.link.api.place(s.kind, revision)
@@ -87,6 +89,8 @@ func (s *simStream) run() {
 		select {
 		case <-changed:
 		case <-s.stopped:
+			return
+		case <-s.served:
 			return
 		case <-bookmark.C:
 			bookmark.Reset(simBookmarks/2 + s.link.process.rng.upTo(simBookmarks/2))

@@ -45,7 +45,7 @@ func TestSimulation(t *testing.T) {
 	began := time.Now()
 	stats := simStats{faults: map[string]int{}}
 	for seed := from; seed < to; seed++ {
-		w := simulate(t, seed)
+		w := simulate(t, newSimPlan(seed))
 		stats.add(w.stats)
 		if *simulationSeed != 0 {
 			t.Logf("schedule of seed %d:\n%s", seed, w.log)
@@ -85,11 +85,11 @@ func quiet(t *testing.T) {
 	})
 }
 
-// simulate runs the schedule of one seed.
-func simulate(t *testing.T, seed uint64) (w *simWorld) {
+// simulate runs a schedule.
+func simulate(t *testing.T, plan *simPlan) (w *simWorld) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
-		w = newSimWorld(ctx, newSimPlan(seed))
+		w = newSimWorld(ctx, plan)
 		org := &v1alpha1.Organization{}
 		org.Name, org.Spec.ID = "acme", "acme-id"
 		if _, err := w.api.create(org); err != nil {
@@ -106,7 +106,7 @@ func simulate(t *testing.T, seed uint64) (w *simWorld) {
 		w.mu.Unlock()
 		w.calm.Store(true)
 		cancel()
-		w.everyLink(func(l *simLink) { l.process.paused.set(false) })
+		w.everyLink((*simLink).open)
 		for _, m := range w.managers {
 			m.stop()
 		}
@@ -146,11 +146,8 @@ func (w *simWorld) pass(d time.Duration) bool {
 func (w *simWorld) recover() {
 	w.log.add("network", "all faults end")
 	w.calm.Store(true)
-	w.everyLink(func(l *simLink) {
-		l.process.paused.set(false)
-		l.whole.set(false)
-		l.streams.set(false)
-	})
+	w.api.setDown(false)
+	w.everyLink((*simLink).open)
 	if len(w.managers) == 0 {
 		w.startManager()
 	}

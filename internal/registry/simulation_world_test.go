@@ -20,7 +20,10 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
 
-const simNamespace = "system"
+const (
+	simNamespace   = "system"
+	simManagerName = "manager"
+)
 
 // simKey is a key, and what may be demanded of the answers about it.
 type simKey struct {
@@ -206,12 +209,12 @@ func (w *simWorld) organizationRevision() string {
 func (w *simWorld) newProcess(name string) (*simProcess, *simLink) {
 	w.incarnations++
 	process := newSimProcess(fmt.Sprintf("%s.%d", name, w.incarnations), newSimRand(w.plan.seed, 100+w.incarnations), &w.calm)
-	link := &simLink{api: w.api, process: process, whole: newSimGate(), streams: newSimGate()}
+	link := &simLink{api: w.api, process: process, whole: newSimGate(), requests: newSimGate(), answers: newSimGate(), streams: newSimGate()}
 	link.forever.Store(newSimGate())
 	link.log = func(format string, args ...any) { w.log.add(process.name, format, args...) }
 	process.rng.draw(func(rng *rand.Rand) {
 		link.network = w.plan.network(rng)
-		process.drift = w.plan.drift(rng)
+		process.drift = w.plan.drift(rng, name == simManagerName)
 		process.shift = time.Duration(rng.Int64N(int64(2*time.Hour))) - time.Hour
 	})
 	w.links = append(w.links, link)
@@ -226,7 +229,7 @@ func (w *simWorld) everyLink(do func(*simLink)) {
 }
 
 func (w *simWorld) startManager() {
-	process, link := w.newProcess("manager")
+	process, link := w.newProcess(simManagerName)
 	w.log.add(process.name, "starts; clock %+.0f ppm", process.drift)
 	w.managers = append(w.managers, startSimManager(w.ctx, w, process, link))
 }

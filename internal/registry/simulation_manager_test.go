@@ -95,6 +95,7 @@ func (m *simManager) leaseChanged(obj client.Object) {
 func (m *simManager) leaseGone(name types.NamespacedName) { m.enqueue(m.waiters.LeaseGone(name)) }
 
 func (m *simManager) enqueue(names []types.NamespacedName) {
+	slices.SortFunc(names, func(a, b types.NamespacedName) int { return cmp.Compare(a.Name, b.Name) })
 	for _, name := range names {
 		m.queue.Add(name)
 	}

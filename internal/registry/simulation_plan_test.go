@@ -30,6 +30,8 @@ type simPlan struct {
 	slowest             time.Duration
 	lost, lag, breaks   float64
 	streamedLists, dies bool
+	// staged: something is made to happen, so less is left to chance.
+	staged bool
 	// leases counts the names that were given.
 	leases int
 }
@@ -58,8 +60,8 @@ func newSimPlan(seed uint64) *simPlan {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	p := &simPlan{seed: seed, asks: 120 * time.Millisecond}
 	situation := simSituations()[0]
-	if rng.IntN(3) == 0 {
-		situation = simPick(rng, simSituations()...)
+	if p.staged = rng.IntN(3) == 0; p.staged {
+		situation = simPick(rng, simSituations()[1:]...)
 	}
 	situation.bound(p, rng)
 	p.drifts = p.drifts || rng.IntN(3) == 0
@@ -153,8 +155,8 @@ func (p *simPlan) draw(rng *rand.Rand) {
 		p.step(simBetween(rng, 0, p.horizon), "", (*simWorld).deleteSome)
 	}
 	faults := 1 + rng.IntN(8)
-	if p.long() {
-		faults = 1 + rng.IntN(3)
+	if p.long() || p.staged {
+		faults = rng.IntN(3)
 	}
 	for range faults {
 		p.fault(rng)

@@ -10,7 +10,8 @@ import (
 
 // simSituation is what one protective step was made for. Faults that are drawn
 // without an aim come across it seldom, for several things have to happen at the
-// right moments; here they are likely to. What else happens is drawn all the same.
+// right moments; here they are likely to. Some of what else happens is drawn all the
+// same.
 type simSituation struct {
 	// bound draws the bounds of the replicas.
 	bound func(*simPlan, *rand.Rand)
@@ -71,18 +72,19 @@ func (p *simPlan) boundForLateRenewal(rng *rand.Rand) {
 func (p *simPlan) stageLateRenewal(rng *rand.Rand) {
 	slot, at := p.anySlot(rng), p.sometime(rng)
 	b := p.replicas[slot]
-	arrives := at + b.staleness + margin(b.staleness) + simBetween(rng, 0, b.staleness/4)
+	// The manager has seen the last renewal after at most a second.
+	arrives := at + b.staleness + margin(b.staleness) + time.Second + simBetween(rng, 0, 1500*time.Millisecond)
 	p.on(slot, at-time.Second, "sees no more events", func(r *simReplica) { r.link.streams.set(true) })
 	p.step(at-time.Second+simBetween(rng, 0, time.Second), "", (*simWorld).deleteSome)
 	p.on(slot, at, "sends no more requests", func(r *simReplica) { r.link.requests.set(true) })
-	// Who is paused does not look at timeouts.
-	paused := simPick(rng, 0, simBetween(rng, b.staleness/2, b.staleness), b.staleness-b.renew-simBetween(rng, 0, time.Second))
-	goesOn := arrives + simBetween(rng, 0, b.staleness/4)
-	if rng.IntN(2) == 0 {
-		// It wakes up in time for one renewal.
-		goesOn, paused = at+paused, 0
+	// It is paused, and does not look at timeouts: from the renewal on, or until it wakes
+	// up in time for one.
+	woken := at + b.staleness - b.renew - simBetween(rng, 0, 500*time.Millisecond)
+	pause, goesOn := at, woken
+	if rng.IntN(3) == 0 {
+		pause, goesOn = woken, arrives+simBetween(rng, 0, time.Second)
 	}
-	p.on(slot, at+paused, "is paused", func(r *simReplica) { r.process.paused.set(true) })
+	p.on(slot, pause, "is paused", func(r *simReplica) { r.process.paused.set(true) })
 	p.on(slot, goesOn, "goes on", func(r *simReplica) { r.process.paused.set(false) })
 	p.on(slot, arrives, "sends requests again", func(r *simReplica) { r.link.requests.set(false) })
 	p.on(slot, arrives+b.staleness/2, "sees events again", func(r *simReplica) { r.link.streams.set(false) })

@@ -32,6 +32,9 @@ type simNetwork struct {
 	lag float64
 	// breaks is the share of watch events after which the stream ends.
 	breaks float64
+	// loses, doubles and swaps are the shares of watch events that never come, come
+	// twice, or come after the next: what no API server is to do.
+	loses, doubles, swaps float64
 	// streamedLists: the API server can send the first list through a watch.
 	streamedLists bool
 }

@@ -148,7 +148,7 @@ func (m *simManager) register(ctx context.Context, name types.NamespacedName, ke
 	if !wait.Worthwhile {
 		return Patience, nil
 	}
-	found, err := m.members.Registration(ctx, wait, m.world.organizationRevision())
+	found, err := m.members.Registration(ctx, wait, m.world.organization().ResourceVersion)
 	if err != nil {
 		return 0, err
 	}

@@ -30,6 +30,8 @@ type simPlan struct {
 	slowest             time.Duration
 	lost, lag, breaks   float64
 	streamedLists, dies bool
+	// unfaithful: watches of auth servers do not keep their contract.
+	unfaithful bool
 	// staged: something is made to happen, so less is left to chance.
 	staged bool
 	// leases counts the names that were given.
@@ -110,8 +112,13 @@ func (p *simPlan) bound(rng *rand.Rand, staleness time.Duration, suspectAfter, r
 }
 
 // network draws how well one process is connected.
-func (p *simPlan) network(rng *rand.Rand) simNetwork {
+func (p *simPlan) network(rng *rand.Rand, manager bool) simNetwork {
+	distorted := 0.0
+	if p.unfaithful && !manager {
+		distorted = 0.2
+	}
 	return simNetwork{
+		loses: distorted, doubles: distorted, swaps: distorted / 4,
 		latency: simPick(rng, 200*time.Microsecond, time.Millisecond, 5*time.Millisecond, 30*time.Millisecond),
 		slow:    p.slow * simPick(rng, 0.0, 1, 2), slowest: p.slowest, lost: p.lost, lag: p.lag, breaks: p.breaks, streamedLists: p.streamedLists,
 	}

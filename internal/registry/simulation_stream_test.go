@@ -23,6 +23,8 @@ type simStream struct {
 	place   int
 	// arrived is when the last event arrived: the next one comes later.
 	arrived time.Time
+	// held comes after the next change.
+	held    *simChange
 	events  chan watch.Event
 	stopped chan struct{}
 	// served is closed when the API server ends.
@@ -81,7 +83,7 @@ func (s *simStream) run() {
 		change, changed, _ := s.link.api.after(s.kind, s.place)
 		if change != nil {
 			s.place++
-			if !s.bring(watch.Event{Type: change.what, Object: simCopy(change.object)}, change.at) || s.breaks() {
+			if !s.bringAll(s.distort(*change)) || s.breaks() {
 				return
 			}
 			continue
@@ -99,6 +101,36 @@ func (s *simStream) run() {
 			}
 		}
 	}
+}
+
+// distort returns what comes of a change: nothing, twice the same, or, after the next,
+// this one.
+func (s *simStream) distort(change simChange) []simChange {
+	network, process := s.link.network, s.link.process
+	brought := []simChange{change}
+	if s.held != nil {
+		brought, s.held = append(brought, *s.held), nil
+	}
+	switch {
+	case process.calm.Load():
+	case process.rng.chance(network.loses):
+		return brought[1:]
+	case process.rng.chance(network.doubles):
+		return append(brought, change)
+	case process.rng.chance(network.swaps):
+		s.held = &change
+		return brought[1:]
+	}
+	return brought
+}
+
+func (s *simStream) bringAll(changes []simChange) bool {
+	for _, change := range changes {
+		if !s.bring(watch.Event{Type: change.what, Object: simCopy(change.object)}, change.at) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *simStream) breaks() bool {

@@ -70,8 +70,8 @@ func (s simStats) String() string {
 		faults = append(faults, fmt.Sprintf("%s %d", name, s.faults[name]))
 	}
 	return fmt.Sprintf("%d requests (%d accepted, %d undecided, %d unknown); %d keys given out, %d times while a replica that was silent did not know it; "+
-		"%d revoked, %d times while a replica that was fenced still had it; %d sessions; %s",
-		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.revoked, s.fenced, s.joined, strings.Join(faults, ", "))
+		"%d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
+		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
 }
 
 // quiet has client-go not write about the errors that are meant, nor wait after
@@ -165,6 +165,10 @@ func (w *simWorld) recover() {
 func (w *simWorld) settle() {
 	// A replica that was silent is in doubt about unknown keys until the next bookmark.
 	longest := w.plan.replicas[0].staleness + margin(w.plan.replicas[0].staleness) + 30*time.Second + simBookmarks
+	if w.plan.unfaithful {
+		// A comparison that is under way, and the next one.
+		longest += 2 * (w.plan.replicas[0].compare + lostAfter)
+	}
 	if w.plan.dies {
 		longest += maxQuiet + simBookmarks
 	}

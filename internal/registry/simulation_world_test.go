@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
 const (
@@ -83,6 +85,7 @@ type simWorld struct {
 type simStats struct {
 	requests, accepted, undecided, unknown       int
 	published, revoked, fenced, suspects, joined int
+	repaired                                     int
 	faults                                       map[string]int
 }
 
@@ -96,6 +99,7 @@ func (s *simStats) add(other simStats) {
 	s.fenced += other.fenced
 	s.suspects += other.suspects
 	s.joined += other.joined
+	s.repaired += other.repaired
 	for fault, n := range other.faults {
 		s.faults[fault] += n
 	}
@@ -196,14 +200,17 @@ func (w *simWorld) countReplicas(which func(*simReplica) bool) (n int) {
 	return n
 }
 
-// organizationRevision is that of the Organization as it is.
-func (w *simWorld) organizationRevision() string {
+// organization is the Organization as it is.
+func (w *simWorld) organization() *v1alpha1.Organization {
 	org := &v1alpha1.Organization{}
 	if err := w.api.get(org, client.ObjectKey{Name: "acme"}); err != nil {
-		return ""
+		panic(err)
 	}
-	return org.ResourceVersion
+	return org
 }
+
+// scopes are those of the Organization, and so of each key.
+func (w *simWorld) scopes() scope.Set { return scope.Of(w.organization().EffectiveScopes()...) }
 
 // newProcess returns a process with a link of its own.
 func (w *simWorld) newProcess(name string) (*simProcess, *simLink) {
@@ -213,7 +220,7 @@ func (w *simWorld) newProcess(name string) (*simProcess, *simLink) {
 	link.forever.Store(newSimGate())
 	link.log = func(format string, args ...any) { w.log.add(process.name, format, args...) }
 	process.rng.draw(func(rng *rand.Rand) {
-		link.network = w.plan.network(rng)
+		link.network = w.plan.network(rng, name == simManagerName)
 		process.drift = w.plan.drift(rng, name == simManagerName)
 		process.shift = time.Duration(rng.Int64N(int64(2*time.Hour))) - time.Hour
 	})
@@ -363,6 +370,8 @@ func (r *simReplica) ask(key *simKey) {
 		return
 	}
 	switch {
+	case r.world.plan.unfaithful:
+		// The guarantee rests on the contract of the watch.
 	case revoked && verdict == Accepted:
 		r.world.violate("%s accepts %s in a request that began after its revocation was reported", r.process.name, key.name)
 	case published && verdict == Unknown && !key.deleting.Load():
@@ -435,8 +444,12 @@ func (w *simWorld) settled() string {
 			if key.deleting.Load() {
 				want = Unknown
 			}
-			if _, got := r.replica.Authenticate(key.digest); got != want {
+			grant, got := r.replica.Authenticate(key.digest)
+			switch {
+			case got != want:
 				return fmt.Sprintf("%s has verdict %d about %s, want %d", r.process.name, got, key.name, want)
+			case got == Accepted && grant.Scopes != w.scopes():
+				return fmt.Sprintf("%s gives %s the scopes %s, want %s", r.process.name, key.name, grant.Scopes, w.scopes())
 			}
 		}
 	}
@@ -462,5 +475,8 @@ func (s *simSink) Info(_ int, message string, keysAndValues ...any) {
 }
 
 func (s *simSink) Error(err error, message string, keysAndValues ...any) {
+	if strings.HasPrefix(message, "the index differed") {
+		s.world.count(func(stats *simStats) { stats.repaired++ })
+	}
 	s.world.log.add(s.process.name, "%s: %v %v", message, err, keysAndValues)
 }

@@ -27,6 +27,8 @@ type Mutation struct {
 	Name string
 	// Why says what the code does without the step.
 	Why string
+	// Test is what fails without the step, of the package that File is in.
+	Test string
 	// File is relative to the repository's root.
 	File string
 	// Old is in File exactly once; New takes its place.

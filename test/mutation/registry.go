@@ -3,16 +3,24 @@
 
 package mutation
 
+import "slices"
+
 // All returns every mutation: the protective steps of internal/registry.
 func All() []Mutation {
-	return append(ofReplica(), ofMembers()...)
+	return slices.Concat(ofReplica(), ofMembers(), ofRepair())
 }
+
+const (
+	simulation  = "TestSimulation"
+	brokenWatch = "TestAWatchThatLosesDoublesAndReorders"
+)
 
 // ofReplica are the steps on the side of the auth server.
 func ofReplica() []Mutation {
 	return []Mutation{
 		{
 			Name: "fence",
+			Test: simulation,
 			Why:  "a request is answered without a look at the deadline: only the end of the session stops a replica, whenever it comes to notice",
 			File: "internal/registry/session.go",
 			Old:  "case s.fenced(at):",
@@ -20,6 +28,7 @@ func ofReplica() []Mutation {
 		},
 		{
 			Name: "session",
+			Test: simulation,
 			Why:  "a request looks up in the index of its session, and checks the deadline of the newest one",
 			File: "internal/registry/replica.go",
 			Old:  "\treturn s.authenticate(digest, r.config.Clock.Now)\n",
@@ -35,6 +44,7 @@ func ofReplica() []Mutation {
 		},
 		{
 			Name: "late-renewal",
+			Test: simulation,
 			Why:  "a renewal whose answer comes after the deadline extends the session all the same",
 			File: "internal/registry/session.go",
 			Old:  "if s.fenced(answered) {",
@@ -42,6 +52,7 @@ func ofReplica() []Mutation {
 		},
 		{
 			Name: "zero-before-list",
+			Test: simulation,
 			Why:  "a replica lists first, and writes its Lease afterwards",
 			File: "internal/registry/replica.go",
 			Old: `	lease, err := r.join(ctx, writer, joined)
@@ -81,6 +92,7 @@ func ofMembers() []Mutation {
 	return []Mutation{
 		{
 			Name: "live-list",
+			Test: simulation,
 			Why:  "the manager's lists of Leases may come from any cache, however old",
 			File: members,
 			Old:  "\tlist := &coordinationv1.LeaseList{}\n",
@@ -88,6 +100,7 @@ func ofMembers() []Mutation {
 		},
 		{
 			Name: "clock-before-list",
+			Test: simulation,
 			Why:  "the manager reads its clock after the list, so that an old answer looks like a long silence",
 			File: members,
 			Old:  "\t\tsurvey := m.observe(list.Items, asked, m.clock.Now())\n",
@@ -95,6 +108,7 @@ func ofMembers() []Mutation {
 		},
 		{
 			Name: "silence-answered",
+			Test: simulation,
 			Why:  "a silence begins when the list that showed the last renewal was asked for, before that renewal was sent, perhaps",
 			File: members,
 			Old:  "seen.changedAt = answered",
@@ -102,10 +116,25 @@ func ofMembers() []Mutation {
 		},
 		{
 			Name: "margin",
+			Test: simulation,
 			Why:  "a Lease counts as run out as soon as its bound has passed, however the clocks drift",
 			File: members,
 			Old:  "return max(time.Second, bound/500)",
 			New:  "return 0",
+		},
+	}
+}
+
+// ofRepair are the steps that bound the damage of a watch that breaks its contract.
+func ofRepair() []Mutation {
+	return []Mutation{
+		{
+			Name: "comparison",
+			Test: brokenWatch,
+			Why:  "a difference between the index and a consistent list is counted, and stays",
+			File: "internal/registry/compare.go",
+			Old:  "\t\tif taken, _ := ix.applyLocked(listed[i]); taken {\n",
+			New:  "\t\tif taken := ix.claims[listed[i].uid] == nil; taken {\n",
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -61,6 +63,9 @@ type Options struct {
 	Audit *audit.Recorder
 	// Clock is the real clock, but in tests.
 	Clock clock.WithTicker
+	// Metrics is where the registry's metrics are registered, beside those that
+	// controller-runtime has there.
+	Metrics prometheus.Registerer
 	// SharedProcess is for tests that run several managers in one process.
 	SharedProcess bool
 }
@@ -71,7 +76,7 @@ func DefaultOptions() Options {
 	if namespace == "" {
 		namespace = DefaultNamespace
 	}
-	return Options{Namespace: namespace, LeaderElection: true, Concurrency: DefaultConcurrency, Clock: clock.RealClock{}}
+	return Options{Namespace: namespace, LeaderElection: true, Concurrency: DefaultConcurrency, Clock: clock.RealClock{}, Metrics: metrics.Registry}
 }
 
 // NewScheme returns the types that a manager reads and writes.
@@ -100,11 +105,15 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
+	members := registry.NewMembers(mgr.GetAPIReader(), options.Namespace, options.Clock)
+	if err := options.Metrics.Register(members); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	reconciler := &APIKeyReconciler{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
 		Clock:   options.Clock,
-		Members: registry.NewMembers(mgr.GetAPIReader(), options.Namespace, options.Clock),
+		Members: members,
 		Waiters: registry.NewWaiters(options.Clock),
 		Escrow:  keys.NewEscrow(escrowLimit),
 		Audit:   options.Audit,
@@ -112,13 +121,13 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
 		return nil, fmt.Errorf("set up APIKey controller: %w", err)
 	}
-	if err := mgr.Add(registry.Watchman{Members: reconciler.Members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
+	if err := mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
 		return nil, fmt.Errorf("set up the look after auth servers: %w", err)
 	}
 	organizations := &OrganizationReconciler{
 		Client:  mgr.GetClient(),
 		Clock:   options.Clock,
-		Members: reconciler.Members,
+		Members: members,
 		Waiters: registry.NewOrganizationWaiters(options.Clock),
 	}
 	if err := organizations.SetupWithManager(mgr); err != nil {

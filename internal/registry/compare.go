@@ -76,8 +76,8 @@ func (c *comparer) compare(ctx context.Context) error {
 		return err
 	}
 	for kind, repairs := range map[string]int{
-		"APIKey":       c.index.repair(claims, before),
-		"Organization": c.index.repairOrganizations(organizations, before),
+		kindAPIKey:       c.index.repair(claims, before),
+		kindOrganization: c.index.repairOrganizations(organizations, before),
 	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {

@@ -25,13 +25,15 @@ import (
 func margin(bound time.Duration) time.Duration { return max(time.Second, bound/500) }
 
 // Members is the manager's side of the registry: who the auth servers are, and
-// what each has applied. It is safe for concurrent use.
+// what each has applied. It is safe for concurrent use. It is the prometheus.Collector
+// of its metrics, too.
 type Members struct {
 	reader    client.Reader
 	namespace string
 	clock     clock.PassiveClock
 	// looks and surveys are two kinds of list: see Look and Survey.
 	looks, surveys rollCall
+	metrics        membersMetrics
 
 	mu   sync.Mutex
 	seen map[types.UID]observation
@@ -51,7 +53,7 @@ type observation struct {
 func NewMembers(reader client.Reader, namespace string, clock clock.PassiveClock) *Members {
 	return &Members{
 		reader: reader, namespace: namespace, clock: clock,
-		looks: newRollCall(), surveys: newRollCall(),
+		looks: newRollCall(), surveys: newRollCall(), metrics: newMembersMetrics(),
 		seen: map[types.UID]observation{},
 	}
 }
@@ -90,21 +92,30 @@ func (a Acknowledgement) Complete() bool { return len(a.Missing) == 0 }
 // Registration says who has still to learn of a new key, and of its Organization at
 // that revision, before the key may be given out.
 func (m *Members) Registration(ctx context.Context, wait Wait, organization string) (Acknowledgement, error) {
-	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, organization) })
+	return m.ask(ctx, "registration", wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, organization) })
 }
 
 // Revocation says who may still accept what was revoked.
 func (m *Members) Revocation(ctx context.Context, wait Wait) (Acknowledgement, error) {
-	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
+	return m.ask(ctx, "revocation", wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
 }
 
 // Enforcement says who may still go by what an Organization was.
 func (m *Members) Enforcement(ctx context.Context, wait Wait) (Acknowledgement, error) {
-	return m.ask(ctx, wait, func(s Survey) Acknowledgement { return s.enforcement(wait.Revision) })
+	return m.ask(ctx, "enforcement", wait, func(s Survey) Acknowledgement { return s.enforcement(wait.Revision) })
 }
 
-// ask takes the quick look where one can be enough, and surveys if it was not.
-func (m *Members) ask(ctx context.Context, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
+// ask says who has still to apply a change, as judge finds in what the Leases say.
+func (m *Members) ask(ctx context.Context, change string, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
+	found, err := m.find(ctx, wait, judge)
+	if err == nil && found.Of > 0 && found.Complete() {
+		m.metrics.counted(change, m.clock.Since(wait.Since))
+	}
+	return found, err
+}
+
+// find takes the quick look where one can be enough, and surveys if it was not.
+func (m *Members) find(ctx context.Context, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
 	if wait.Witness != "" {
 		look, err := m.look(ctx, wait.Witness)
 		if err != nil {
@@ -174,6 +185,7 @@ func (m *Members) survey(ctx context.Context, since time.Time) (Survey, error) {
 		}
 		survey := m.observe(list.Items, asked, m.clock.Now())
 		survey.revision, survey.asked = list.ResourceVersion, asked
+		m.metrics.surveyed(survey.members)
 		return survey, nil
 	})
 }

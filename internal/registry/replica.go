@@ -164,6 +164,7 @@ func (r *Replica) runSession(ctx context.Context) error {
 	defer end(nil)
 
 	r.joins++
+	r.metrics.sessions.Inc()
 	writer := leaseWriter{
 		namespace: r.config.Namespace, name: r.config.LeaseName, holder: fmt.Sprintf("%s_%d", r.holder, r.joins),
 		maxStaleness: r.config.MaxStaleness, suspectAfter: r.config.SuspectAfter,
@@ -178,6 +179,7 @@ func (r *Replica) runSession(ctx context.Context) error {
 	s := newSession(ix, bounds{staleness: r.config.MaxStaleness, suspect: r.config.SuspectAfter}, joined)
 	reporter := newReporter(r, s, writer, lease)
 	feed := startFeed(ctx, r.config, ix, reporter.wake, end)
+	s.feed = feed
 	comparer := newComparer(r.config, r.metrics, ix)
 	var owned wait.Group
 	owned.StartWithContext(ctx, func(ctx context.Context) {

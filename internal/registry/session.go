@@ -19,6 +19,8 @@ import (
 type session struct {
 	index  *index
 	bounds bounds
+	// feed fills the index.
+	feed *feed
 	// renewed is when the last renewal that succeeded was sent.
 	renewed atomic.Pointer[time.Time]
 	broken  atomic.Bool
@@ -70,6 +72,14 @@ func (s *session) trust() {
 // fenced reports whether the session may serve nothing at now.
 func (s *session) fenced(now time.Time) bool {
 	return s.broken.Load() || elapsed(*s.renewed.Load(), now) >= s.bounds.staleness
+}
+
+// timeToFence is how long the session may still serve if nothing renews it.
+func (s *session) timeToFence(now time.Time) time.Duration {
+	if s.broken.Load() {
+		return 0
+	}
+	return max(0, s.bounds.staleness-elapsed(*s.renewed.Load(), now))
 }
 
 // silent reports whether the last renewal is so long ago at now that nobody waits

@@ -78,7 +78,7 @@ func runManager(ctx context.Context, config *rest.Config) (manager ctrl.Manager,
 	options.Namespace = systemNamespace
 	options.MetricsAddress, options.ProbeAddress = "0", "0"
 	options.LeaderElection = false
-	options.SharedProcess = true
+	options.SharedProcess, options.Metrics = true, prometheus.NewRegistry()
 	options.Audit = audit.NewRecorder(trail, clock.RealClock{})
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	manager, err := controllers.NewManager(running, config, options)

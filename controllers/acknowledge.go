@@ -38,8 +38,7 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 	// The generation is part of the purpose: what a change of the spec allows again
 	// has to be learned of anew.
 	purpose := fmt.Sprintf("register %s, generation %d", version.ID, p.key.Generation)
-	p.waits = true
-	wait := r.Waiters.Wait(p.identity(), purpose, p.observed.ResourceVersion)
+	wait := r.await(p, purpose)
 	if !wait.Worthwhile {
 		p.lookAgain(registry.Patience)
 		return false, nil

@@ -53,6 +53,9 @@ type APIKeyReconciler struct {
 	// cache still shows: the end of their Secret comes first and would have them
 	// released once more. It holds each for the milliseconds until it is seen gone.
 	releasing sync.Map
+	// unpublished has the UIDs of APIKeys that are being deleted and whose Secret this
+	// process has deleted, until each is seen gone.
+	unpublished sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

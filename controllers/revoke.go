@@ -19,8 +19,8 @@ import (
 
 // revoke ends an APIKey that is being deleted. Auth servers have refused its key
 // since each saw the deletionTimestamp; this waits until all have, then removes
-// the Secret, then the finalizer. Whoever sees the APIKey gone knows that the
-// key is dead.
+// the Secret, then the finalizer. Whoever sees the APIKey gone knows that the key
+// is dead. Where the wait takes long the Secret does not wait.
 func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err error) {
 	_, releasing := r.releasing.Load(p.key.UID)
 	if releasing || !controllerutil.ContainsFinalizer(p.key, v1alpha1.Finalizer) {
@@ -28,17 +28,20 @@ func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err 
 		return false, nil
 	}
 	revoked, err := r.revoked(ctx, p)
-	if err != nil || !revoked {
+	if err != nil || !revoked && !r.impatient(p) {
 		return true, err
 	}
-	switch err := r.deleteSecret(ctx, p); {
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-		p.revocation = waiting(v1alpha1.ReasonSecretRefused,
-			fmt.Sprintf("no auth server accepts the key, but the API server refuses to delete Secret %q (%s): look at the namespace's admission policies", p.key.SecretName(), apierrors.ReasonForError(err)))
-		p.lookAgain(conflictRecheck)
-		return true, nil
+	refusal, err := r.unpublish(ctx, p)
+	switch {
 	case err != nil:
 		return false, err
+	case !revoked:
+		return true, nil
+	case refusal != nil:
+		p.revocation = waiting(v1alpha1.ReasonSecretRefused,
+			fmt.Sprintf("no auth server accepts the key, but the API server refuses to delete Secret %q (%s): look at the namespace's admission policies", p.key.SecretName(), apierrors.ReasonForError(refusal)))
+		p.lookAgain(conflictRecheck)
+		return true, nil
 	}
 	return false, r.release(ctx, p)
 }
@@ -60,6 +63,22 @@ func (r *APIKeyReconciler) revoked(ctx context.Context, p *pass) (bool, error) {
 // revocationPurpose has the UID in it: an APIKey that was made anew under the same
 // name must not be taken for revoked because the one before it was.
 func revocationPurpose(key *v1alpha1.APIKey) string { return "revoke " + string(key.UID) }
+
+// unpublish deletes the Secret, once. That the API server refuses to is no error: it
+// keeps nobody from being waited for.
+func (r *APIKeyReconciler) unpublish(ctx context.Context, p *pass) (refusal, err error) {
+	if _, done := r.unpublished.Load(p.key.UID); done {
+		return nil, nil
+	}
+	switch err := r.deleteSecret(ctx, p); {
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		return err, nil
+	case err != nil:
+		return nil, err
+	}
+	r.unpublished.Store(p.key.UID, struct{}{})
+	return nil, nil
+}
 
 // deleteSecret deletes the Secret if it is the APIKey's own. Its data is not
 // read for that.
@@ -122,5 +141,6 @@ func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 func (r *APIKeyReconciler) forget(key client.Object) {
 	r.Escrow.Drop(key.GetUID())
 	r.releasing.Delete(key.GetUID())
+	r.unpublished.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 }

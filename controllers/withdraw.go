@@ -58,12 +58,18 @@ func waitingToDrop(found registry.Acknowledgement) string {
 	return fmt.Sprintf("waiting for %d of %d auth servers to drop the key: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
 }
 
+// await has the APIKey wait until every auth server has applied it as it is. It waits
+// for the revision that the wait for this purpose began with.
+func (r *APIKeyReconciler) await(p *pass, purpose string) registry.Wait {
+	p.waits = true
+	return r.Waiters.Wait(p.identity(), purpose, p.observed.ResourceVersion)
+}
+
 // whoMayAccept finds out which auth servers may still go by what the APIKey was
 // before the revision that this wait began with. It reports false when it is not
 // worth asking yet.
 func (r *APIKeyReconciler) whoMayAccept(ctx context.Context, p *pass, purpose string) (found registry.Acknowledgement, asked bool, err error) {
-	p.waits = true
-	wait := r.Waiters.Wait(p.identity(), purpose, p.observed.ResourceVersion)
+	wait := r.await(p, purpose)
 	if !wait.Worthwhile {
 		p.lookAgain(registry.Patience)
 		return registry.Acknowledgement{}, false, nil

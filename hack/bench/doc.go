@@ -22,10 +22,13 @@
 //	mint_writes=…   writes of the manager for one key until it is deleted, but Leases and Events
 //	mint_events=…   Events of the manager for one key
 //
-// and with -burst, of that many keys at once:
+// and then, of many keys at once, and of the same deletions by the API server alone,
+// which nothing that waits for it can be faster than:
 //
 //	burst_mints_per_s=…
 //	burst_deletes_per_s=…
+//	floor_delete_p50_ms=…
+//	floor_deletes_per_s=…
 //
 // Standard error has progress, the whole distributions, and each kind of write.
 package main

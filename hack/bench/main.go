@@ -26,8 +26,8 @@ func main() {
 	var opts options
 	flag.IntVar(&opts.keys, "n", 200, "how many keys are measured")
 	flag.IntVar(&opts.warmup, "warmup", 20, "how many keys come before, and are not measured")
-	flag.IntVar(&opts.replicas, "replicas", 2, "how many auth servers there are")
-	flag.IntVar(&opts.burst, "burst", 0, "how many keys are then minted, and deleted, at once; 0 for none")
+	flag.IntVar(&opts.replicas, "replicas", 3, "how many auth servers there are")
+	flag.IntVar(&opts.burst, "burst", 2000, "how many keys are then minted, and deleted, at once; 0 for none")
 	flag.StringVar(&opts.dir, "dir", "", "folder for data and logs, which stays; by default a temporary one")
 	flag.Parse()
 
@@ -54,7 +54,7 @@ func run(ctx context.Context, opts options) (err error) {
 	}
 	defer func() { err = errors.Join(err, product.Stop()) }()
 
-	samples, rates, err := measure(ctx, product, opts)
+	measured, err := measure(ctx, product, opts)
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,6 @@ func run(ctx context.Context, opts options) (err error) {
 	if err != nil {
 		return err
 	}
-	report(os.Stdout, os.Stderr, samples, countWrites(events, samples), rates)
+	report(os.Stdout, os.Stderr, measured, countWrites(events, measured.samples))
 	return nil
 }

@@ -31,14 +31,35 @@ const (
 )
 
 // measure has keys live and die: some to warm up, those that are measured, and one
-// more that shows, by its Event, that those of the others have been written.
-func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample, rates, error) {
+// more that shows, by its Event, that those of the others have been written; then, if
+// it is asked for, many at once.
+func measure(ctx context.Context, product *stack.Stack, opts options) (measured results, err error) {
 	bench, err := prepare(ctx, product)
 	if err != nil {
-		return nil, rates{}, err
+		return results{}, err
 	}
 	defer bench.watcher.stop()
+	if measured.samples, err = bench.liveAll(ctx, opts); err != nil || opts.burst == 0 {
+		return measured, err
+	}
+	if measured.burst, err = bench.burst(ctx, opts.burst); err != nil {
+		return measured, fmt.Errorf("burst: %w", err)
+	}
+	if measured.floor, err = bench.measureFloor(ctx, opts.burst); err != nil {
+		return measured, fmt.Errorf("floor: %w", err)
+	}
+	return measured, nil
+}
 
+// results are what was measured; without a burst, of single keys only.
+type results struct {
+	samples []sample
+	burst   rates
+	floor   floor
+}
+
+// liveAll has one key after another live and die.
+func (b *bench) liveAll(ctx context.Context, opts options) ([]sample, error) {
 	defer startLoad().report(os.Stderr)
 	fmt.Fprintf(os.Stderr, "bench: %d keys to warm up, then %d to measure, with %d auth servers\n", opts.warmup, opts.keys, opts.replicas)
 	var samples []sample
@@ -48,9 +69,9 @@ func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample,
 		if measured {
 			name = fmt.Sprintf("key-%04d", i-opts.warmup)
 		}
-		s, err := bench.live(ctx, name)
+		s, err := b.live(ctx, name)
 		if err != nil {
-			return nil, rates{}, fmt.Errorf("key %s: %w", name, err)
+			return nil, fmt.Errorf("key %s: %w", name, err)
 		}
 		if !measured {
 			continue
@@ -60,11 +81,7 @@ func measure(ctx context.Context, product *stack.Stack, opts options) ([]sample,
 			fmt.Fprintf(os.Stderr, "bench: %d of %d\n", len(samples), opts.keys)
 		}
 	}
-	if err := bench.settle(ctx); err != nil || opts.burst == 0 {
-		return samples, rates{}, err
-	}
-	burst, err := bench.burst(ctx, opts.burst)
-	return samples, burst, err
+	return samples, b.settle(ctx)
 }
 
 // bench is what every key's life needs.

@@ -94,9 +94,16 @@ func accepted(key *v1alpha1.APIKey) bool {
 
 // awaited reports whether the manager may be waiting for key to be applied as it
 // is now: it is being deleted, was changed, or its key is on its way in or out.
+// Nobody waits for one that has no key yet.
 func awaited(key *v1alpha1.APIKey) bool {
+	switch {
+	case !key.DeletionTimestamp.IsZero():
+		return true
+	case len(key.Status.Versions) == 0:
+		return false
+	}
 	pending := func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionPending }
-	return !key.DeletionTimestamp.IsZero() || slices.ContainsFunc(key.Status.Versions, pending) || key.Generation != key.Status.ObservedGeneration ||
+	return slices.ContainsFunc(key.Status.Versions, pending) || key.Generation != key.Status.ObservedGeneration ||
 		!meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionRegistered)
 }
 

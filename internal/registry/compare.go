@@ -160,6 +160,9 @@ func (ix *index) endComparison() {
 func (ix *index) repair(listed []claim, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	if ix.comparing == nil {
+		return 0
+	}
 	uids := sets.New[types.UID]()
 	for i := range listed {
 		uids.Insert(listed[i].uid)
@@ -183,6 +186,9 @@ func (ix *index) repair(listed []claim, before held) (repairs int) {
 func (ix *index) repairOrganizations(listed map[string]organization, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	if ix.comparing == nil {
+		return 0
+	}
 	for name, org := range listed {
 		if ix.comparing.organizations.Has(name) {
 			continue

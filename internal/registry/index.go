@@ -28,7 +28,8 @@ type index struct {
 	// organizations by metadata.name. A slot stays when its Organization goes:
 	// grants point to it, and it may come back.
 	organizations map[string]*organizationSlot
-	// comparing, while a comparison runs, has what was removed since it began.
+	// comparing, while a comparison runs, has what was removed since it began; nil when
+	// none runs, or a whole list came that is newer than that of the comparison.
 	comparing *removals
 }
 
@@ -156,6 +157,7 @@ func (ix *index) replace(claims []claim) {
 	listed := sets.New[types.UID]()
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	ix.comparing = nil
 	for i := range claims {
 		listed.Insert(claims[i].uid)
 	}
@@ -203,6 +205,7 @@ func (ix *index) removeOrganizationLocked(name string) {
 func (ix *index) replaceOrganizations(orgs map[string]organization) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	ix.comparing = nil
 	for name := range ix.organizations {
 		if _, ok := orgs[name]; !ok {
 			ix.removeOrganizationLocked(name)

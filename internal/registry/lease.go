@@ -65,10 +65,6 @@ func (w leaseWriter) join(previous *coordinationv1.Lease, now time.Time) *coordi
 		lease = previous.DeepCopy()
 		transitions = ptr.Deref(previous.Spec.LeaseTransitions, 0) + 1
 	}
-	if lease.Labels == nil {
-		lease.Labels = map[string]string{}
-	}
-	lease.Labels[labelComponent] = componentValue
 	lease.Spec = coordinationv1.LeaseSpec{
 		HolderIdentity: ptr.To(w.holder),
 		// Whole seconds, rounded up: the manager must not wait shorter than the
@@ -83,6 +79,11 @@ func (w leaseWriter) join(previous *coordinationv1.Lease, now time.Time) *coordi
 // renew returns lease as it is to be written next. It does not change lease.
 func (w leaseWriter) renew(lease *coordinationv1.Lease, r report, now time.Time) *coordinationv1.Lease {
 	next := lease.DeepCopy()
+	if next.Labels == nil {
+		next.Labels = map[string]string{}
+	}
+	// Also when somebody took it off: without it nobody waits for this replica.
+	next.Labels[labelComponent] = componentValue
 	if next.Annotations == nil {
 		next.Annotations = map[string]string{}
 	}

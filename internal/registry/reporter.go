@@ -17,6 +17,9 @@ const (
 	// reportSpacing is the least time between two reports: changes that come
 	// closer share one.
 	reportSpacing = 10 * time.Millisecond
+	// maxReportSpacing is what the spacing grows to while changes come all the time: a
+	// report costs the API server as much as a change.
+	maxReportSpacing = 80 * time.Millisecond
 	// retrySpacing is the time between a renewal that failed and the next try.
 	retrySpacing = 200 * time.Millisecond
 )
@@ -59,11 +62,15 @@ func (r *reporter) wake() {
 	}
 }
 
+// busy reports whether another report is asked for already.
+func (r *reporter) busy() bool { return len(r.woken) > 0 }
+
 // run renews until the session is over, and says why it is.
 func (r *reporter) run(ctx context.Context, f *feed) error {
 	clock := r.replica.config.Clock
 	timer := clock.NewTimer(r.replica.config.RenewInterval)
 	defer timer.Stop()
+	spacing := reportSpacing
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,10 +91,15 @@ func (r *reporter) run(ctx context.Context, f *feed) error {
 			next = retrySpacing
 		}
 		timer.Reset(next)
+		if r.busy() {
+			spacing = min(2*spacing, maxReportSpacing)
+		} else {
+			spacing = reportSpacing
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-clock.After(reportSpacing):
+		case <-clock.After(spacing):
 		}
 	}
 }
@@ -147,6 +159,10 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 	defer cancel()
 	// What is reported is read before it is sent, so it has been applied.
 	next := r.writer.renew(r.lease, f.applied(), sent)
+	if ctx.Err() != nil {
+		// The feed ends the session before it goes on from what could not be applied.
+		return context.Cause(ctx)
+	}
 	// The Lease's UID goes along, so a PUT cannot make a deleted Lease anew, as it
 	// otherwise could.
 	err := r.replica.config.Client.Update(ctx, next)
@@ -158,6 +174,9 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 		return errReplaced
 	case err != nil:
 		return err
+	case next.ResourceVersion == r.lease.ResourceVersion:
+		// A write that changes nothing is none, and nobody has seen it.
+		return errors.New("the lease says already what it was to say")
 	}
 	r.lease = next
 	if !r.session.extend(sent, clock.Now()) {

@@ -13,6 +13,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -83,6 +85,8 @@ var _ = Describe("An auth server", func() {
 		condition := awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoking)
 		Expect(condition.Message).To(ContainSubstring("waiting for 1 of 2 auth servers to drop the key: authserver-p"))
 		Expect(lost.status(plaintext)).To(Equal(http.StatusOK), "a replica that does not know better")
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), &corev1.Secret{})).To(MatchError(apierrors.IsNotFound, "gone"),
+			"the Secret has waited for a replica that has vanished")
 		// While the APIKey is there, somebody may accept its key. When it is gone, nobody does.
 		answers := []int{}
 		Eventually(func() error {

@@ -52,6 +52,8 @@ What is left out, and why nothing is lost by it:
   - Of each kind, one resource: APIKeys and Organizations follow the same steps,
     and each has a revision of its own in the Lease.
   - suspect-after: no revocation goes by it.
+  - A clock of the manager that stands still, and one of the replica that jumps ahead:
+    the one makes the manager wait, the other the replica refuse.
 
 What is assumed, and so is not there: nobody edits or deletes a Lease by hand, and
 no two processes run at once under one name of a Lease.
@@ -429,7 +431,7 @@ active proctype replica() UNTIL_DONE {
 	/* The session ends: the watch or the Lease cannot be vouched for, or a stop. */
 	:: STEP { IN_SESSION && STORM && !leaving ->
 		end(UP); printf("replica: its session ends\n") }
-	:: STEP { IN_SESSION && STORM && !leaving ->
+	:: STEP { (phase == UP || phase == JOINING || IN_SESSION) && STORM && !leaving ->
 		end(STOPPING); printf("replica: stops serving\n") }
 	:: STEP { phase == STOPPING && present && !CUT_OFF ->
 		present = 0; applied = 0; changed(); endProcess(); printf("replica: deletes its Lease, and ends\n") }

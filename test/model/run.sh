@@ -55,7 +55,10 @@ spare-zero                holds     WITHOUT_ZERO
 spare-deadline-last       holds     WITHOUT_DEADLINE_LAST
 '
 
-# Every step in, and each of the seven that docs/revocation.md tells of out.
+# Every step in, and each of the seven out that docs/revocation.md tells of: 0 before
+# list, live list, fence, session, re-join after a late renewal, clock before list,
+# margin. Of the first, what matters is that the Lease stands before the list is
+# made; that it says 0 is spare-zero.
 quick='safety zero-before-list live-list fence session late-renewal clock-before-list margin'
 
 fail() {

@@ -16,6 +16,7 @@ RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/... ./test/lifecycle
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
+MODEL ?=
 
 CONTROLLER_GEN := bin/controller-gen
 GOLANGCI_LINT := bin/golangci-lint
@@ -91,6 +92,10 @@ test-plain: controlplane
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).
 	@hack/tools/fuzz.sh $(FUZZTIME) $(RACE_PACKAGES)
+
+.PHONY: model
+model: ## Check the model of revocation exhaustively (docs/revocation.md); needs spin. MODEL=quick checks the core of it.
+	$(run) "model of revocation" test/model/run.sh $(MODEL)
 
 .PHONY: bench-lifecycle
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.

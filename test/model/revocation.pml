@@ -26,13 +26,37 @@ up to the longest duration that anything is compared with. The manager's clock
 and the replica's each tick by themselves; over any period they differ by at most
 DRIFT.
 
-Where the model and the code differ, the model allows more. The manager counts a
-Lease as run out at bound + margin (the code: later than that), and collects it
-from then on (the code: after ten times as long). A look needs the report of any
-Lease as its witness (the code: only asks when every Lease seems to have applied
-the change). What is left out: of the writes that were given up on, one at a time
-may still arrive; of each kind, one resource (APIKeys and Organizations follow the
-same steps); the shorter bound, suspect-after, which no revocation goes by.
+Where the model and the code differ, the model allows more:
+  - The manager's informer is not there, for it decides nothing: a look may be
+    taken whenever some Lease has been written that has applied the revocation.
+    The code looks only if all seem to have, and names one of them as witness.
+  - Of the caches of API servers there is one, and it stands still before the
+    revocation and catches up at any time, or never: of several, some one answers.
+  - A renewal succeeds that the code has to repeat, since the write before it
+    arrived although it was given up.
+  - A Lease counts as run out at bound + margin, and is collected from then on.
+    The code counts later than that, and collects after ten times as long.
+  - A connection that is lost with events in it is a watch that brings them late,
+    or a session that ends. An event that is passed over is WITH_LOST_EVENT.
+
+What is left out, and why nothing is lost by it:
+  - Of the writes that were given up, one at a time may still arrive. All are
+    conditional, so of several for one state of the Lease one succeeds at most; a
+    creation that comes late to no Lease says that nothing is applied.
+  - The process keeps one session after another, as the code does; requests keep
+    theirs. One request at a time: requests change nothing.
+  - Another manager beside this one counts by what it has itself seen, so what
+    holds for one holds for each.
+  - When completion was reported, the manager's variables and the caches are
+    cleared: nothing reads them any more.
+  - Of each kind, one resource: APIKeys and Organizations follow the same steps,
+    and each has a revision of its own in the Lease.
+  - suspect-after: no revocation goes by it.
+  - A clock of the manager that stands still, and one of the replica that jumps ahead:
+    the one makes the manager wait, the other the replica refuse.
+
+What is assumed, and so is not there: nobody edits or deletes a Lease by hand, and
+no two processes run at once under one name of a Lease.
 
 Each protective step is taken out by a macro WITHOUT_...; docs/revocation.md says
 what each is. CALM checks, instead of safety, that a revocation completes in time
@@ -83,10 +107,11 @@ once failures cease.
 #define FAILED 3  /* refused, for the Lease is not as it was; on its way back */
 #define EXTEND 4  /* answered in time; the deadline is about to be moved */
 
-/* A write that its sender has given up on. */
+/* A write that its sender has given up on, and that may arrive yet. */
 #define LATE_UPDATE 1  /* conditional on what the Lease was */
 #define LATE_APPLIED 2 /* the same, and says that the revocation is applied */
 #define LATE_CREATE 3  /* conditional on there being none */
+#define LATE_DELETE 4  /* of a graceful stop; conditional on what the Lease was */
 
 /* What the API server stores. */
 bit revoked; /* the revocation stands */
@@ -132,7 +157,7 @@ bit done;     /* completion was reported */
 
 byte ahead; /* by how much the manager's clock is ahead */
 
-#ifdef WITHOUT_SILENCE_FROM_ANSWER
+#ifdef WITHOUT_SILENCE_ANSWERED
 byte asked; /* since the survey was asked for */
 #endif
 
@@ -196,11 +221,13 @@ inline changed() {
 	:: late == LATE_CREATE
 	:: else -> late = 0; lateMine = 0
 	fi;
-#endif
 	if
 	:: call == SENT -> call = FAILED
 	:: else
 	fi
+#else
+	skip
+#endif
 }
 
 inline says(what) {
@@ -266,7 +293,7 @@ inline complete() {
 	seen = 0; same = 0; silence = 0; survey = 0; silenceThen = 0; since = 0;
 	shownPresent = 0; shownApplied = 0; shownSame = 0; shownStill = 0;
 	oldPresent = 0; oldApplied = 0; oldOther = 0; oldWitness = 0; other = 0; witness = 0;
-#ifdef WITHOUT_SILENCE_FROM_ANSWER
+#ifdef WITHOUT_SILENCE_ANSWERED
 	asked = 0
 #endif
 }
@@ -321,7 +348,7 @@ inline complete() {
 #define OF_THE_PRESENT since
 #endif
 
-#ifdef WITHOUT_SILENCE_UNTIL_ASKED
+#ifdef WITHOUT_CLOCK_BEFORE_LIST
 #define SILENT silence
 #else
 #define SILENT silenceThen
@@ -332,7 +359,7 @@ inline complete() {
 #define RUN_OUT (shownSame && SILENT >= OUT)
 #endif
 
-#ifdef WITHOUT_SILENCE_FROM_ANSWER
+#ifdef WITHOUT_SILENCE_ANSWERED
 #define SILENCE_FROM asked
 #define ASKED asked = 0
 #define FORGET_ASKED asked = 0
@@ -357,7 +384,7 @@ active proctype replica() UNTIL_DONE {
 	:: STEP { phase == DOWN && !CUT_OFF ->
 		phase = UP; printf("replica: the process starts\n") }
 
-#ifdef WITHOUT_LEASE_FIRST
+#ifdef WITHOUT_ZERO_BEFORE_LIST
 	:: STEP { phase == UP && !CUT_OFF ->
 		phase = LISTED; listed = !revoked; printf("replica: the list is made, and has the key: %d\n", listed) }
 	:: STEP { phase == LISTED && call == NONE ->
@@ -404,10 +431,16 @@ active proctype replica() UNTIL_DONE {
 	/* The session ends: the watch or the Lease cannot be vouched for, or a stop. */
 	:: STEP { IN_SESSION && STORM && !leaving ->
 		end(UP); printf("replica: its session ends\n") }
-	:: STEP { IN_SESSION && STORM && !leaving ->
+	:: STEP { (phase == UP || phase == JOINING || IN_SESSION) && STORM && !leaving ->
 		end(STOPPING); printf("replica: stops serving\n") }
 	:: STEP { phase == STOPPING && present && !CUT_OFF ->
 		present = 0; applied = 0; changed(); endProcess(); printf("replica: deletes its Lease, and ends\n") }
+	:: STEP { phase == STOPPING && present && STORM ->
+		if
+		:: late == 0 -> late = LATE_DELETE; lateMine = 0
+		:: else
+		fi;
+		endProcess(); printf("replica: gives the deletion of its Lease up, and ends\n") }
 	:: STEP { phase == STOPPING && !present ->
 		endProcess(); printf("replica: ends\n") }
 #ifdef WITHOUT_STOP_BEFORE_LEAVE
@@ -468,6 +501,8 @@ active proctype server() UNTIL_DONE {
 	:: STEP { (late == LATE_UPDATE || late == LATE_APPLIED) && present ->
 		says(late == LATE_APPLIED); late = 0; mine = lateMine; lateMine = 0; changed();
 		printf("server: a late write of the Lease arrives, with the revocation applied: %d\n", applied) }
+	:: STEP { late == LATE_DELETE && present ->
+		late = 0; present = 0; applied = 0; mine = 0; changed(); printf("server: a late deletion of the Lease arrives\n") }
 	:: STEP { late ->
 		late = 0; lateMine = 0; printf("server: a late write is lost\n") }
 
@@ -501,7 +536,7 @@ active proctype manager() UNTIL_DONE {
 	:: STEP { survey == 1 ->
 		survey = 2; shownPresent = present; shownApplied = applied; shownSame = seen && same; shownStill = 1;
 		printf("manager: the survey is made: the Lease is there: %d, says applied: %d, is as last seen: %d\n", present, applied, shownSame) }
-#ifdef WITHOUT_CONSISTENT_SURVEY
+#ifdef WITHOUT_LIVE_LIST
 	:: STEP { survey == 1 ->
 		survey = 2; shownPresent = oldPresent; shownApplied = oldApplied; shownSame = 0; shownStill = 0;
 		printf("manager: the survey is made from an old cache: the Lease is there: %d, says applied: %d\n", oldPresent, oldApplied) }

@@ -49,9 +49,9 @@ func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 		before, after *v1alpha1.APIKey
 		want          bool
 	}{
-		"a hash was registered":  {apiKey("a", "2", "s", unversioned), apiKey("a", "3", "s", pending), true},
+		"a hash was registered":    {apiKey("a", "2", "s", unversioned), apiKey("a", "3", "s", pending), true},
 		"an APIKey has no key yet": {apiKey("a", "2", "s", unversioned), apiKey("a", "3", "s", unversioned), false},
-		"a key is being deleted": {apiKey("a", "2", "s"), apiKey("a", "3", "s", deleted), true},
+		"a key is being deleted":   {apiKey("a", "2", "s"), apiKey("a", "3", "s", deleted), true},
 		"a deletion goes on, of a key that was never accepted": {
 			apiKey("a", "2", "s", deleted, unversioned), apiKey("a", "3", "s", deleted, unversioned), true},
 		"a key was suspended": {

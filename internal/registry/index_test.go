@@ -232,6 +232,23 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+func TestNothingIsRepairedByAListThatIsOlderThanWhatTheFeedHolds(t *testing.T) {
+	ix := indexWith(acme("1"))
+	before := ix.beginComparison()
+	listed := []claim{claimOf(apiKey("deleted", "5", "deleted"))}
+	// Meanwhile the watch has failed, and the feed made a whole list, without a key that
+	// it had never heard of.
+	ix.replace(nil)
+	ix.replaceOrganizations(map[string]organization{"acme": organizationOf(acme("1"))})
+	if repairs := ix.repair(listed, before); repairs != 0 || verdictAt(ix, "deleted", epoch) != Unknown {
+		t.Errorf("%d repairs brought a dead key back", repairs)
+	}
+	if repairs := ix.repairOrganizations(map[string]organization{"gone": organizationOf(acme("5"))}, before); repairs != 0 {
+		t.Errorf("%d repairs brought a dead Organization back", repairs)
+	}
+	ix.endComparison()
+}
+
 func TestRepairOfOrganizations(t *testing.T) {
 	named := func(name, revision string) *v1alpha1.Organization {
 		return acme(revision, func(o *v1alpha1.Organization) { o.Name = name })

@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 const (
@@ -34,10 +37,13 @@ type Process struct {
 	LogPath string
 	// OutputPath is where its standard output goes: the manager's audit trail.
 	OutputPath string
+	// Link is what it reaches the API server through; nil without Options.Links.
+	Link *Link
 
 	path   string
 	args   []string
 	env    []string
+	podUID string
 	readyz string
 
 	mu sync.Mutex
@@ -84,7 +90,7 @@ func (p *Process) launch() (*run, error) {
 		return nil, errors.Join(err, log.Close())
 	}
 	r := &run{cmd: exec.Command(p.path, p.args...), done: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), p.env...)
+	r.cmd.Env = append(append(os.Environ(), p.env...), "POD_UID="+p.podUID)
 	r.cmd.Stdout, r.cmd.Stderr = output, log
 	r.cmd.SysProcAttr = diesWithParent()
 
@@ -185,6 +191,34 @@ func (p *Process) Kill() error {
 		return fmt.Errorf("kill %s: %w", p.Name, err)
 	}
 	return nil
+}
+
+// NewPod has the next start be that of another pod: its UID is another one, so
+// that nothing of the former process is taken over.
+func (p *Process) NewPod() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.podUID = string(uuid.NewUUID())
+}
+
+// Run has the next start be that of another program, with more of an environment.
+func (p *Process) Run(path string, env ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.path, p.env = path, append(slices.Clip(p.env), env...)
+}
+
+// Ended is closed when the program, as it was started last, has ended; it is closed
+// already if it is not meant to run.
+func (p *Process) Ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		ended := make(chan struct{})
+		close(ended)
+		return ended
+	}
+	return p.current.done
 }
 
 // take makes the process one that is not meant to run, and returns its life.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/rest"
 )
 
 // The names that config/ gives.
@@ -47,17 +48,21 @@ func User(account string) string {
 	return "system:serviceaccount:" + Namespace + ":" + account
 }
 
-func (s *Stack) newManager(ctx context.Context) (*Manager, error) {
+func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 	addresses, err := freeAddresses(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
 	metrics, probes := addresses[0], addresses[1]
-	process, err := s.newProcess(ctx, "manager", ManagerAccount)
+	name := "manager"
+	if number > 1 {
+		name = fmt.Sprintf("manager-%d", number)
+	}
+	process, err := s.newProcess(ctx, name, ManagerAccount)
 	if err != nil {
 		return nil, err
 	}
-	process.path = s.programs.manager
+	process.path = s.programs.Manager
 	process.args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
 	process.readyz = "http://" + probes + "/readyz"
 	return &Manager{Process: process, Metrics: "http://" + metrics}, nil
@@ -73,7 +78,7 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	if err != nil {
 		return nil, err
 	}
-	process.path = s.programs.authServer
+	process.path = s.programs.AuthServer
 	process.args = []string{
 		"--listen=" + gateways, "--ops-listen=" + operations,
 		// Nobody sends requests here that would have to be told to go elsewhere.
@@ -92,21 +97,39 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 // newProcess returns a process that has the rights of the ServiceAccount, and a
 // UID of its own, as its pod would.
 func (s *Stack) newProcess(ctx context.Context, name, account string) (*Process, error) {
-	kubeconfig := filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
-	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return &Process{
+	process := &Process{
 		Name:       name,
 		LogPath:    filepath.Join(s.ControlPlane.LogDir(), name+".log"),
 		OutputPath: filepath.Join(s.ControlPlane.LogDir(), name+".out"),
-		env: []string{
-			"KUBECONFIG=" + kubeconfig,
-			"POD_NAMESPACE=" + Namespace,
-			"POD_NAME=" + name,
-			"POD_UID=" + string(uuid.NewUUID()),
-		},
-	}, nil
+		podUID:     string(uuid.NewUUID()),
+	}
+	var changes []func(*rest.Config)
+	if s.options.Links {
+		link, err := s.newLink(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		process.Link = link
+		changes = append(changes, link.through)
+	}
+	kubeconfig := filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
+	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig, changes...); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	process.env = []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+	return process, nil
+}
+
+// newLink starts a Link that ends with the stack.
+func (s *Stack) newLink(ctx context.Context) (*Link, error) {
+	link, err := newLink(ctx, s.ControlPlane.Admin())
+	if err != nil {
+		return nil, err
+	}
+	s.linksMu.Lock()
+	defer s.linksMu.Unlock()
+	s.links = append(s.links, link)
+	return link, nil
 }
 
 // Question returns what a gateway asks the auth server about a request with this

@@ -40,15 +40,24 @@ type Process struct {
 	// Link is what it reaches the API server through; nil without Options.Links.
 	Link *Link
 
-	path   string
-	args   []string
-	env    []string
-	podUID string
 	readyz string
 
 	mu sync.Mutex
+	// launching and podUID are for the next start.
+	launching Launch
+	podUID    string
 	// current is nil while it is not meant to run.
 	current *run
+}
+
+// Launch is how a program is started.
+type Launch struct {
+	// Path of the program.
+	Path string
+	// Args come after its name.
+	Args []string
+	// Env comes after this process' environment.
+	Env []string
 }
 
 // run is one life of a process.
@@ -89,8 +98,8 @@ func (p *Process) launch() (*run, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	r := &run{cmd: exec.Command(p.path, p.args...), done: make(chan struct{})}
-	r.cmd.Env = append(append(os.Environ(), p.env...), "POD_UID="+p.podUID)
+	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), done: make(chan struct{})}
+	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), "POD_UID="+p.podUID)
 	r.cmd.Stdout, r.cmd.Stderr = output, log
 	r.cmd.SysProcAttr = diesWithParent()
 
@@ -201,11 +210,14 @@ func (p *Process) NewPod() {
 	p.podUID = string(uuid.NewUUID())
 }
 
-// Run has the next start be that of another program, with more of an environment.
-func (p *Process) Run(path string, env ...string) {
+// Change has the next start be another one: of another program, say, or with more
+// flags.
+func (p *Process) Change(change func(*Launch)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.path, p.env = path, append(slices.Clip(p.env), env...)
+	next := Launch{Path: p.launching.Path, Args: slices.Clone(p.launching.Args), Env: slices.Clone(p.launching.Env)}
+	change(&next)
+	p.launching = next
 }
 
 // Ended is closed when the program, as it was started last, has ended; it is closed

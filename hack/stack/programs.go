@@ -62,8 +62,8 @@ func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	process.path = s.programs.Manager
-	process.args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
+	process.launching.Path = s.programs.Manager
+	process.launching.Args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
 	process.readyz = "http://" + probes + "/readyz"
 	return &Manager{Process: process, Metrics: "http://" + metrics}, nil
 }
@@ -78,8 +78,8 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	if err != nil {
 		return nil, err
 	}
-	process.path = s.programs.AuthServer
-	process.args = []string{
+	process.launching.Path = s.programs.AuthServer
+	process.launching.Args = []string{
 		"--listen=" + gateways, "--ops-listen=" + operations,
 		// Nobody sends requests here that would have to be told to go elsewhere.
 		"--drain-delay=0s",
@@ -87,10 +87,10 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	process.readyz = "http://" + operations + "/readyz"
 	server := &AuthServer{Process: process, Gateways: "http://" + gateways, Operations: "http://" + operations}
 	if s.options.Upstream != "" {
-		process.args = append(process.args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
+		process.launching.Args = append(process.launching.Args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
 		server.Proxy = "http://" + proxy
 	}
-	process.args = append(process.args, s.options.AuthServerFlags...)
+	process.launching.Args = append(process.launching.Args, s.options.AuthServerFlags...)
 	return server, nil
 }
 
@@ -116,7 +116,7 @@ func (s *Stack) newProcess(ctx context.Context, name, account string) (*Process,
 	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig, changes...); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	process.env = []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+	process.launching.Env = []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
 	return process, nil
 }
 

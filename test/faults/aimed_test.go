@@ -1,0 +1,120 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hexcovery/apikey-operator/hack/stack"
+)
+
+// leaseRequests are those about Leases.
+func leaseRequests(r *http.Request) bool { return strings.Contains(r.URL.Path, "/leases") }
+
+// surveys are a manager's consistent lists of Leases.
+func surveys(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/leases") && !stack.Watches(r) && r.URL.Query().Get("resourceVersion") == ""
+}
+
+// caught waits until a hold has caught something; false if it has not in time.
+func caught(ctx context.Context, h *stack.Hold, within time.Duration) bool {
+	select {
+	case <-h.Caught():
+		return true
+	case <-time.After(within):
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// revokeSome deletes a key that is valid, if there is one. done is closed when its
+// end was reported.
+func (w *world) revokeSome(ctx context.Context) (done <-chan struct{}) {
+	ended := make(chan struct{})
+	s := w.choose(0)
+	if s == nil {
+		close(ended)
+		return ended
+	}
+	w.deeds.Go(func() {
+		defer close(ended)
+		defer s.busy.Store(false)
+		if err := w.remove(ctx, s); err != nil {
+			w.ledger.Violate("for ever: %v", err)
+		}
+	})
+	return ended
+}
+
+// joinLate has another pod take an auth server's place. While it tries to write its
+// Lease a key is revoked, and then it hears of nothing for a while. So it has to list
+// after its Lease stands.
+func (w *world) joinLate(ctx context.Context, server *machine, lasts time.Duration) error {
+	server.busy.Lock()
+	defer server.busy.Unlock()
+	stopGracefully(ctx, server)
+	server.NewPod()
+	held := server.Link.HoldRequests(leaseRequests)
+	defer held.Release()
+	started := make(chan error, 1)
+	go func() { started <- server.start(ctx) }()
+	if !caught(ctx, held, staleness) {
+		held.Release()
+		return <-started
+	}
+	lag := server.Link.HoldAnswers(stack.Watches)
+	defer lag.Release()
+	select {
+	case <-w.revokeSome(ctx):
+	case <-time.After(countedOut + 2*time.Second): // it waits for another fault
+	}
+	held.Release()
+	stopped := wait(ctx, lasts)
+	lag.Release()
+	if err := <-started; err != nil {
+		return err
+	}
+	return stopped
+}
+
+// listLate has the leading manager get one list of Leases late: the second that shows
+// the same renewal of an auth server. That one hears of no revocation, but renews its
+// Lease again while the list is on its way. To a manager that looks at its clock
+// after the list, the auth server seems to have been silent all the time.
+func (w *world) listLate(ctx context.Context, server *machine, lasts time.Duration) error {
+	manager := w.leader(ctx, w.managers[0])
+	lag := server.Link.HoldAnswers(stack.Watches)
+	defer lag.Release()
+	w.revokeSome(ctx)
+	muted := server.Link.HoldRequests(leaseRequests)
+	defer muted.Release()
+	// Both are called by one link, under its lock.
+	var one *http.Request
+	first := manager.Link.HoldAnswers(func(r *http.Request) bool {
+		if one == nil && surveys(r) {
+			one = r
+		}
+		return r == one
+	})
+	defer first.Release()
+	if !caught(ctx, first, suspicion) {
+		return nil // it does not lead any more
+	}
+	second := manager.Link.HoldAnswers(func(r *http.Request) bool { return r != one && surveys(r) })
+	defer second.Release()
+	first.Release()
+	if !caught(ctx, second, suspicion) {
+		return nil
+	}
+	muted.Release()
+	if err := wait(ctx, lasts); err != nil {
+		return err
+	}
+	second.Release()
+	// So that the manager can act on what it has read.
+	return wait(ctx, suspicion/3)
+}

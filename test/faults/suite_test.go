@@ -1,0 +1,55 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/hexcovery/apikey-operator/hack/stack"
+)
+
+var (
+	rounds = flag.Int("rounds", 0, "how many rounds are drawn; 0 is one or two faults of each kind")
+	seed   = flag.Uint64("seed", 0, "what the rounds are drawn from; 0 is the time")
+)
+
+// product is what every spec breaks. It is well again when a spec begins.
+var product *world
+
+func TestFaults(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(5 * time.Millisecond)
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixMilli())
+	}
+	RunSpecs(t, "Faults")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	programs, err := stack.Build(ctx, os.Stdout)
+	Expect(err).NotTo(HaveOccurred())
+	shifted, err := build(ctx, os.Stdout, GinkgoT().TempDir(), shiftedClock()...)
+	Expect(err).NotTo(HaveOccurred())
+	product, err = newWorld(ctx, os.Stdout, programs)
+	Expect(err).NotTo(HaveOccurred())
+	product.shiftedServer = shifted.AuthServer
+	DeferCleanup(func() { Expect(product.stack.Stop()).To(Succeed()) })
+}, NodeTimeout(20*time.Minute))
+
+// begin has users ask the product during one spec.
+func begin(ctx context.Context) {
+	GinkgoHelper()
+	product.begin(0)
+	DeferCleanup(product.end)
+	Expect(product.prepare(ctx)).To(Succeed())
+	Expect(product.settle(ctx, settling)).To(Succeed())
+}

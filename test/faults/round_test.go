@@ -10,6 +10,11 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/faults/oracle"
 )
@@ -121,6 +126,9 @@ func (w *world) do(ctx context.Context, a action) error {
 func (w *world) settle(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %s", within))
 	defer cancel()
+	if err := w.stir(ctx); err != nil {
+		return err
+	}
 	for _, server := range w.stack.AuthServers {
 		for _, s := range *w.ring.asked.Load() {
 			if err := w.settled(ctx, server, s); err != nil {
@@ -129,6 +137,20 @@ func (w *world) settle(ctx context.Context, within time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// stir changes something of each kind. After a silence an auth server calls no key
+// unknown until its watches have brought it as far as the API server is. Where nothing
+// changes that takes until the next bookmark, about a minute, for which no round waits.
+func (w *world) stir(ctx context.Context) error {
+	touched := &v1alpha1.Organization{ObjectMeta: metav1.ObjectMeta{Name: organization}}
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"stirred":"%d"}}}`, time.Now().UnixNano()))
+	err := try(ctx, func(ctx context.Context) error { return w.admin.Patch(ctx, touched, patch) })
+	if err != nil {
+		return fmt.Errorf("change the Organization: %w", err)
+	}
+	_, err = w.mint(ctx)
+	return err
 }
 
 func (w *world) settled(ctx context.Context, server *stack.AuthServer, s *subject) error {

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
@@ -31,6 +33,7 @@ func TestFaults(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixMilli())
 	}
+	ctrl.SetLogger(logr.Discard())
 	RunSpecs(t, "Faults")
 }
 

@@ -210,6 +210,24 @@ func (p *Process) NewPod() {
 	p.podUID = string(uuid.NewUUID())
 }
 
+// PodUID is the UID of the pod that it is, or is going to be, started as. An auth
+// server's Lease bears it.
+func (p *Process) PodUID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.podUID
+}
+
+// PID is the process ID; 0 if it is not meant to run.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return 0
+	}
+	return p.current.cmd.Process.Pid
+}
+
 // Change has the next start be another one: of another program, say, or with more
 // flags.
 func (p *Process) Change(change func(*Launch)) {

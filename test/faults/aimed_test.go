@@ -118,3 +118,42 @@ func (w *world) listLate(ctx context.Context, server *machine, lasts time.Durati
 	// So that the manager can act on what it has read.
 	return wait(ctx, suspicion/3)
 }
+
+// longStaleness is the bound of the auth servers that renewLate is about.
+const longStaleness = 12 * time.Second
+
+// leaseWrites are an auth server's renewals.
+func leaseWrites(r *http.Request) bool { return leaseRequests(r) && r.Method != http.MethodGet }
+
+// renewLate has an auth server, whose bound is longStaleness, send its last renewal
+// just before the bound has passed. The renewal arrives when the auth server has been
+// counted out and the end of a key was reported, of which it has not heard.
+func (w *world) renewLate(ctx context.Context, server *machine) error {
+	lag := server.Link.HoldAnswers(stack.Watches)
+	defer lag.Release()
+	last := server.Link.HoldRequests(leaseWrites)
+	if !caught(ctx, last, longStaleness) {
+		last.Release()
+		return nil
+	}
+	refused := server.Link.Refuse(leaseWrites)
+	defer refused.Release()
+	// This renewal is the last one for now.
+	sent := time.Now()
+	last.Release()
+	reported := w.revokeSome(ctx)
+	if err := wait(ctx, time.Until(sent.Add(longStaleness-400*time.Millisecond))); err != nil {
+		return err
+	}
+	held := server.Link.HoldRequests(leaseWrites)
+	defer held.Release()
+	refused.Release()
+	select {
+	case <-reported:
+	case <-time.After(longStaleness / 4): // it is given up
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	held.Release()
+	return wait(ctx, time.Second)
+}

@@ -17,6 +17,9 @@ import (
 )
 
 var _ = Describe("An outage of the API server", func() {
+	if *withMutants {
+		return
+	}
 	BeforeEach(func(ctx SpecContext) {
 		begin(ctx)
 		product.ledger.Calm()

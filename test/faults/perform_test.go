@@ -57,6 +57,8 @@ func (w *world) perform(ctx context.Context, f fault) error {
 		link.Cut()
 		defer link.Flow()
 		return wait(ctx, f.lasts)
+	case renewsLate:
+		return w.renewLate(ctx, server)
 	case managerWaits:
 		return w.listLate(ctx, server, f.lasts)
 	}

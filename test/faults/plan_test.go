@@ -15,6 +15,9 @@ const (
 	suspicion = staleness / 2
 	// countedOut is when a manager counts a replica out that it heard of last at 0.
 	countedOut = staleness + time.Second
+	// reportedBy is when a revocation is reported at the latest that waits for such a
+	// replica: a manager looks every second.
+	reportedBy = countedOut + 2*time.Second
 	replicas   = 3
 )
 
@@ -38,6 +41,8 @@ const (
 	managerStops kind = "leading manager frozen beyond its lease"
 	managerCut   kind = "leading manager cut off from the API server"
 	managerWaits kind = "a list of Leases reaches the leading manager late"
+	// renewsLate is not drawn: it takes auth servers with a longer bound.
+	renewsLate   kind = "auth server's last renewal arrives late"
 	apiRestarts  kind = "API server restarts"
 	apiStops     kind = "API server frozen"
 	etcdRestarts kind = "etcd restarts"
@@ -166,8 +171,10 @@ func duration(rng *rand.Rand, k kind) time.Duration {
 		return between(rng, suspicion, staleness)
 	case 2:
 		return staleness + between(rng, -300*time.Millisecond, 500*time.Millisecond)
-	default:
+	case 3:
 		return countedOut + between(rng, -300*time.Millisecond, 1500*time.Millisecond)
+	default:
+		return reportedBy + between(rng, -300*time.Millisecond, 500*time.Millisecond)
 	}
 }
 

@@ -29,7 +29,7 @@ func TestTwoHundredRoundsHaveWhatMatters(t *testing.T) {
 			}
 			for _, f := range r.faults {
 				drawn[f.kind]++
-				if f.kind == frozen && f.lasts > countedOut {
+				if f.kind == frozen && f.lasts > reportedBy {
 					long++
 				}
 				for _, a := range r.actions {

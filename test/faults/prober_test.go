@@ -29,8 +29,11 @@ const (
 	overdue = 150 * time.Millisecond
 	// mostAskers bounds how many requests wait for an auth server that is frozen. All
 	// of them are answered when it goes on, at once: that is when it has to know that
-	// its time is over.
-	mostAskers = 24
+	// its time is over. Every second asker gives up after shortPatience and asks anew,
+	// so that there are always some that were sent lately.
+	mostAskers    = 32
+	shortPatience = 700 * time.Millisecond
+	longPatience  = 20 * time.Second
 )
 
 // prober asks one auth server about every key, over and over. Its connections are
@@ -57,12 +60,16 @@ func requestFor(key []byte) []byte {
 func (p *prober) run(ctx context.Context) {
 	ticker := time.NewTicker(overdue / 3)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
+	for started := 0; ctx.Err() == nil; {
 		for p.all.Load()-p.waiting.Load() < int64(askers+p.more) && p.all.Load() < mostAskers {
 			p.all.Add(1)
+			patience := longPatience
+			if started++; started%2 == 0 {
+				patience = shortPatience
+			}
 			p.running.Go(func() {
 				defer p.all.Add(-1)
-				p.ask(ctx)
+				p.ask(ctx, patience)
 			})
 		}
 		select {
@@ -73,9 +80,9 @@ func (p *prober) run(ctx context.Context) {
 	p.running.Wait()
 }
 
-// ask asks over one connection after the other, until it was overdue once: others go
-// on by then.
-func (p *prober) ask(ctx context.Context) {
+// ask asks over one connection after the other, until an answer was overdue: others
+// go on by then.
+func (p *prober) ask(ctx context.Context, patience time.Duration) {
 	due := time.NewTicker(askEvery)
 	defer due.Stop()
 	var connection net.Conn
@@ -105,6 +112,7 @@ func (p *prober) ask(ctx context.Context) {
 			opened, forget := connection, context.AfterFunc(ctx, func() { _ = connection.Close() })
 			disconnect = func() { forget(); _ = opened.Close() }
 		}
+		_ = connection.SetDeadline(sent.Add(patience))
 		status, err := p.exchange(connection, answers, *s.request.Load())
 		if err != nil {
 			disconnect()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -129,14 +130,13 @@ func (w *world) settle(ctx context.Context, within time.Duration) error {
 	if err := w.stir(ctx); err != nil {
 		return err
 	}
+	asking, ctx := errgroup.WithContext(ctx)
 	for _, server := range w.stack.AuthServers {
 		for _, s := range *w.ring.asked.Load() {
-			if err := w.settled(ctx, server, s); err != nil {
-				return err
-			}
+			asking.Go(func() error { return w.settled(ctx, server, s) })
 		}
 	}
-	return nil
+	return asking.Wait()
 }
 
 // stir changes something of each kind. After a silence an auth server calls no key

@@ -15,6 +15,9 @@ import (
 )
 
 var _ = Describe("The product", func() {
+	if *withMutants {
+		return
+	}
 	It("keeps its promises through faults", func(ctx SpecContext) {
 		begin(ctx)
 		plan := plan(*seed, *rounds)

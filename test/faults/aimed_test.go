@@ -50,6 +50,28 @@ func (w *world) revokeSome(ctx context.Context) (done <-chan struct{}) {
 	return ended
 }
 
+// stun freezes an auth server that hears of no revocation any more, and whose renewal
+// is not answered. When it goes on it believes for a moment that it may try again:
+// nothing but the look at the clock, at each request, tells that its time is over.
+func (w *world) stun(ctx context.Context, server *machine, lasts time.Duration) error {
+	lag := server.Link.HoldAnswers(stack.Watches)
+	defer lag.Release()
+	muted := server.Link.HoldRequests(leaseRequests)
+	defer muted.Release()
+	w.revokeSome(ctx)
+	// By then one is on its way.
+	if err := wait(ctx, renewal+100*time.Millisecond); err != nil {
+		return err
+	}
+	if err := server.freeze(ctx, lasts); err != nil {
+		return err
+	}
+	muted.Release()
+	// Its watches bring nothing until its requests were answered, and a new session can
+	// begin.
+	return wait(ctx, 250*time.Millisecond)
+}
+
 // joinLate has another pod take an auth server's place. While it tries to write its
 // Lease a key is revoked, and then it hears of nothing for a while. So it has to list
 // after its Lease stands.

@@ -53,9 +53,9 @@ func aimedAt(k kind, lasts time.Duration) func() round {
 // mutants are those of the protective steps that matter to clients.
 func mutants() []mutant {
 	return []mutant{
-		{step: "fence", aim: aimedAt(frozen, reportedBy+300*time.Millisecond)},
+		{step: "fence", aim: aimedAt(stunned, reportedBy)},
 		{
-			step: "session", aim: aimedAt(frozen, reportedBy+300*time.Millisecond),
+			step: "session", aim: aimedAt(stunned, reportedBy),
 			// Between a look-up in one session and the check of the next one's deadline
 			// lie nanoseconds, in which a session would have to end, and the next to begin.
 			// Here it is longer, with the step and without.

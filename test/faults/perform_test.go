@@ -28,6 +28,8 @@ func (w *world) perform(ctx context.Context, f fault) error {
 		return w.roll(ctx, server, f.lasts)
 	case frozen:
 		return server.freeze(ctx, f.lasts)
+	case stunned:
+		return w.stun(ctx, server, f.lasts)
 	case cutOff:
 		server.Link.Cut()
 		defer server.Link.Flow()

@@ -30,6 +30,7 @@ const (
 	replaced     kind = "auth server killed, another pod takes its place"
 	rolled       kind = "auth server ends gracefully, another pod takes its place"
 	frozen       kind = "auth server frozen"
+	stunned      kind = "auth server frozen in the midst of a renewal, its watches lagging"
 	cutOff       kind = "auth server cut off from the API server"
 	unheard      kind = "auth server's requests do not arrive"
 	deaf         kind = "answers do not reach the auth server"
@@ -50,7 +51,7 @@ const (
 
 // kinds has each kind as often as its turn comes. Those of control planes take longest.
 var kinds = []kind{
-	frozen, frozen, frozen, cutOff, cutOff, killed, killed, replaced, replaced, rolled, unheard, deaf, lagging, lagging, mute, late, late, shifted, shifted,
+	frozen, frozen, stunned, stunned, cutOff, cutOff, killed, killed, replaced, replaced, rolled, unheard, deaf, lagging, lagging, mute, late, late, shifted, shifted,
 	managerDies, managerDies, managerStops, managerStops, managerCut, managerWaits, managerWaits,
 	apiRestarts, apiStops, apiStops, etcdRestarts,
 }
@@ -156,6 +157,8 @@ func duration(rng *rand.Rand, k kind) time.Duration {
 		return 0
 	case killed, replaced, rolled, shifted, managerDies:
 		return between(rng, 0, time.Second)
+	case stunned:
+		return reportedBy + between(rng, -300*time.Millisecond, 300*time.Millisecond)
 	case managerStops, managerCut:
 		return between(rng, leaseDuration/2, 2*leaseDuration)
 	case managerWaits:

@@ -29,7 +29,7 @@ func TestTwoHundredRoundsHaveWhatMatters(t *testing.T) {
 			}
 			for _, f := range r.faults {
 				drawn[f.kind]++
-				if f.kind == frozen && f.lasts > reportedBy {
+				if (f.kind == frozen || f.kind == stunned) && f.lasts > countedOut {
 					long++
 				}
 				for _, a := range r.actions {

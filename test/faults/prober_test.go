@@ -102,15 +102,14 @@ func (p *prober) ask(ctx context.Context, patience time.Duration) {
 		s := asked[p.next.Add(1)%uint64(len(asked))]
 		sent := time.Now()
 		if connection == nil {
-			var err error
-			if connection, err = (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", p.address); err != nil {
-				connection = nil
+			opened, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", p.address)
+			if err != nil {
 				p.judge(ctx, s, sent, oracle.NoAnswer)
 				continue
 			}
-			answers = bufio.NewReader(connection)
-			opened, forget := connection, context.AfterFunc(ctx, func() { _ = connection.Close() })
+			forget := context.AfterFunc(ctx, func() { _ = opened.Close() })
 			disconnect = func() { forget(); _ = opened.Close() }
+			connection, answers = opened, bufio.NewReader(opened)
 		}
 		_ = connection.SetDeadline(sent.Add(patience))
 		status, err := p.exchange(connection, answers, *s.request.Load())

@@ -141,6 +141,21 @@ func (w *world) listLate(ctx context.Context, server *machine, lasts time.Durati
 	return wait(ctx, suspicion/3)
 }
 
+// listStale has the API server's cache of Leases fall behind what is written, so that
+// every auth server seems to be silent to who reads it, while one that has not heard of
+// a revocation goes on to renew, and to serve.
+func (w *world) listStale(ctx context.Context, server *machine, lasts time.Duration) error {
+	lag := server.Link.HoldAnswers(stack.Watches)
+	defer lag.Release()
+	release, err := w.stack.ControlPlane.HoldEtcdWatches("/registry/leases/")
+	if err != nil {
+		return err
+	}
+	defer release()
+	w.revokeSome(ctx)
+	return wait(ctx, lasts)
+}
+
 // longStaleness is the bound of the auth servers that renewLate is about.
 const longStaleness = 12 * time.Second
 

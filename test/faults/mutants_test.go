@@ -65,6 +65,7 @@ func mutants() []mutant {
 		},
 		{step: "zero-before-list", aim: aimedAt(late, time.Second)},
 		{step: "clock-before-list", aim: aimedAt(managerWaits, countedOut+300*time.Millisecond)},
+		{step: "live-list", aim: aimedAt(stale, reportedBy+time.Second)},
 		{
 			step: "late-renewal", aim: aimedAt(renewsLate, 0),
 			// A renewal is given up after a second at least. For one to be answered after

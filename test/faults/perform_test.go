@@ -59,6 +59,8 @@ func (w *world) perform(ctx context.Context, f fault) error {
 		link.Cut()
 		defer link.Flow()
 		return wait(ctx, f.lasts)
+	case stale:
+		return w.listStale(ctx, server, f.lasts)
 	case renewsLate:
 		return w.renewLate(ctx, server)
 	case managerWaits:

@@ -42,6 +42,7 @@ const (
 	managerStops kind = "leading manager frozen beyond its lease"
 	managerCut   kind = "leading manager cut off from the API server"
 	managerWaits kind = "a list of Leases reaches the leading manager late"
+	stale        kind = "API server's cache of Leases falls behind, and an auth server's watches bring nothing"
 	// renewsLate is not drawn: it takes auth servers with a longer bound.
 	renewsLate   kind = "auth server's last renewal arrives late"
 	apiRestarts  kind = "API server restarts"
@@ -52,7 +53,7 @@ const (
 // kinds has each kind as often as its turn comes. Those of control planes take longest.
 var kinds = []kind{
 	frozen, frozen, stunned, stunned, cutOff, cutOff, killed, killed, replaced, replaced, rolled, unheard, deaf, lagging, lagging, mute, late, late, shifted, shifted,
-	managerDies, managerDies, managerStops, managerStops, managerCut, managerWaits, managerWaits,
+	managerDies, managerDies, managerStops, managerStops, managerCut, managerWaits, managerWaits, stale, stale,
 	apiRestarts, apiStops, apiStops, etcdRestarts,
 }
 
@@ -157,7 +158,7 @@ func duration(rng *rand.Rand, k kind) time.Duration {
 		return 0
 	case killed, replaced, rolled, shifted, managerDies:
 		return between(rng, 0, time.Second)
-	case stunned:
+	case stunned, stale:
 		return reportedBy + between(rng, -300*time.Millisecond, 300*time.Millisecond)
 	case managerStops, managerCut:
 		return between(rng, leaseDuration/2, 2*leaseDuration)

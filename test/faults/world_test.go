@@ -22,6 +22,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/hack/controlplane"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/faults/oracle"
 )
@@ -59,7 +60,8 @@ type world struct {
 // managers, and nobody who asks.
 func newWorld(ctx context.Context, log io.Writer, programs stack.Programs) (*world, error) {
 	started, err := stack.Start(ctx, stack.Options{
-		Programs: programs, Managers: 2, AuthServers: replicas, Links: true, Log: log,
+		ControlPlane: controlplane.Options{EtcdLink: true},
+		Programs:     programs, Managers: 2, AuthServers: replicas, Links: true, Log: log,
 		ManagerFlags: []string{
 			fmt.Sprintf("--leader-elect-lease-duration=%s", leaseDuration),
 			fmt.Sprintf("--leader-elect-renew-deadline=%s", renewDeadline),

@@ -16,6 +16,9 @@ RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/... ./test/lifecycle
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
+ROUNDS ?= 200
+# What the rounds are drawn from; 0 is the time.
+SEED ?= 0
 
 CONTROLLER_GEN := bin/controller-gen
 GOLANGCI_LINT := bin/golangci-lint
@@ -87,6 +90,15 @@ test-race: controlplane
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
 		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) | sort))
+
+# In the folder of the tests go test shows what they print while they run.
+.PHONY: test-faults
+test-faults: controlplane ## Break the real product in ROUNDS rounds, drawn from SEED, and check what it promises.
+	$(run) "faults" bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args -rounds=$(ROUNDS) -seed=$(SEED)'
+
+.PHONY: test-faults-mutants
+test-faults-mutants: controlplane ## See that this fails when a protective step of the product is missing.
+	$(run) "faults of mutants" bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args -mutants'
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).

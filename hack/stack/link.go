@@ -100,7 +100,9 @@ func newLink(ctx context.Context, config *rest.Config) (*Link, error) {
 		Handler: l, ErrorLog: l.proxy.ErrorLog, ReadHeaderTimeout: time.Minute,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}
-	go func() { _ = l.server.ServeTLS(&gatedListener{Listener: listener, in: l.requests, out: l.answers}, "", "") }()
+	go func() {
+		_ = l.server.ServeTLS(&gatedListener{Listener: listener, in: l.requests, out: l.answers}, "", "")
+	}()
 	return l, nil
 }
 

@@ -18,7 +18,7 @@
 //
 // What happens in a round is drawn from a seed, which is printed:
 //
-//	make test-faults ROUNDS=200
+//	make test-faults ROUNDS=200 SEED=7
 //	go test ./test/faults -args -rounds=20 -seed=7
 //
 // The same seed gives the same plan, though not the same timing.

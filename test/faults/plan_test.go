@@ -121,7 +121,7 @@ func newRound(seed uint64, number int, first ...kind) round {
 		}
 		r.faults = append(r.faults, f)
 		r.draw(rng, f)
-		at += between(rng, 0, f.lasts)
+		at += between(rng, 0, min(f.lasts, suspicion))
 	}
 	return r
 }

@@ -50,6 +50,20 @@ func TestTwoHundredRoundsHaveWhatMatters(t *testing.T) {
 	}
 }
 
+func TestTheShortFormHasEachKind(t *testing.T) {
+	drawn := map[kind]bool{}
+	for _, r := range plan(1, 0) {
+		for _, f := range r.faults {
+			drawn[f.kind] = true
+		}
+	}
+	for _, k := range kinds {
+		if !drawn[k] {
+			t.Errorf("%q is not in it", k)
+		}
+	}
+}
+
 func TestARoundCanBeAboutAKind(t *testing.T) {
 	for _, k := range kinds {
 		r := newRound(1, 1, k)

@@ -25,7 +25,7 @@ const (
 	stock = 5
 	// healing is how long after the last fault everything that was asked for may
 	// take, and settling how long until every auth server decides.
-	healing  = 20 * time.Second
+	healing  = 30 * time.Second
 	settling = 5 * time.Second
 	// calmFor is how long, before each round, nothing is wrong.
 	calmFor = 150 * time.Millisecond

@@ -38,7 +38,8 @@ var _ = Describe("The product", func() {
 	}, NodeTimeout(3*time.Hour))
 })
 
-// plan draws so many rounds; for none, a short form: each kind of fault, two at once.
+// plan draws so many rounds; for none, a short form: each kind of fault, three at
+// once.
 func plan(seed uint64, count int) (plan []round) {
 	for number := range count {
 		plan = append(plan, newRound(seed, number))
@@ -46,14 +47,16 @@ func plan(seed uint64, count int) (plan []round) {
 	if count > 0 {
 		return plan
 	}
-	// Neighbors are much alike; those that are half a list away are not.
+	const together = 3
 	all := slices.Compact(slices.Clone(kinds))
-	for i := range (len(all) + 1) / 2 {
-		pair := []kind{all[i]}
-		if other := i + (len(all)+1)/2; other < len(all) {
-			pair = append(pair, all[other])
+	rounds := (len(all) + together - 1) / together
+	for i := range rounds {
+		var some []kind
+		// Neighbors are much alike, or cannot happen at once.
+		for j := i; j < len(all); j += rounds {
+			some = append(some, all[j])
 		}
-		plan = append(plan, newRound(seed, i, pair...))
+		plan = append(plan, newRound(seed, i, some...))
 	}
 	return plan
 }

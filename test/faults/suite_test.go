@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 0, "how many rounds are drawn; 0 is one or two faults of each kind")
+	rounds = flag.Int("rounds", 0, "how many rounds are drawn; 0 is each kind of fault once")
 	seed   = flag.Uint64("seed", 0, "what the rounds are drawn from; 0 is the time")
 	// withMutants has the suite tested, in place of the product.
 	withMutants = flag.Bool("mutants", false, "see that the suite fails when a protective step is missing")

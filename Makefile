@@ -80,7 +80,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 .PHONY: test
-test: test-race test-plain ## Run every test, on a real API server where one is needed.
+test: test-race test-faults-short test-plain ## Run every test, on a real API server where one is needed.
 
 .PHONY: test-race
 test-race: controlplane
@@ -89,16 +89,23 @@ test-race: controlplane
 .PHONY: test-plain
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) | sort))
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults | sort))
 
-# In the folder of the tests go test shows what they print while they run.
+# By themselves: what times out because others use the machine looks like a fault. In
+# the folder of a test go test shows what is printed while it runs.
+faults := bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args "$$@"' faults
+
+.PHONY: test-faults-short
+test-faults-short: controlplane
+	$(run) "each kind of fault" $(faults) -seed=$(SEED)
+
 .PHONY: test-faults
 test-faults: controlplane ## Break the real product in ROUNDS rounds, drawn from SEED, and check what it promises.
-	$(run) "faults" bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args -rounds=$(ROUNDS) -seed=$(SEED)'
+	$(run) "faults" $(faults) -rounds=$(ROUNDS) -seed=$(SEED)
 
 .PHONY: test-faults-mutants
 test-faults-mutants: controlplane ## See that this fails when a protective step of the product is missing.
-	$(run) "faults of mutants" bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args -mutants'
+	$(run) "faults of mutants" $(faults) -mutants
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).

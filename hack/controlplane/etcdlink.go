@@ -135,13 +135,14 @@ func (f frame) stream() uint32  { return wire.BigEndian.Uint32(f[5:]) &^ (1 << 3
 func (f frame) payload() []byte { return f[frameHeader:] }
 
 func readFrame(r io.Reader) (frame, error) {
-	f := make(frame, frameHeader)
-	if _, err := io.ReadFull(r, f); err != nil {
+	var header [frameHeader]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
 	}
-	length := int(f[0])<<16 | int(f[1])<<8 | int(f[2])
-	f = append(f, make([]byte, length)...)
-	_, err := io.ReadFull(r, f[frameHeader:])
+	length := int(header[0])<<16 | int(header[1])<<8 | int(header[2])
+	f := make(frame, frameHeader+length)
+	copy(f, header[:])
+	_, err := io.ReadFull(r, f.payload())
 	return f, err
 }
 

@@ -124,8 +124,9 @@ func (l *Link) through(config *rest.Config) { config.Host, config.CAData = l.url
 type Direction int
 
 const (
-	// Requests go to the API server, Answers and the events of watches come from it.
+	// Requests go to the API server.
 	Requests Direction = iota
+	// Answers, and the events of watches, come from it.
 	Answers
 )
 

@@ -105,13 +105,13 @@ func (k *keyring) add(name string) *subject {
 	return s
 }
 
-// inState are the subjects that are in that state and that no user is busy with.
-func (k *keyring) inState(state oracle.State) []*subject {
+// valid are the subjects that are valid and that no user is busy with.
+func (k *keyring) valid() []*subject {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var found []*subject
 	for _, s := range k.subjects {
-		if now, _ := s.Now(); now == state && !s.busy.Load() && s.request.Load() != nil {
+		if state, _ := s.Now(); state == oracle.Valid && !s.busy.Load() && s.request.Load() != nil {
 			found = append(found, s)
 		}
 	}

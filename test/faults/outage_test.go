@@ -12,8 +12,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
-	"github.com/hexcovery/apikey-operator/test/faults/oracle"
 )
 
 var _ = Describe("An outage of the API server", func() {
@@ -61,7 +59,7 @@ var _ = Describe("An outage of the API server", func() {
 		Expect(undecided.Sub(began)).To(BeNumerically("<=", staleness+100*time.Millisecond))
 		Expect(resumed.Sub(ended)).To(BeNumerically("<=", 3*time.Second))
 		Expect(processIDs()).To(Equal(pids), "an auth server was restarted")
-		Expect(product.settle(ctx, settling)).To(Succeed())
+		Expect(product.settle(ctx)).To(Succeed())
 		Expect(product.ledger.Violations()).To(BeEmpty())
 	}, NodeTimeout(time.Minute))
 })
@@ -71,7 +69,7 @@ var _ = Describe("An outage of the API server", func() {
 func awaitEverywhere(ctx context.Context, status int, within time.Duration) time.Time {
 	GinkgoHelper()
 	for _, server := range product.stack.AuthServers {
-		for _, s := range product.ring.inState(oracle.Valid) {
+		for _, s := range product.ring.valid() {
 			Eventually(func() int { return product.askOnce(ctx, server, s) }).WithContext(ctx).WithTimeout(within).
 				Should(Equal(status), "%s, %s", server.Name, s.Name)
 		}
@@ -83,7 +81,7 @@ func awaitEverywhere(ctx context.Context, status int, within time.Duration) time
 func expectEverywhere(ctx context.Context, status int) {
 	GinkgoHelper()
 	for _, server := range product.stack.AuthServers {
-		for _, s := range product.ring.inState(oracle.Valid) {
+		for _, s := range product.ring.valid() {
 			Expect(product.askOnce(ctx, server, s)).To(Equal(status), "%s, %s", server.Name, s.Name)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hexcovery/apikey-operator/hack/stack"
-	"github.com/hexcovery/apikey-operator/test/faults/oracle"
 )
 
 // perform has a fault happen, and returns when it is over and what it has ended is
@@ -65,8 +64,9 @@ func (w *world) perform(ctx context.Context, f fault) error {
 		return w.renewLate(ctx, server)
 	case managerWaits:
 		return w.listLate(ctx, server, f.lasts)
+	default:
+		return w.performOnPlane(ctx, f)
 	}
-	return w.performOnPlane(ctx, f)
 }
 
 // performOnPlane is perform for what all programs share.
@@ -88,8 +88,9 @@ func (w *world) performOnPlane(ctx context.Context, f fault) error {
 			return err
 		}
 		return stopped
+	default:
+		return fmt.Errorf("nobody knows how to perform %q", f.kind)
 	}
-	return fmt.Errorf("nobody knows how to perform %q", f.kind)
 }
 
 // shiftClock has an auth server run with another clock, and then with the right one.
@@ -145,7 +146,7 @@ func (w *world) leader(ctx context.Context, otherwise *machine) *machine {
 // none. It is busy from then on.
 func (w *world) choose(choice uint64) *subject {
 	for {
-		found := w.ring.inState(oracle.Valid)
+		found := w.ring.valid()
 		if len(found) == 0 {
 			return nil
 		}

@@ -167,18 +167,25 @@ func duration(rng *rand.Rand, k kind) time.Duration {
 		return countedOut + between(rng, 0, 500*time.Millisecond)
 	case mute, late:
 		return between(rng, time.Second, staleness)
+	default:
+		return aboutABound(rng)
 	}
+}
+
+// aboutABound is one of the durations about which something changes.
+func aboutABound(rng *rand.Rand) time.Duration {
+	const half = 500 * time.Millisecond
 	switch rng.IntN(6) {
 	case 0:
 		return between(rng, 100*time.Millisecond, suspicion)
 	case 1:
 		return between(rng, suspicion, staleness)
 	case 2:
-		return staleness + between(rng, -300*time.Millisecond, 500*time.Millisecond)
+		return staleness + between(rng, -half, half)
 	case 3:
-		return countedOut + between(rng, -300*time.Millisecond, 1500*time.Millisecond)
+		return countedOut + between(rng, -half, 3*half)
 	default:
-		return reportedBy + between(rng, -300*time.Millisecond, 500*time.Millisecond)
+		return reportedBy + between(rng, -half, half)
 	}
 }
 

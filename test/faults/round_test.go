@@ -76,7 +76,7 @@ func (w *world) play(ctx context.Context, r round) (course, error) {
 	w.deeds.Wait()
 	patience.Stop()
 	c.deeds = time.Since(began)
-	if err := w.settle(ctx, settling); err != nil {
+	if err := w.settle(ctx); err != nil {
 		return c, fmt.Errorf("round %d: %w", r.number, err)
 	}
 	c.settled = time.Since(began)
@@ -89,7 +89,7 @@ func (w *world) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healing)
 	defer cancel()
 	errs := make(chan error, stock)
-	valid := len(w.ring.inState(oracle.Valid))
+	valid := len(w.ring.valid())
 	for range max(0, stock-valid) {
 		go func() {
 			_, err := w.mint(ctx)
@@ -124,8 +124,8 @@ func (w *world) do(ctx context.Context, a action) error {
 
 // settle waits until every auth server accepts what is valid, and refuses what is
 // dead. The ledger says how it must not answer; this is that it answers at all.
-func (w *world) settle(ctx context.Context, within time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %s", within))
+func (w *world) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, settling, fmt.Errorf("not within %s", settling))
 	defer cancel()
 	if err := w.stir(ctx); err != nil {
 		return err

@@ -56,5 +56,5 @@ func begin(ctx context.Context) {
 	product.begin(0)
 	DeferCleanup(product.end)
 	Expect(product.prepare(ctx)).To(Succeed())
-	Expect(product.settle(ctx, settling)).To(Succeed())
+	Expect(product.settle(ctx)).To(Succeed())
 }

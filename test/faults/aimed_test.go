@@ -54,6 +54,9 @@ func (w *world) revokeSome(ctx context.Context) (done <-chan struct{}) {
 // is not answered. When it goes on it believes for a moment that it may try again:
 // nothing but the look at the clock, at each request, tells that its time is over.
 func (w *world) stun(ctx context.Context, server *machine, lasts time.Duration) error {
+	// First of all: who starts it waits until it has joined, for which it needs the link.
+	server.busy.Lock()
+	defer server.busy.Unlock()
 	lag := server.Link.HoldAnswers(stack.Watches)
 	defer lag.Release()
 	muted := server.Link.HoldRequests(leaseRequests)
@@ -63,7 +66,7 @@ func (w *world) stun(ctx context.Context, server *machine, lasts time.Duration) 
 	if err := wait(ctx, renewal+100*time.Millisecond); err != nil {
 		return err
 	}
-	if err := server.freeze(ctx, lasts); err != nil {
+	if err := server.freezeBusy(ctx, lasts); err != nil {
 		return err
 	}
 	muted.Release()

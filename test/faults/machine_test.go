@@ -91,6 +91,11 @@ func (m *machine) restart(ctx context.Context, lasts time.Duration, between func
 func (m *machine) freeze(ctx context.Context, lasts time.Duration) error {
 	m.busy.Lock()
 	defer m.busy.Unlock()
+	return m.freezeBusy(ctx, lasts)
+}
+
+// freezeBusy is freeze for who holds busy.
+func (m *machine) freezeBusy(ctx context.Context, lasts time.Duration) error {
 	select {
 	case <-m.Ended():
 		return nil // A manager that another fault has ended. It is about to come back.

@@ -13,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/format"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/hexcovery/apikey-operator/hack/stack"
@@ -32,6 +33,8 @@ func TestFaults(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(20 * time.Second)
 	SetDefaultEventuallyPollingInterval(5 * time.Millisecond)
+	// A violation tells the whole story, the end of a log perhaps.
+	format.MaxLength = 0
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixMilli())
 	}

@@ -17,6 +17,9 @@ TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
 MODEL ?=
+ROUNDS ?= 200
+# What the rounds are drawn from; 0 is the time.
+SEED ?= 0
 
 CONTROLLER_GEN := bin/controller-gen
 GOLANGCI_LINT := bin/golangci-lint
@@ -78,7 +81,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 .PHONY: test
-test: test-race test-plain ## Run every test, on a real API server where one is needed.
+test: test-race test-faults-short test-plain ## Run every test, on a real API server where one is needed.
 
 .PHONY: test-race
 test-race: controlplane
@@ -87,7 +90,23 @@ test-race: controlplane
 .PHONY: test-plain
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) | sort))
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults | sort))
+
+# By themselves: what times out because others use the machine looks like a fault. In
+# the folder of a test go test shows what is printed while it runs.
+faults := bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args "$$@"' faults
+
+.PHONY: test-faults-short
+test-faults-short: controlplane
+	$(run) "each kind of fault" $(faults) -seed=$(SEED)
+
+.PHONY: test-faults
+test-faults: controlplane ## Break the real product in ROUNDS rounds, drawn from SEED, and check what it promises.
+	$(run) "faults" $(faults) -rounds=$(ROUNDS) -seed=$(SEED)
+
+.PHONY: test-faults-mutants
+test-faults-mutants: controlplane ## See that this fails when a protective step of the product is missing.
+	$(run) "faults of mutants" $(faults) -mutants
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).

@@ -57,6 +57,9 @@ type Options struct {
 	MetricsAddress, ProbeAddress string
 	// LeaderElection lets one of several managers act at a time.
 	LeaderElection bool
+	// LeaseDuration, RenewDeadline and RetryPeriod are those of leader election; see
+	// k8s.io/client-go/tools/leaderelection.
+	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
 	// Concurrency is how many APIKeys are worked on at the same time.
 	Concurrency int
 	// Audit gets a line for each event. Required.
@@ -76,7 +79,15 @@ func DefaultOptions() Options {
 	if namespace == "" {
 		namespace = DefaultNamespace
 	}
-	return Options{Namespace: namespace, LeaderElection: true, Concurrency: DefaultConcurrency, Clock: clock.RealClock{}, Metrics: metrics.Registry}
+	return Options{
+		Namespace:      namespace,
+		LeaderElection: true,
+		// As kube-controller-manager's.
+		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
+		Concurrency: DefaultConcurrency,
+		Clock:       clock.RealClock{},
+		Metrics:     metrics.Registry,
+	}
 }
 
 // NewScheme returns the types that a manager reads and writes.
@@ -155,6 +166,9 @@ func managerOptions(options Options) (ctrl.Options, error) {
 		LeaderElection:          options.LeaderElection,
 		LeaderElectionID:        leaderLease,
 		LeaderElectionNamespace: options.Namespace,
+		LeaseDuration:           ptr.To(options.LeaseDuration),
+		RenewDeadline:           ptr.To(options.RenewDeadline),
+		RetryPeriod:             ptr.To(options.RetryPeriod),
 		// The next leader need not wait for the Lease to run out: when Start
 		// returns the process ends.
 		LeaderElectionReleaseOnCancel: true,

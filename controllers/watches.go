@@ -61,7 +61,7 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 			builder.WithPredicates(specChanged())).
 		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&coordinationv1.Lease{}, wakeUp(r.Waiters)).
+		Watches(&coordinationv1.Lease{}, wakeUp(r.Waiters, r.Members)).
 		Complete(r)
 }
 
@@ -93,9 +93,10 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
 
 // wakeUp has those reconciled that wait for what a Lease says.
-func wakeUp(waiters *registry.Waiters) handler.EventHandler {
+func wakeUp(waiters *registry.Waiters, members *registry.Members) handler.EventHandler {
 	changed := func(obj client.Object, q queue) {
 		if lease, ok := obj.(*coordinationv1.Lease); ok {
+			members.Notice(lease)
 			enqueue(q, waiters.LeaseChanged(lease))
 		}
 	}

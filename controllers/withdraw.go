@@ -80,7 +80,7 @@ func (r *APIKeyReconciler) whoMayAccept(ctx context.Context, p *pass, purpose st
 	if found.Complete() {
 		p.waits = false
 	} else {
-		p.lookAgain(registry.Patience)
+		p.lookAgain(found.Again)
 	}
 	return found, true, nil
 }

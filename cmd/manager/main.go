@@ -33,6 +33,9 @@ func run(ctx context.Context) error {
 	flag.StringVar(&options.MetricsAddress, "metrics-listen", ":8080", "address that /metrics is served on; 0 for none")
 	flag.StringVar(&options.ProbeAddress, "probe-listen", ":8081", "address that /healthz and /readyz are served on; 0 for none")
 	flag.BoolVar(&options.LeaderElection, "leader-elect", options.LeaderElection, "let one of several managers act at a time")
+	flag.DurationVar(&options.LeaseDuration, "leader-elect-lease-duration", options.LeaseDuration, "how long a leader that is not heard from stays the leader: others wait as long")
+	flag.DurationVar(&options.RenewDeadline, "leader-elect-renew-deadline", options.RenewDeadline, "how long a leader tries to renew its Lease before it gives up and the manager ends; less than the lease duration")
+	flag.DurationVar(&options.RetryPeriod, "leader-elect-retry-period", options.RetryPeriod, "how long to wait between two tries to become the leader, or to stay it")
 	flag.IntVar(&options.Concurrency, "concurrency", options.Concurrency, "how many APIKeys are worked on at the same time")
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)

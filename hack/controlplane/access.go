@@ -43,11 +43,15 @@ func (cp *ControlPlane) ServiceAccount(ctx context.Context, namespace, name stri
 	return cfg, nil
 }
 
-// ServiceAccountKubeconfig writes what ServiceAccount returns to a kubeconfig.
-func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name, path string) error {
+// ServiceAccountKubeconfig writes what ServiceAccount returns to a kubeconfig, after the changes, if there are any: to the
+// address of a proxy, for instance.
+func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name, path string, changes ...func(*rest.Config)) error {
 	cfg, err := cp.ServiceAccount(ctx, namespace, name)
 	if err != nil {
 		return err
+	}
+	for _, change := range changes {
+		change(cfg)
 	}
 	return writeKubeconfig(cfg, path)
 }

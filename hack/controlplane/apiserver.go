@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +65,11 @@ func (cp *ControlPlane) startPlane(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	if opts.EtcdLink {
+		if err := cp.linkEtcd(ctx, etcd, apiServer); err != nil {
+			return err
+		}
+	}
 	plane := &envtest.ControlPlane{Etcd: etcd, APIServer: apiServer, KubectlPath: cp.binaries.Kubectl}
 	cp.say.sayf("starting etcd and kube-apiserver %s", cp.binaries.Version)
 	defer context.AfterFunc(ctx, cp.lifeline.cut)()
@@ -70,6 +77,25 @@ func (cp *ControlPlane) startPlane(ctx context.Context, opts Options) error {
 		return errors.Join(err, plane.Stop())
 	}
 	cp.plane = plane
+	return nil
+}
+
+// linkEtcd has kube-apiserver reach etcd through a link. envtest chooses the address of etcd when it starts it, which is too
+// late for that.
+func (cp *ControlPlane) linkEtcd(ctx context.Context, etcd *envtest.Etcd, apiServer *envtest.APIServer) (err error) {
+	if cp.etcdLink != nil {
+		_ = cp.etcdLink.close() // of an attempt that failed
+	}
+	free, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("find a port for etcd: %w", err)
+	}
+	etcd.URL = &url.URL{Scheme: "http", Host: free.Addr().String()}
+	_ = free.Close()
+	if cp.etcdLink, err = startEtcdLink(ctx, etcd.URL.Host); err != nil {
+		return err
+	}
+	apiServer.Configure().Set("etcd-servers", cp.etcdLink.url())
 	return nil
 }
 

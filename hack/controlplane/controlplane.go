@@ -40,6 +40,9 @@ type Options struct {
 	// AuditLog makes kube-apiserver log every request, for [ControlPlane.AuditEvents].
 	AuditLog bool
 
+	// EtcdLink has kube-apiserver reach etcd through a proxy, for [ControlPlane.HoldEtcdWatches].
+	EtcdLink bool
+
 	// Dir is for data and logs; what an earlier control plane left there is removed at the start. Empty means a temporary
 	// folder that goes away on Stop, or when this process dies.
 	Dir string
@@ -67,6 +70,7 @@ type ControlPlane struct {
 	say       *progress
 
 	lifeline   *lifeline
+	etcdLink   *etcdLink
 	plane      *envtest.ControlPlane
 	logs       []io.Closer
 	controller *process
@@ -174,6 +178,9 @@ func (cp *ControlPlane) stop() error {
 	}
 	if cp.plane != nil {
 		errs = append(errs, cp.plane.Stop())
+	}
+	if cp.etcdLink != nil {
+		errs = append(errs, cp.etcdLink.close())
 	}
 	if cp.lifeline != nil {
 		cp.lifeline.cut()

@@ -23,24 +23,37 @@ const (
 	buildGrace = 10 * time.Second
 )
 
-// programs are the paths of what was built.
-type programs struct {
-	manager, authServer string
+// Programs are the paths of the product's programs.
+type Programs struct {
+	Manager, AuthServer string
 }
 
-// build makes the programs of the product from the working tree. The go command
-// knows by itself what has not changed.
-func build(ctx context.Context, log io.Writer) (programs, error) {
+// Build makes the programs of the product from the working tree, in bin. The go
+// command knows by itself what has not changed. log is told about progress.
+func Build(ctx context.Context, log io.Writer) (Programs, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
-		return programs{}, err
+		return Programs{}, err
 	}
-	built := programs{manager: filepath.Join(root, "bin", "manager"), authServer: filepath.Join(root, "bin", "authserver")}
 	fmt.Fprintln(log, "stack: building bin/manager and bin/authserver; some minutes the first time, a moment later on")
+	return build(ctx, log, root, filepath.Join(root, "bin"))
+}
+
+// BuildWith is Build into the folder dir, from the working tree as the file overlay
+// changes it: see -overlay in "go help build".
+func BuildWith(ctx context.Context, log io.Writer, dir, overlay string) (Programs, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return Programs{}, err
+	}
+	return build(ctx, log, root, dir, "-overlay", overlay)
+}
+
+func build(ctx context.Context, log io.Writer, root, dir string, flags ...string) (Programs, error) {
 	began := time.Now()
-	// As make build does it. The slash at the end says that bin is a folder.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(root, "bin")+"/",
-		modulePath+"/cmd/manager", modulePath+"/cmd/authserver")
+	// As make build does it. The slash at the end says that dir is a folder.
+	arguments := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Clean(dir) + "/"}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(arguments, modulePath+"/cmd/manager", modulePath+"/cmd/authserver")...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -49,16 +62,16 @@ func build(ctx context.Context, log io.Writer) (programs, error) {
 	cmd.Stderr = &output
 
 	done := beat(log, began)
-	err = cmd.Run()
+	err := cmd.Run()
 	done()
 	switch {
 	case ctx.Err() != nil:
-		return programs{}, fmt.Errorf("build: %w", context.Cause(ctx))
+		return Programs{}, fmt.Errorf("build: %w", context.Cause(ctx))
 	case err != nil:
-		return programs{}, fmt.Errorf("build: %w\n%s", err, bytes.TrimSpace(output.Bytes()))
+		return Programs{}, fmt.Errorf("build: %w\n%s", err, bytes.TrimSpace(output.Bytes()))
 	}
 	fmt.Fprintf(log, "stack: built in %.1f s\n", time.Since(began).Seconds())
-	return built, nil
+	return Programs{Manager: filepath.Join(dir, "manager"), AuthServer: filepath.Join(dir, "authserver")}, nil
 }
 
 // beat says from time to time that the build goes on, until done is called.

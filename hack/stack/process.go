@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 const (
@@ -34,15 +37,27 @@ type Process struct {
 	LogPath string
 	// OutputPath is where its standard output goes: the manager's audit trail.
 	OutputPath string
+	// Link is what it reaches the API server through; nil without Options.Links.
+	Link *Link
 
-	path   string
-	args   []string
-	env    []string
 	readyz string
 
 	mu sync.Mutex
+	// launching and podUID are for the next start.
+	launching Launch
+	podUID    string
 	// current is nil while it is not meant to run.
 	current *run
+}
+
+// Launch is how a program is started.
+type Launch struct {
+	// Path of the program.
+	Path string
+	// Args come after its name.
+	Args []string
+	// Env comes after this process' environment.
+	Env []string
 }
 
 // run is one life of a process.
@@ -83,8 +98,8 @@ func (p *Process) launch() (*run, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	r := &run{cmd: exec.Command(p.path, p.args...), done: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), p.env...)
+	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), done: make(chan struct{})}
+	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), "POD_UID="+p.podUID)
 	r.cmd.Stdout, r.cmd.Stderr = output, log
 	r.cmd.SysProcAttr = diesWithParent()
 
@@ -185,6 +200,55 @@ func (p *Process) Kill() error {
 		return fmt.Errorf("kill %s: %w", p.Name, err)
 	}
 	return nil
+}
+
+// NewPod has the next start be that of another pod: its UID is another one, so
+// that nothing of the former process is taken over.
+func (p *Process) NewPod() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.podUID = string(uuid.NewUUID())
+}
+
+// PodUID is the UID of the pod that it is, or is going to be, started as. An auth
+// server's Lease bears it.
+func (p *Process) PodUID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.podUID
+}
+
+// PID is the process ID; 0 if it is not meant to run.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return 0
+	}
+	return p.current.cmd.Process.Pid
+}
+
+// Change has the next start be another one: of another program, say, or with more
+// flags.
+func (p *Process) Change(change func(*Launch)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := Launch{Path: p.launching.Path, Args: slices.Clone(p.launching.Args), Env: slices.Clone(p.launching.Env)}
+	change(&next)
+	p.launching = next
+}
+
+// Ended is closed when the program, as it was started last, has ended; it is closed
+// already if it is not meant to run.
+func (p *Process) Ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		ended := make(chan struct{})
+		close(ended)
+		return ended
+	}
+	return p.current.done
 }
 
 // take makes the process one that is not meant to run, and returns its life.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/rest"
 )
 
 // The names that config/ gives.
@@ -47,18 +48,22 @@ func User(account string) string {
 	return "system:serviceaccount:" + Namespace + ":" + account
 }
 
-func (s *Stack) newManager(ctx context.Context) (*Manager, error) {
+func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 	addresses, err := freeAddresses(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
 	metrics, probes := addresses[0], addresses[1]
-	process, err := s.newProcess(ctx, "manager", ManagerAccount)
+	name := "manager"
+	if number > 1 {
+		name = fmt.Sprintf("manager-%d", number)
+	}
+	process, err := s.newProcess(ctx, name, ManagerAccount)
 	if err != nil {
 		return nil, err
 	}
-	process.path = s.programs.manager
-	process.args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
+	process.launching.Path = s.programs.Manager
+	process.launching.Args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
 	process.readyz = "http://" + probes + "/readyz"
 	return &Manager{Process: process, Metrics: "http://" + metrics}, nil
 }
@@ -73,8 +78,8 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	if err != nil {
 		return nil, err
 	}
-	process.path = s.programs.authServer
-	process.args = []string{
+	process.launching.Path = s.programs.AuthServer
+	process.launching.Args = []string{
 		"--listen=" + gateways, "--ops-listen=" + operations,
 		// Nobody sends requests here that would have to be told to go elsewhere.
 		"--drain-delay=0s",
@@ -82,31 +87,49 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	process.readyz = "http://" + operations + "/readyz"
 	server := &AuthServer{Process: process, Gateways: "http://" + gateways, Operations: "http://" + operations}
 	if s.options.Upstream != "" {
-		process.args = append(process.args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
+		process.launching.Args = append(process.launching.Args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
 		server.Proxy = "http://" + proxy
 	}
-	process.args = append(process.args, s.options.AuthServerFlags...)
+	process.launching.Args = append(process.launching.Args, s.options.AuthServerFlags...)
 	return server, nil
 }
 
 // newProcess returns a process that has the rights of the ServiceAccount, and a
 // UID of its own, as its pod would.
 func (s *Stack) newProcess(ctx context.Context, name, account string) (*Process, error) {
-	kubeconfig := filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
-	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return &Process{
+	process := &Process{
 		Name:       name,
 		LogPath:    filepath.Join(s.ControlPlane.LogDir(), name+".log"),
 		OutputPath: filepath.Join(s.ControlPlane.LogDir(), name+".out"),
-		env: []string{
-			"KUBECONFIG=" + kubeconfig,
-			"POD_NAMESPACE=" + Namespace,
-			"POD_NAME=" + name,
-			"POD_UID=" + string(uuid.NewUUID()),
-		},
-	}, nil
+		podUID:     string(uuid.NewUUID()),
+	}
+	var changes []func(*rest.Config)
+	if s.options.Links {
+		link, err := s.newLink(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		process.Link = link
+		changes = append(changes, link.through)
+	}
+	kubeconfig := filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
+	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig, changes...); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	process.launching.Env = []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+	return process, nil
+}
+
+// newLink starts a Link that ends with the stack.
+func (s *Stack) newLink(ctx context.Context) (*Link, error) {
+	link, err := newLink(ctx, s.ControlPlane.Admin())
+	if err != nil {
+		return nil, err
+	}
+	s.linksMu.Lock()
+	defer s.linksMu.Unlock()
+	s.links = append(s.links, link)
+	return link, nil
 }
 
 // Question returns what a gateway asks the auth server about a request with this

@@ -29,8 +29,18 @@ type Options struct {
 	// Log is that of these options where it is nil.
 	ControlPlane controlplane.Options
 
+	// Programs are what is run; where they are not given, they are built from the
+	// working tree.
+	Programs Programs
+
+	// Managers is how many managers there are; 0 is 1.
+	Managers int
+
 	// AuthServers is how many replicas there are; none is allowed.
 	AuthServers int
+
+	// Links has each program reach the API server through a Link of its own.
+	Links bool
 
 	// Upstream is the URL that each auth server is a reverse proxy for; empty for
 	// no proxy.
@@ -47,11 +57,15 @@ type Options struct {
 // Stack is the running product. Its fields are not to be changed.
 type Stack struct {
 	ControlPlane *controlplane.ControlPlane
-	Manager      *Manager
-	AuthServers  []*AuthServer
+	// Manager is the first of Managers.
+	Manager     *Manager
+	Managers    []*Manager
+	AuthServers []*AuthServer
 
 	options  Options
-	programs programs
+	programs Programs
+	linksMu  sync.Mutex
+	links    []*Link
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -68,9 +82,12 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	if len(options.ControlPlane.Apply) == 0 {
 		options.ControlPlane.Apply = []string{base}
 	}
-	s := &Stack{options: options}
-	if s.programs, err = build(ctx, options.Log); err != nil {
-		return nil, fmt.Errorf("start stack: %w", err)
+	options.Managers = max(options.Managers, 1)
+	s := &Stack{options: options, programs: options.Programs}
+	if s.programs == (Programs{}) {
+		if s.programs, err = Build(ctx, options.Log); err != nil {
+			return nil, fmt.Errorf("start stack: %w", err)
+		}
 	}
 	if s.ControlPlane, err = controlplane.Start(ctx, options.ControlPlane); err != nil {
 		return nil, fmt.Errorf("start stack: %w", err)
@@ -85,10 +102,15 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 func (s *Stack) startPrograms(ctx context.Context) error {
 	began := time.Now()
 	starting, ctx := errgroup.WithContext(ctx)
-	starting.Go(func() (err error) {
-		s.Manager, err = startOnFreePorts(ctx, s.newManager)
-		return err
-	})
+	s.Managers = make([]*Manager, s.options.Managers)
+	for i := range s.Managers {
+		starting.Go(func() (err error) {
+			s.Managers[i], err = startOnFreePorts(ctx, func(ctx context.Context) (*Manager, error) {
+				return s.newManager(ctx, i+1)
+			})
+			return err
+		})
+	}
 	s.AuthServers = make([]*AuthServer, s.options.AuthServers)
 	for i := range s.AuthServers {
 		starting.Go(func() (err error) {
@@ -98,18 +120,26 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 			return err
 		})
 	}
-	if err := starting.Wait(); err != nil {
+	err := starting.Wait()
+	s.Manager = s.Managers[0]
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.options.Log, "stack: the manager and %d auth servers are ready in %.1f s\n", len(s.AuthServers), time.Since(began).Seconds())
+	managers := "the manager"
+	if len(s.Managers) > 1 {
+		managers = fmt.Sprintf("%d managers", len(s.Managers))
+	}
+	fmt.Fprintf(s.options.Log, "stack: %s and %d auth servers are ready in %.1f s\n", managers, len(s.AuthServers), time.Since(began).Seconds())
 	return nil
 }
 
-// Processes returns every program of the product, the manager first.
+// Processes returns every program of the product, managers first.
 func (s *Stack) Processes() []*Process {
 	var all []*Process
-	if s.Manager != nil {
-		all = append(all, s.Manager.Process)
+	for _, manager := range s.Managers {
+		if manager != nil {
+			all = append(all, manager.Process)
+		}
 	}
 	for _, server := range s.AuthServers {
 		if server != nil {
@@ -133,6 +163,9 @@ func (s *Stack) Stop() error {
 			stopping.Go(func() { errs[i] = process.Stop(ctx) })
 		}
 		stopping.Wait()
+		for _, link := range s.links {
+			errs = append(errs, link.close())
+		}
 		s.stopErr = errors.Join(append(errs, s.ControlPlane.Stop())...)
 	})
 	return s.stopErr

@@ -85,7 +85,7 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 
 func TestWhatDiesByItselfIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	p := &Process{Name: "false", LogPath: dir + "/log", OutputPath: dir + "/out", path: "/bin/sh", args: []string{"-c", "echo no such flag >&2; exit 3"}, readyz: "http://127.0.0.1:1"}
+	p := &Process{Name: "false", LogPath: dir + "/log", OutputPath: dir + "/out", launching: Launch{Path: "/bin/sh", Args: []string{"-c", "echo no such flag >&2; exit 3"}}, readyz: "http://127.0.0.1:1"}
 	err := p.Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such flag") {
 		t.Errorf("%v", err)

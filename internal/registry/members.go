@@ -43,8 +43,8 @@ type Members struct {
 type observation struct {
 	// resourceVersion changes with each renewal.
 	resourceVersion string
-	// changedAt is when this process had the answer that first showed it: the
-	// renewal was sent before that.
+	// changedAt is when this process had the answer, or the event, that first showed
+	// it: the renewal was sent before that.
 	changedAt time.Time
 }
 
@@ -84,7 +84,13 @@ type Acknowledgement struct {
 	Missing []Member
 	// Of is how many could be waited for.
 	Of int
+	// Again is when it is worth to ask again although nothing was heard: at most
+	// Patience from now, sooner if somebody is counted out sooner.
+	Again time.Duration
 }
+
+// soonest is the least Again: who asks too soon may be told what was found a moment ago.
+const soonest = 50 * time.Millisecond
 
 // Complete reports whether nobody is waited for.
 func (a Acknowledgement) Complete() bool { return len(a.Missing) == 0 }
@@ -199,6 +205,19 @@ func (m *Members) list(ctx context.Context, options metav1.ListOptions) (*coordi
 	return list, nil
 }
 
+// Notice takes note of a Lease that an informer has shown, which tells sooner than the
+// next list when a silence has begun. That a Lease was not renewed since, only a
+// consistent list tells.
+func (m *Members) Notice(lease *coordinationv1.Lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seen, ok := m.seen[lease.UID]
+	if ok && !later(lease.ResourceVersion, seen.resourceVersion) {
+		return // a list was quicker
+	}
+	m.seen[lease.UID] = observation{resourceVersion: lease.ResourceVersion, changedAt: m.clock.Now()}
+}
+
 // observe takes note of the Leases, as a list that was asked for and answered at
 // these times has shown them, and returns what they say.
 func (m *Members) observe(leases []coordinationv1.Lease, asked, answered time.Time) Survey {
@@ -276,7 +295,7 @@ func (s Survey) enforcement(revision string) Acknowledgement {
 
 // serving says who has not applied a change and is not known to be fenced.
 func (s Survey) serving(applied func(*Member) bool) Acknowledgement {
-	var found Acknowledgement
+	found := Acknowledgement{Again: Patience}
 	for _, member := range s.members {
 		if member.runOut() {
 			continue
@@ -284,6 +303,8 @@ func (s Survey) serving(applied func(*Member) bool) Acknowledgement {
 		found.Of++
 		if !applied(&member) {
 			found.Missing = append(found.Missing, member)
+			left := member.bounds.staleness + margin(member.bounds.staleness) - member.silence
+			found.Again = max(min(found.Again, left+time.Millisecond), soonest)
 		}
 	}
 	return found

@@ -103,6 +103,37 @@ func TestSilenceIsCountedByThisProcessAlone(t *testing.T) {
 	}
 }
 
+// An informer tells when a silence begins, and never that it lasts.
+func TestASilenceBeginsWhenAnInformerHasShownTheLastRenewal(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	m := NewMembers(nil, "system", clock)
+	last, before := leaseAt("a", "20", "1"), leaseAt("a", "10", "1")
+	m.Notice(&last)
+	clock.SetTime(epoch.Add(5 * time.Second))
+	m.Notice(&before) // late
+	m.Notice(&last)   // again
+
+	survey := m.observe([]coordinationv1.Lease{last}, epoch.Add(10*time.Second), epoch.Add(10*time.Second))
+	if found := survey.revocation("100"); len(found.Missing) != 1 || found.Again != time.Second {
+		t.Errorf("a second before it is counted out: %d are waited for, again after %s", len(found.Missing), found.Again)
+	}
+	survey = m.observe([]coordinationv1.Lease{last}, epoch.Add(10800*time.Millisecond), epoch.Add(10800*time.Millisecond))
+	if found := survey.revocation("100"); len(found.Missing) != 1 || found.Again != 201*time.Millisecond {
+		t.Errorf("a moment before it is counted out: %d are waited for, again after %s", len(found.Missing), found.Again)
+	}
+	survey = m.observe([]coordinationv1.Lease{last}, epoch.Add(11*time.Second+1), epoch.Add(11*time.Second+1))
+	if missing := survey.revocation("100").Missing; len(missing) != 0 {
+		t.Error("a silence does not begin when an informer shows the last renewal")
+	}
+	// What the list shows is later than what the informer has brought so far.
+	m.Notice(&last)
+	renewed := leaseAt("a", "30", "1")
+	survey = m.observe([]coordinationv1.Lease{renewed}, epoch.Add(20*time.Second), epoch.Add(20*time.Second))
+	if missing := survey.revocation("100").Missing; len(missing) != 1 {
+		t.Error("a renewal that the informer has not brought yet is passed over")
+	}
+}
+
 func TestALeaseOfTheSameNameMadeAnewIsAnother(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 	m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1")}, epoch, epoch)

@@ -89,6 +89,7 @@ func (m *simManager) keyGone(name types.NamespacedName) {
 }
 
 func (m *simManager) leaseChanged(obj client.Object) {
+	m.members.Notice(obj.(*coordinationv1.Lease))
 	m.enqueue(m.waiters.LeaseChanged(obj.(*coordinationv1.Lease)))
 }
 
@@ -175,7 +176,7 @@ func (m *simManager) revoke(ctx context.Context, name types.NamespacedName, key 
 	}
 	if !found.Complete() {
 		m.say("%s is not revoked: %d of %d are missing: %s", name.Name, len(found.Missing), found.Of, simMissing(found))
-		return Patience, nil
+		return found.Again, nil
 	}
 	m.waiters.Done(name)
 	m.world.revoked(m, name.Name)

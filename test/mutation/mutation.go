@@ -47,38 +47,58 @@ func Named(name string) (Mutation, error) {
 	return Mutation{}, fmt.Errorf("no mutation %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// Overlay writes the mutated copy of m.File to dir, and the file for -overlay that
-// puts it in place of the original, and returns the path of the latter. root is the
-// repository's. It fails if m does not fit the source any more.
-func Overlay(root, dir string, m Mutation) (overlayFile string, err error) {
+// Overlay writes mutated copies to dir, and the file for -overlay that puts them in
+// place of the originals, and returns the path of the latter. root is the
+// repository's. Mutations are applied in their order, so that one can change what
+// another has made. It fails if one does not fit the source any more.
+func Overlay(root, dir string, mutations ...Mutation) (overlayFile string, err error) {
 	root, err = filepath.Abs(root)
 	if err != nil {
-		return "", fmt.Errorf("mutation %s: %w", m.Name, err)
+		return "", fmt.Errorf("overlay: %w", err)
 	}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
-		return "", fmt.Errorf("mutation %s: %w", m.Name, err)
+		return "", fmt.Errorf("overlay: %w", err)
 	}
-	original := filepath.Join(root, filepath.FromSlash(m.File))
-	source, err := os.ReadFile(original)
+	sources := map[string]string{}
+	for _, m := range mutations {
+		original := filepath.Join(root, filepath.FromSlash(m.File))
+		if err := m.apply(sources, original); err != nil {
+			return "", fmt.Errorf("mutation %s: %w", m.Name, err)
+		}
+	}
+	replace := map[string]string{}
+	for original, source := range sources {
+		replace[original] = filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(original, root+string(filepath.Separator)), string(filepath.Separator), "_"))
+		if err := os.WriteFile(replace[original], []byte(source), 0o600); err != nil {
+			return "", fmt.Errorf("overlay: %w", err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
-		return "", fmt.Errorf("mutation %s: %w", m.Name, err)
+		return "", fmt.Errorf("overlay: %w", err)
 	}
-	if n := strings.Count(string(source), m.Old); n != 1 {
-		return "", fmt.Errorf("mutation %s: its text is %d times in %s, and has to be there once: see what became of the step, and change the mutation\n%s",
-			m.Name, n, m.File, m.Old)
-	}
-	mutated := filepath.Join(dir, m.Name+".go")
-	if err := os.WriteFile(mutated, []byte(strings.Replace(string(source), m.Old, m.New, 1)), 0o600); err != nil {
-		return "", fmt.Errorf("mutation %s: %w", m.Name, err)
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
-	if err != nil {
-		return "", fmt.Errorf("mutation %s: %w", m.Name, err)
-	}
-	overlayFile = filepath.Join(dir, m.Name+".json")
+	overlayFile = filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
-		return "", fmt.Errorf("mutation %s: %w", m.Name, err)
+		return "", fmt.Errorf("overlay: %w", err)
 	}
 	return overlayFile, nil
+}
+
+// apply changes the source of the file original, which is read if it is not there.
+func (m Mutation) apply(sources map[string]string, original string) error {
+	source, ok := sources[original]
+	if !ok {
+		data, err := os.ReadFile(original)
+		if err != nil {
+			return err
+		}
+		source = string(data)
+	}
+	if n := strings.Count(source, m.Old); n != 1 {
+		return fmt.Errorf("its text is %d times in %s, and has to be there once: see what became of the step, and change the mutation\n%s",
+			n, m.File, m.Old)
+	}
+	sources[original] = strings.Replace(source, m.Old, m.New, 1)
+	return nil
 }

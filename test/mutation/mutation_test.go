@@ -31,7 +31,7 @@ func TestEveryMutationAppliesAndCompiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mutated, err := os.ReadFile(filepath.Join(dir, m.Name+".go"))
+			mutated, err := os.ReadFile(filepath.Join(dir, strings.ReplaceAll(m.File, "/", "_")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,6 +68,23 @@ func TestAMutationThatDoesNotFitIsRefused(t *testing.T) {
 	}
 	if _, err := mutation.Overlay(repository, t.TempDir(), mutation.Mutation{Name: "absent", File: "b.go", Old: "1"}); err == nil {
 		t.Error("a file that is not there was mutated")
+	}
+}
+
+func TestMutationsAreAppliedInTheirOrder(t *testing.T) {
+	repository, dir := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(repository, "a.go"), []byte("package a\n\nvar b = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, second := mutation.Mutation{Name: "first", File: "a.go", Old: "1", New: "2"}, mutation.Mutation{Name: "second", File: "a.go", Old: "2", New: "3"}
+	if _, err := mutation.Overlay(repository, dir, first, second); err != nil {
+		t.Fatal(err)
+	}
+	if mutated, err := os.ReadFile(filepath.Join(dir, "a.go")); err != nil || string(mutated) != "package a\n\nvar b = 3\n" {
+		t.Errorf("%q, %v", mutated, err)
+	}
+	if _, err := mutation.Overlay(repository, dir, second, first); err == nil {
+		t.Error("in the other order they do not fit")
 	}
 }
 

@@ -1,0 +1,99 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controlplane
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// get reads a ConfigMap, within a second.
+func get(ctx context.Context, object *corev1.ConfigMap) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return admin.Get(ctx, client.ObjectKeyFromObject(object), &corev1.ConfigMap{})
+}
+
+// expectControllers sees that kube-controller-manager works.
+func expectControllers(ctx context.Context) {
+	GinkgoHelper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: newNamespace(ctx), Name: "default"}}
+	Eventually(func() error {
+		return admin.Get(ctx, client.ObjectKeyFromObject(account), account)
+	}).WithContext(ctx).Should(Succeed())
+}
+
+var _ = Describe("outages", func() {
+	It("an API server that is paused answers nothing, and goes on", func(ctx SpecContext) {
+		object := newConfigMap(ctx, newNamespace(ctx), "before")
+		Expect(plane.PauseAPIServer()).To(Succeed())
+		DeferCleanup(plane.ResumeAPIServer)
+		// The signal is on its way when PauseAPIServer returns.
+		Eventually(get).WithArguments(ctx, object).ShouldNot(Succeed())
+		Expect(get(ctx, object)).To(MatchError(context.DeadlineExceeded))
+		Expect(plane.ResumeAPIServer()).To(Succeed())
+		Eventually(get).WithArguments(ctx, object).Should(Succeed())
+		expectControllers(ctx)
+	})
+
+	It("an API server that is stopped is gone until it is started", func(ctx SpecContext) {
+		object := newConfigMap(ctx, newNamespace(ctx), "before")
+		Expect(plane.StopAPIServer()).To(Succeed())
+		Expect(get(ctx, object)).To(MatchError(ContainSubstring("connection refused")))
+		Expect(plane.StartAPIServer(ctx)).To(Succeed())
+		Expect(get(ctx, object)).To(Succeed())
+		expectControllers(ctx)
+	})
+
+	It("etcd that restarts keeps what was written, and the API server finds it", func(ctx SpecContext) {
+		object := newConfigMap(ctx, newNamespace(ctx), "before")
+		began := time.Now()
+		Expect(plane.RestartEtcd(ctx)).To(Succeed())
+		AddReportEntry("restarted in", time.Since(began))
+		Expect(get(ctx, object)).To(Succeed())
+		Expect(newConfigMap(ctx, object.Namespace, "after").UID).NotTo(BeEmpty())
+		expectControllers(ctx)
+	})
+})
+
+var _ = Describe("a watch cache that falls behind", func() {
+	It("answers with what was, and reads of the present go on", func(ctx SpecContext) {
+		_, err := plane.HoldEtcdWatches("/registry/configmaps/")
+		Expect(err).To(MatchError(ErrNoEtcdLink))
+
+		cp, err := Start(ctx, Options{WithoutControllerManager: true, EtcdLink: true})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() { Expect(cp.Stop()).To(Succeed()) })
+		linked, err := newClient(cp.Admin())
+		Expect(err).NotTo(HaveOccurred())
+		count := func(options metav1.ListOptions) int {
+			GinkgoHelper()
+			list := &corev1.ConfigMapList{}
+			Expect(linked.List(ctx, list, client.InNamespace("default"), &client.ListOptions{Raw: &options})).To(Succeed())
+			return len(list.Items)
+		}
+		cached, present := metav1.ListOptions{ResourceVersion: "0"}, metav1.ListOptions{}
+		create := func(name string) {
+			GinkgoHelper()
+			Expect(linked.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}})).To(Succeed())
+		}
+		create("first")
+		before := count(present)
+		Eventually(count).WithArguments(cached).Should(Equal(before))
+
+		release, err := cp.HoldEtcdWatches("/registry/configmaps/")
+		Expect(err).NotTo(HaveOccurred())
+		create("second")
+		Expect(count(present)).To(Equal(before + 1))
+		Expect(count(cached)).To(Equal(before), "the cache knows what it cannot know")
+		release()
+		Eventually(count).WithArguments(cached).Should(Equal(before + 1))
+	}, NodeTimeout(time.Minute))
+})

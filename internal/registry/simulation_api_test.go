@@ -58,6 +58,7 @@ func (k simKind) bookmark(revision int64, initialEventsEnd bool) watch.Event {
 		return watch.Event{Type: watch.Bookmark, Object: &v1alpha1.APIKey{ObjectMeta: meta}}
 	case simOrganizations:
 		return watch.Event{Type: watch.Bookmark, Object: &v1alpha1.Organization{ObjectMeta: meta}}
+	case simLeases:
 	}
 	return watch.Event{Type: watch.Bookmark, Object: &coordinationv1.Lease{ObjectMeta: meta}}
 }

@@ -11,7 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	mathrand "math/rand"
+	mathrand "math/rand" //nolint:depguard // What client-go draws from is seeded with it.
 	"runtime"
 	"slices"
 	"strings"

@@ -81,7 +81,7 @@ func (c *comparer) compare(ctx context.Context) error {
 	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {
-			c.log.Error(nil, "the index differed from a consistent list and was repaired: a watch has lost events", "kind", kind, "repairs", repairs)
+			c.log.Error(nil, "the index differed from a consistent list and was repaired: a watch has lost events, or is late", "kind", kind, "repairs", repairs)
 		}
 	}
 	return nil

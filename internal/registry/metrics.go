@@ -27,7 +27,7 @@ func newReplicaMetrics(r *Replica, registerer prometheus.Registerer) *replicaMet
 	m := &replicaMetrics{
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_registry_repairs_total",
-			Help: "Differences between the index and a consistent list that were repaired. Anything but 0 means that a watch lost an event.",
+			Help: "Differences between the index and a consistent list that were repaired. Anything but 0 means that a watch lost an event, or was late by more than 10 seconds.",
 		}, []string{"kind"}),
 		sessions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_registry_sessions_total",

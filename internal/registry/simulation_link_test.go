@@ -53,6 +53,8 @@ type simLink struct {
 	// forever is shut when the streams that are open are to bring nothing ever again.
 	forever atomic.Pointer[simGate]
 	log     func(format string, args ...any)
+	// deleted is called, if it is there, when something was deleted.
+	deleted func()
 }
 
 var (
@@ -227,6 +229,9 @@ func (l *simLink) Delete(ctx context.Context, obj client.Object, options ...clie
 	sent := simCopy(obj)
 	return l.do(ctx, simCall{verb: "delete", kind: simKindOf(obj), writes: true, effect: func() error {
 		err := l.api.remove(sent, given.Preconditions)
+		if err == nil && l.deleted != nil {
+			l.deleted()
+		}
 		l.log("delete %s: %s", simDescribe(sent), simOutcome{nil, err})
 		return err
 	}})

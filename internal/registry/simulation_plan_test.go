@@ -19,6 +19,8 @@ type simPlan struct {
 	seed     uint64
 	replicas []simBounds
 	horizon  time.Duration
+	// lasts is the least horizon.
+	lasts time.Duration
 	// asks is the time between two rounds of requests to one replica.
 	asks  time.Duration
 	steps []simStep
@@ -78,6 +80,7 @@ func newSimPlan(seed uint64) *simPlan {
 	if p.long() {
 		p.horizon = staleness*3/2 + time.Minute
 	}
+	p.horizon = max(p.horizon, p.lasts)
 	p.draw(rng)
 	situation.stage(p, rng)
 	slices.SortStableFunc(p.steps, func(a, b simStep) int { return int(a.at - b.at) })

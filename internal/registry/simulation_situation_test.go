@@ -27,6 +27,7 @@ func simSituations() []simSituation {
 		{bound: (*simPlan).boundForLateRenewal, stage: (*simPlan).stageLateRenewal},
 		{bound: (*simPlan).boundForOldAnswer, stage: (*simPlan).stageOldAnswer},
 		{bound: (*simPlan).boundForDrift, stage: (*simPlan).stageDrift},
+		{bound: (*simPlan).boundForCollection, stage: (*simPlan).stageCollection},
 	}
 }
 
@@ -124,4 +125,24 @@ func (p *simPlan) stageDrift(rng *rand.Rand) {
 	p.step(at-2*time.Second, "", (*simWorld).deleteSome)
 	p.step(at-2*time.Second+simBetween(rng, 300*time.Millisecond, 700*time.Millisecond), "", (*simWorld).deleteSome)
 	p.partition(rng, 0, at, p.horizon)
+}
+
+func (p *simPlan) boundForCollection(rng *rand.Rand) {
+	for range 1 + rng.IntN(3) {
+		p.bound(rng, MinStaleness, 0.3+0.3*rng.Float64(), 0.5)
+	}
+	p.lasts = collectAfter*(MinStaleness+margin(MinStaleness)) + 20*time.Second
+}
+
+// stageCollection has a replica be away for so long that its Lease is collected, about
+// when it comes back, while keys are revoked.
+func (p *simPlan) stageCollection(rng *rand.Rand) {
+	slot, at := p.anySlot(rng), 3*time.Second
+	b := p.replicas[slot]
+	back := at + collectAfter*(b.staleness+margin(b.staleness)) + simBetween(rng, 0, watchInterval+2*time.Second)
+	away := simPick(rng, p.partition, p.pauseReplica)
+	away(rng, slot, at, back-at)
+	for range 1 + rng.IntN(3) {
+		p.step(simBetween(rng, at, back+time.Second), "", (*simWorld).deleteSome)
+	}
 }

@@ -237,6 +237,7 @@ func (w *simWorld) everyLink(do func(*simLink)) {
 
 func (w *simWorld) startManager() {
 	process, link := w.newProcess(simManagerName)
+	link.deleted = func() { w.count(func(s *simStats) { s.faults["lease collected"]++ }) }
 	w.log.add(process.name, "starts; clock %+.0f ppm", process.drift)
 	w.managers = append(w.managers, startSimManager(w.ctx, w, process, link))
 }

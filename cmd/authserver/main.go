@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/connection"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 	"github.com/hexcovery/apikey-operator/webhook"
@@ -74,6 +75,7 @@ func newReplica(options *options) (*registry.Replica, error) {
 	// What is sent is a few writes of one Lease, which must never queue behind a limit.
 	config.QPS = -1
 	rest.AddUserAgent(config, "apikey-authserver")
+	connection.Harden(config)
 
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/controllers"
 	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/connection"
 )
 
 func main() {
@@ -49,6 +50,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
+	connection.Harden(config)
 	options.Audit = audit.NewRecorder(os.Stdout, clock.RealClock{})
 	manager, err := controllers.NewManager(ctx, config, options)
 	if err != nil {

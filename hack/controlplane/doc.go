@@ -48,6 +48,12 @@
 //   - No object of RBAC, admission or authentication takes effect at once: use Eventually.
 //   - The audit log counts a watch when it starts, and the controllers' requests too: filter by User or UserAgent.
 //
+// # What can fail
+//
+// The API server can be stopped, started and paused, and etcd restarted: see [ControlPlane.RestartAPIServer],
+// [ControlPlane.PauseAPIServer] and [ControlPlane.RestartEtcd]. A restart of either takes 5 to 10 seconds. With
+// Options.EtcdLink the watch cache of a kind can be made to fall behind: see [ControlPlane.HoldEtcdWatches].
+//
 // # How it ends
 //
 // Stop ends everything. So does the death of this process, be it by SIGKILL, by an interrupt or by the timeout of go test:

@@ -80,7 +80,7 @@ func mutants() []mutant {
 // clock.
 func stretch(file, before string) mutation.Mutation {
 	const lookup = "	entry := s.index.lookup(digest)\n"
-	return mutation.Mutation{Name: "stretch", File: file, Old: lookup + before, New: lookup + "	time.Sleep(400 * time.Millisecond)\n" + before}
+	return mutation.Mutation{Name: "stretch", File: file, Old: lookup + before, New: lookup + "	time.Sleep(600 * time.Millisecond)\n" + before}
 }
 
 func describeMutants() {

@@ -32,7 +32,7 @@ const (
 	// its time is over. Every second asker gives up after shortPatience and asks anew,
 	// so that there are always some that were sent lately.
 	mostAskers    = 32
-	shortPatience = 700 * time.Millisecond
+	shortPatience = 1500 * time.Millisecond
 	longPatience  = 20 * time.Second
 )
 

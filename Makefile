@@ -17,6 +17,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
 MODEL ?=
+SCHEDULES ?= 2000
 ROUNDS ?= 200
 # What the rounds are drawn from; 0 is the time.
 SEED ?= 0
@@ -81,11 +82,16 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 .PHONY: test
-test: test-race test-faults-short test-plain ## Run every test, on a real API server where one is needed.
+test: test-race test-simulation test-faults-short test-plain ## Run every test, on a real API server where one is needed.
 
 .PHONY: test-race
 test-race: controlplane
 	$(run) "tests with the race detector" go test -race -count=1 -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+
+# The race detector takes ten times as long, and has its schedules in test-race.
+.PHONY: test-simulation
+test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
+	$(run) "simulation" go test -count=1 -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
 
 .PHONY: test-plain
 test-plain: controlplane

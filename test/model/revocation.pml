@@ -27,9 +27,11 @@ and the replica's each tick by themselves; over any period they differ by at mos
 DRIFT.
 
 Where the model and the code differ, the model allows more:
-  - The manager's informer is not there, for it decides nothing: a look may be
-    taken whenever some Lease has been written that has applied the revocation.
-    The code looks only if all seem to have, and names one of them as witness.
+  - Of the manager's informer there is only that it begins a silence, when it shows
+    the Lease as it is. What it shows late is no silence, for a list shows another
+    Lease then. A look may be taken whenever some Lease has been written that has
+    applied the revocation. The code looks only if all seem to have, as the informer
+    has it, and names one of them as witness.
   - Of the caches of API servers there is one, and it stands still before the
     revocation and catches up at any time, or never: of several, some one answers.
   - A renewal succeeds that the code has to repeat, since the write before it
@@ -148,7 +150,7 @@ byte requestSent; /* from the sending of the renewal under way to that reading *
 /* The manager. */
 bit seen;     /* it has seen the Lease */
 bit same;     /* and it has not been written since */
-byte silence; /* since the answer that first showed it like that */
+byte silence; /* since the answer, or the informer, that first showed it like that */
 byte survey;  /* 0: none; 1: asked for; 2: made, its answer is on its way */
 byte silenceThen;  /* the silence when the survey was asked for */
 bit since;    /* the survey was asked for after the revocation stood */
@@ -556,11 +558,15 @@ active proctype manager() UNTIL_DONE {
 		fi;
 		if
 		:: !shownPresent -> seen = 0; same = 0; silence = 0
-		:: shownPresent && !shownSame -> seen = 1; same = shownStill; silence = SILENCE_FROM
+		:: shownPresent && !shownSame && !(seen && same && shownStill) -> seen = 1; same = shownStill; silence = SILENCE_FROM
 		:: else
 		fi;
 		survey = 0; silenceThen = 0; since = 0; shownPresent = 0; shownApplied = 0; shownSame = 0; shownStill = 0;
 		FORGET_ASKED }
+	/* Its informer shows the Lease as it is, or is late: a silence begins, and nothing
+	   else is believed of it. Of a survey under way it says that this is no silence. */
+	:: STEP { !done && present && !(seen && same) ->
+		seen = 1; same = 1; silence = 0; silenceThen = 0; shownSame = 0; printf("manager: its informer shows the Lease\n") }
 	:: STEP { survey && STORM ->
 		survey = 0; silenceThen = 0; since = 0; shownPresent = 0; shownApplied = 0; shownSame = 0; shownStill = 0;
 		FORGET_ASKED; ASKED_ONCE; printf("manager: its survey fails\n") }

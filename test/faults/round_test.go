@@ -130,6 +130,7 @@ func (w *world) settle(ctx context.Context) error {
 	if err := w.stir(ctx); err != nil {
 		return err
 	}
+	defer w.keepStirring(ctx)()
 	asking, ctx := errgroup.WithContext(ctx)
 	for _, server := range w.stack.AuthServers {
 		for _, s := range *w.ring.asked.Load() {
@@ -137,6 +138,30 @@ func (w *world) settle(ctx context.Context) error {
 		}
 	}
 	return asking.Wait()
+}
+
+// keepStirring stirs each second until the function that it returns was called: an auth
+// server that heard late of a renewal, on a machine that is busy, is in doubt again.
+func (w *world) keepStirring(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var stirring sync.WaitGroup
+	stirring.Go(func() {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				// One that fails, as when ctx ends, is one that the round does without.
+				_ = w.stir(ctx)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		stirring.Wait()
+	}
 }
 
 // stir changes something of each kind. After a silence an auth server calls no key
@@ -156,16 +181,19 @@ func (w *world) stir(ctx context.Context) error {
 func (w *world) settled(ctx context.Context, server *stack.AuthServer, s *subject) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for {
+	for last := oracle.NoAnswer; ; {
 		state, _ := s.Now()
 		status := w.askOnce(ctx, server, s)
+		if ctx.Err() == nil {
+			last = status
+		}
 		if state == oracle.Uncertain || state == oracle.Valid && status == http.StatusOK || state == oracle.Dead && status == http.StatusUnauthorized {
 			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s still answers %d about %s: %w", server.Name, status, s.Name, context.Cause(ctx))
+			return fmt.Errorf("%s still answers %d about %s: %w", server.Name, last, s.Name, context.Cause(ctx))
 		}
 	}
 }

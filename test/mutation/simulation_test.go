@@ -20,6 +20,7 @@ var violation = regexp.MustCompile(`seed \d+: \S+ (accepts|calls|has verdict|giv
 func TestEachStepIsMissedByTheSimulation(t *testing.T) {
 	for _, m := range mutation.All() {
 		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel() // One processor each.
 			overlay, err := mutation.Overlay(root, t.TempDir(), m)
 			if err != nil {
 				t.Fatal(err)

@@ -25,7 +25,7 @@ func TestEachStepIsMissedByTheSimulation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Each was seen to be missed within some hundred schedules.
+			// Each was seen to be missed within 1,300 schedules.
 			simulation := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-count=1",
 				"-run", m.Test+"$", "./"+path.Dir(m.File), "-simulation.schedules=3000")
 			simulation.Dir = root

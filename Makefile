@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # Every Go module of the repository. A workspace of the developer's would replace
 # their pinned versions.
-MODULES := . hack/tools hack/controlplane/binaries
+MODULES := . hack/tools hack/controlplane/binaries test/gateways
 export GOWORK := off
 
 # Packages where goroutines of the product meet are tested with the race detector,
@@ -74,10 +74,12 @@ tidy-check: ## Fail if a go.mod or go.sum is not tidy.
 .PHONY: vet
 vet: ## Run go vet.
 	$(run) "go vet" go vet ./...
+	$(run) "go vet of test/gateways" go -C test/gateways vet ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting and more (.golangci.yml).
 	$(run) "golangci-lint" $(GOLANGCI_LINT) run
+	$(run) "golangci-lint of test/gateways" bash -c 'cd test/gateways && ../../$(GOLANGCI_LINT) run --config ../../.golangci.yml'
 
 ##@ Test
 
@@ -97,6 +99,10 @@ test-simulation: ## Run the registry through SCHEDULES simulated schedules of fa
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
 		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults | sort))
+
+.PHONY: test-gateways
+test-gateways: controlplane ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
+	$(run) "gateways" go -C test/gateways test -count=1 -timeout=20m $(TESTFLAGS) ./...
 
 # By themselves: what times out because others use the machine looks like a fault. In
 # the folder of a test go test shows what is printed while it runs.

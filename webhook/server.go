@@ -18,8 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
-
-	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
 const (
@@ -34,8 +32,9 @@ const (
 type Config struct {
 	// Authenticator knows the keys.
 	Authenticator Authenticator
-	// Surface says what they reach.
-	Surface *surface.Table
+	// Surface says what they reach. It may change while the server runs; each request
+	// is judged by what it is at one moment.
+	Surface Surface
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
@@ -32,13 +31,10 @@ func (t *Table) add(c *ruleConfig) error {
 	if slices.ContainsFunc(t.rules, func(r *Rule) bool { return r.Name == c.Name }) {
 		return errors.New("has the name of an earlier rule: rename one of them")
 	}
-	if !scope.Known(c.Scope) {
-		return fmt.Errorf("scope %q: use one of %v", c.Scope, v1alpha1.AllScopes())
-	}
 	if err := c.validate(); err != nil {
 		return err
 	}
-	rule := &Rule{Name: c.Name, Scope: scope.Of(c.Scope)}
+	rule := &Rule{Name: c.Name, Scope: scope.Of(c.Scope), Sessions: c.Sessions}
 	t.rules = append(t.rules, rule)
 	for _, pattern := range c.Paths {
 		if err := t.bind(rule, pattern, c.Methods); err != nil {
@@ -82,7 +78,7 @@ func (t *Table) bind(rule *Rule, pattern string, methods []string) error {
 	for _, method := range methods {
 		for _, b := range *ends {
 			if b.method == method {
-				return fmt.Errorf("%s is already permitted by rule %q: keep it in one place only", method, b.rule.Name)
+				return fmt.Errorf("%s is already permitted by rule %q: keep it in one place only (a rule may have a scope and sessions: true)", method, b.rule.Name)
 			}
 		}
 		*ends = append(*ends, binding{method: method, rule: rule})

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
 // What the file has to say that it is.
@@ -28,11 +29,12 @@ type config struct {
 }
 
 type ruleConfig struct {
-	Name    string         `json:"name"`
-	Scope   v1alpha1.Scope `json:"scope"`
-	Methods []string       `json:"methods,omitempty"`
-	Paths   []string       `json:"paths,omitempty"`
-	GRPC    []string       `json:"grpc,omitempty"`
+	Name     string         `json:"name"`
+	Scope    v1alpha1.Scope `json:"scope,omitempty"`
+	Sessions bool           `json:"sessions,omitempty"`
+	Methods  []string       `json:"methods,omitempty"`
+	Paths    []string       `json:"paths,omitempty"`
+	GRPC     []string       `json:"grpc,omitempty"`
 }
 
 // Load reads a Table from a file.
@@ -68,6 +70,12 @@ func Parse(data []byte) (*Table, error) {
 
 // validate checks a rule by itself. What it says does not name the rule: build does.
 func (r *ruleConfig) validate() error {
+	if r.Scope == "" && !r.Sessions {
+		return fmt.Errorf("is for nobody: add a scope, one of %v, for keys that have it, or sessions: true, or both", v1alpha1.AllScopes())
+	}
+	if r.Scope != "" && !scope.Known(r.Scope) {
+		return fmt.Errorf("scope %q: use one of %v", r.Scope, v1alpha1.AllScopes())
+	}
 	if len(r.GRPC) > 0 {
 		if len(r.Methods) > 0 || len(r.Paths) > 0 {
 			return errors.New("has grpc beside methods or paths: make two rules of it")

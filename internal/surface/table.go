@@ -13,19 +13,44 @@ import (
 type Rule struct {
 	// Name is the rule's name in the configuration.
 	Name string
-	// Scope is the one scope that a key needs.
+	// Scope is the one scope that a key needs. It is empty if the rule is for
+	// sessions only; Lookup never finds such a rule for a key.
 	Scope scope.Set
+	// Sessions says that the rule is for dashboard sessions, too, or only for them.
+	Sessions bool
+}
+
+// Caller is whose request it is.
+type Caller uint8
+
+const (
+	// Key is a request with an API key.
+	Key Caller = iota
+	// Session is a request with a dashboard session.
+	Session
+)
+
+// permits reports whether a rule is for the caller at all.
+func (r *Rule) permits(caller Caller) bool {
+	switch caller {
+	case Key:
+		return !r.Scope.Empty()
+	case Session:
+		return r.Sessions
+	default:
+		return false
+	}
 }
 
 // Outcome is the answer of a lookup. Its zero value is the safe one.
 type Outcome uint8
 
 const (
-	// NotFound: no rule names the path.
+	// NotFound: no rule names the path for this caller.
 	NotFound Outcome = iota
-	// OtherMethod: rules name the path, but not with this method.
+	// OtherMethod: rules name the path for this caller, but not with this method.
 	OtherMethod
-	// Found: the request is in the surface, and the Rule says which scope it needs.
+	// Found: the request is in the surface, and the Rule says which scope a key needs.
 	Found
 )
 
@@ -50,20 +75,26 @@ type binding struct {
 }
 
 // Lookup finds the rule for a request. The Rule is nil unless the Outcome is Found.
-func (t *Table) Lookup(method string, path Path) (*Rule, Outcome) {
+//
+// The most specific pattern decides for every caller: where its rules are all for
+// sessions, a key finds nothing, although a less specific pattern may be for keys.
+func (t *Table) Lookup(caller Caller, method string, path Path) (*Rule, Outcome) {
 	if path == "" {
 		return nil, NotFound
 	}
+	outcome := NotFound
 	bindings := t.root.find(string(path[1:]))
 	for i := range bindings {
-		if bindings[i].method == method {
-			return bindings[i].rule, Found
+		rule := bindings[i].rule
+		if !rule.permits(caller) {
+			continue // and nothing tells the caller that there is such a rule
 		}
+		if bindings[i].method == method {
+			return rule, Found
+		}
+		outcome = OtherMethod
 	}
-	if bindings != nil {
-		return nil, OtherMethod
-	}
-	return nil, NotFound
+	return nil, outcome
 }
 
 // find returns the bindings of the most specific pattern that matches rest, which

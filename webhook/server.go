@@ -32,8 +32,8 @@ const (
 type Config struct {
 	// Authenticator knows the keys.
 	Authenticator Authenticator
-	// Surface says what they reach. It may change while the server runs; each request
-	// is judged by what it is at one moment.
+	// Surface says what they reach. If it has a method Run, as a *surface.File has, that
+	// runs as long as the Server does.
 	Surface Surface
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
@@ -137,7 +137,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
-	failed := make(chan error, len(s.serving)+2)
+	failed := make(chan error, len(s.serving)+3)
 	var running sync.WaitGroup
 	start := func(run func() error) {
 		running.Go(func() {
@@ -148,6 +148,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	for _, l := range append([]*listener{s.operations}, s.serving...) {
 		start(l.serve)
+	}
+	if follower, ok := s.config.Surface.(interface{ Run(context.Context) error }); ok {
+		start(func() error { return follower.Run(background) })
 	}
 	if certificates := s.config.Certificates; certificates != nil {
 		start(func() error { return certificates.Start(background) })

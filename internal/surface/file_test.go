@@ -66,6 +66,7 @@ func (f *fileTest) follow() (stop func()) {
 	ctx, cancel := context.WithCancel(f.Context())
 	done := make(chan error)
 	go func() { done <- f.Run(ctx) }()
+	f.says("surface file is followed")
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -272,9 +273,14 @@ func TestDirectoryThatTookAnothersPlaceIsWatched(t *testing.T) {
 	}
 	w.renew()
 	f.write("surface.yaml", naming("/second"))
-	for event := range w.events {
-		if event.Name == f.name && f.concerns(event) {
-			return
+	for {
+		select {
+		case event := <-w.events:
+			if event.Name == f.name && f.concerns(event) {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("no event tells of the file")
 		}
 	}
 }
@@ -460,7 +466,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	f.says("surface replaced")
 	stop()
 	var stacks strings.Builder
-	for { // the watcher's last goroutine is told to end, but not waited for to its last instruction
+	// The watcher's last goroutine has told that it ends, but may not have ended.
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
 		stacks.Reset()
 		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
 			t.Fatal(err)
@@ -468,10 +475,9 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		if !strings.Contains(stacks.String(), "fsnotify") {
 			break
 		}
-		if t.Context().Err() != nil {
+		if time.Now().After(deadline) {
 			t.Fatal(stacks.String())
 		}
-		runtime.Gosched()
 	}
 	if strings.Contains(stacks.String(), "(*File)") {
 		t.Error(stacks.String())

@@ -33,6 +33,7 @@ func (f *File) Run(ctx context.Context) error {
 	defer ticker.Stop()
 
 	settled := f.look() // what changed before there was a watch
+	f.log.Info("surface file is followed", "interval", f.poll)
 	for {
 		select {
 		case <-ctx.Done():

@@ -42,13 +42,14 @@ type File struct {
 
 	inForce []byte   // the content that the Table was made of
 	told    reading  // the reading that was acted upon last
-	pending *reading // one that is different, and may be half of a write
+	pending *reading // the first of one that is different, and may be half of a write
 
 	settle, poll time.Duration
 }
 
 // reading is what a file was found to be.
 type reading struct {
+	at   time.Time
 	data []byte
 	err  error
 }

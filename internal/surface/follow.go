@@ -64,23 +64,25 @@ func (f *File) Run(ctx context.Context) error {
 	}
 }
 
-// look reads the file, and acts upon what two readings in succession have found. The
-// channel says when to look again; it is nil if there is nothing to wait for.
+// look reads the file, and acts upon what it has been for settle. The channel says when
+// to look again; it is nil if there is nothing to wait for.
 func (f *File) look() <-chan time.Time {
 	var now reading
 	now.data, now.err = readFile(f.name)
-	switch {
-	case now.same(f.told):
+	now.at = f.clock.Now()
+	if now.same(f.told) {
 		f.pending = nil
 		return nil
-	case f.pending != nil && now.same(*f.pending):
-		f.pending = nil
-		f.take(now)
-		return nil
-	default:
-		f.pending = &now
-		return f.clock.After(f.settle)
 	}
+	if f.pending == nil || !now.same(*f.pending) {
+		f.pending = &now
+	}
+	if wait := f.settle - f.clock.Since(f.pending.at); wait > 0 {
+		return f.clock.After(wait)
+	}
+	f.pending = nil
+	f.take(now)
+	return nil
 }
 
 // concerns reports whether an event in the directory may have to do with the file.

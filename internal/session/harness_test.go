@@ -9,6 +9,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/hexcovery/apikey-operator/test/issuer"
@@ -28,8 +31,9 @@ var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 // harness is a Verifier that runs, on a clock that the test drives.
 type harness struct {
 	*Verifier
-	clock *testclock.FakeClock
-	stop  func()
+	clock    *testclock.FakeClock
+	registry *prometheus.Registry
+	stop     func()
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -38,10 +42,10 @@ type harness struct {
 // prepare makes a Verifier that does not run yet.
 func prepare(t testing.TB, i *issuer.Issuer, change func(*Config)) *harness {
 	t.Helper()
-	h := &harness{clock: testclock.NewFakeClock(noon)}
+	h := &harness{clock: testclock.NewFakeClock(noon), registry: prometheus.NewRegistry()}
 	config := Config{
 		Issuer: i.URL, Audience: issuer.Audience, OrganizationClaim: DefaultOrganizationClaim, ClockSkew: DefaultClockSkew,
-		Clock: h.clock, Registerer: prometheus.NewRegistry(),
+		Clock: h.clock, Registerer: h.registry,
 		Log: funcr.New(func(prefix, args string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -82,17 +86,24 @@ func start(t testing.TB, i *issuer.Issuer) *harness {
 	return h
 }
 
-// settle waits until the loop sleeps, and nobody else does.
-func (h *harness) settle(t testing.TB) {
+// pass lets time pass while the loop sleeps and no request waits.
+func (h *harness) pass(t testing.TB, d time.Duration) {
 	t.Helper()
-	h.sleepers(t, 1)
+	h.asleep(t, 0)
+	h.clock.Step(d)
 }
 
-// sleepers waits until the loop sleeps and so many requests wait. While the loop
-// sleeps it has two timers.
-func (h *harness) sleepers(t testing.TB, timers int) {
+// asleep waits until the loop sleeps and so many requests wait: they have a timer
+// each, and the loop has two, one of which has fired when another attempt is allowed.
+func (h *harness) asleep(t testing.TB, requests int) {
 	t.Helper()
-	h.eventually(t, fmt.Sprintf("%d timers", timers), func() bool { return h.clock.Waiters() >= timers })
+	h.eventually(t, "the loop sleeps", func() bool {
+		timers := 1
+		if h.clock.Now().Before(h.keys.Load().earliest) {
+			timers = 2
+		}
+		return h.clock.Waiters() == timers+requests
+	})
 }
 
 // eventually waits for what other goroutines do.
@@ -148,4 +159,12 @@ func signES256(t testing.TB, key *issuer.Key, header, claims any) string {
 		}
 		return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
 	})
+}
+
+// scrape returns the metrics page.
+func scrape(t testing.TB, h *harness) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(h.registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	return w.Body.String()
 }

@@ -63,7 +63,7 @@ func TestVerify(t *testing.T) {
 		"audience in another case":     {change{"aud": strings.ToUpper(issuer.Audience)}, WrongAudience},
 		"no audience":                  {change{"aud": nil}, WrongAudience},
 		"empty audience":               {change{"aud": ""}, WrongAudience},
-		"audience is a list of lists":  {change{"aud": [][]string{{issuer.Audience}}}, Malformed},
+		"audience is a list of lists":  {change{"aud": [][]string{{issuer.Audience}}}, WrongAudience},
 		"expired, wrong audience":      {change{"exp": ago(time.Hour), "aud": "other"}, WrongAudience},
 		"no organization":              {change{"organization": nil}, NoOrganization},
 		"organization is null":         {change{"organization": json.RawMessage("null")}, NoOrganization},

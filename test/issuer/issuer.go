@@ -161,7 +161,7 @@ func (i *Issuer) Hang() (release func()) {
 	i.Answer(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-released:
-			i.serve(w, r)
+			i.Genuine(w, r)
 		case <-r.Context().Done():
 		}
 	})
@@ -177,10 +177,11 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(*instead)(w, r)
 		return
 	}
-	i.serve(w, r)
+	i.Genuine(w, r)
 }
 
-func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
+// Genuine answers as the issuer that it is.
+func (i *Issuer) Genuine(w http.ResponseWriter, r *http.Request) {
 	i.mu.RLock()
 	serves := i.serves
 	i.mu.RUnlock()

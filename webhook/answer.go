@@ -60,7 +60,7 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.clock.Now()
 	c := e.contract.read(r.Header, e.imitable)
-	d := e.decider.decide(r.Header, &c)
+	d := e.decider.decide(r.Context(), r.Header, &c)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {

@@ -13,6 +13,8 @@ const (
 	problemType = "https://auth.hexcovery.io/problems/"
 	// challenge tells a client how to authenticate (RFC 9110, section 11.6.1).
 	challenge = `ApiKey realm="hexcovery", header="X-API-Key"`
+	// sessionChallenge tells it to whoever came with a session (RFC 6750, section 3.1).
+	sessionChallenge = `Bearer realm="hexcovery", error="invalid_token"`
 	// retryAfter is how many seconds a client should wait: joining and catching up
 	// take less.
 	retryAfter = "1"
@@ -52,6 +54,9 @@ func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
 	switch status {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", challenge)
+		if reason == InvalidSession || reason == ExpiredSession {
+			header.Add("WWW-Authenticate", sessionChallenge)
+		}
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter)
 	}

@@ -64,12 +64,12 @@ func (v *Verifier) attempt(ctx context.Context, began time.Time) bool {
 	if err == nil {
 		now.keys, now.asOf, now.attempt = keys, began, number
 	}
-	v.keys.Store(now)
-	close(last.next)
 	if ctx.Err() == nil {
 		v.metrics.fetched(err)
 		v.reports.fetched(len(keys), err)
 	}
+	v.keys.Store(now)
+	close(last.next)
 	return err == nil
 }
 

@@ -22,7 +22,8 @@ type Authenticator interface {
 	Ready() bool
 }
 
-// Surface says which requests are permitted at all. *surface.Table is one.
+// Surface says which requests are permitted at all: a *surface.Table, or a
+// *surface.File, which the Server then runs.
 type Surface interface {
 	// Lookup is called for each request whose path has one reading. It must not block.
 	Lookup(caller surface.Caller, method string, path surface.Path) (*surface.Rule, surface.Outcome)

@@ -32,8 +32,8 @@ const (
 type Config struct {
 	// Authenticator knows the keys.
 	Authenticator Authenticator
-	// Surface says what they reach. It may change while the server runs; each request
-	// is judged by what it is at one moment.
+	// Surface says what they reach. If it has a method Run, as a *surface.File has, that
+	// runs as long as the Server does.
 	Surface Surface
 	// Sessions knows dashboard sessions; nil to accept none. It runs while the server
 	// does.
@@ -151,6 +151,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	for _, l := range append([]*listener{s.operations}, s.serving...) {
 		start(l.serve)
+	}
+	if follower, ok := s.config.Surface.(interface{ Run(context.Context) error }); ok {
+		start(func() error { return follower.Run(background) })
 	}
 	if certificates := s.config.Certificates; certificates != nil {
 		start(func() error { return certificates.Start(background) })

@@ -111,7 +111,7 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 	}
 	var err error
 	if options.surface != "" {
-		if config.Surface, err = surface.Load(options.surface); err != nil {
+		if config.Surface, err = openSurface(options.surface); err != nil {
 			return config, fmt.Errorf("--surface: %w", err)
 		}
 	}
@@ -136,6 +136,10 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 	}
 	config.Operations, err = listen(ctx, "--ops-listen", options.opsListen)
 	return config, err
+}
+
+func openSurface(file string) (*surface.File, error) {
+	return surface.Open(surface.FileConfig{Name: file, Log: ctrl.Log.WithName("surface"), Metrics: metrics.Registry})
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {

@@ -50,7 +50,7 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "", "directory with tls.crt and tls.key for --listen and --proxy-listen, reloaded when they change; empty to serve without TLS")
 	upstream := flags.String("upstream", "", "URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for no proxy")
 	flags.StringVar(&o.upstreamCA, "upstream-ca", "", "file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
-	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach; empty for the one that is built in")
+	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach, reloaded when it changes; empty for the one that is built in")
 	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
 	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")

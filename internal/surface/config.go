@@ -6,6 +6,7 @@ package surface
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -37,12 +38,40 @@ type ruleConfig struct {
 	GRPC     []string       `json:"grpc,omitempty"`
 }
 
+// MaxFileBytes is the size of the largest file that is read. A ConfigMap holds no more.
+const MaxFileBytes = 1 << 20
+
 // Load reads a Table from a file.
 func Load(file string) (*Table, error) {
-	data, err := os.ReadFile(file) //nolint:gosec // The administrator names it.
+	data, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parseFile(file, data)
+}
+
+func readFile(file string) ([]byte, error) {
+	// Before it is opened: to open a pipe waits for whoever writes into it.
+	info, err := os.Stat(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the surface: %w", err)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read the surface: %s is no regular file: name the file itself", file)
+	}
+	f, err := os.Open(file) //nolint:gosec // The administrator names it.
+	if err != nil {
+		return nil, fmt.Errorf("read the surface: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the surface: %w", err)
+	}
+	return data, nil
+}
+
+func parseFile(file string, data []byte) (*Table, error) {
 	table, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("surface %s: %w", file, err)
@@ -50,10 +79,13 @@ func Load(file string) (*Table, error) {
 	return table, nil
 }
 
-// Parse reads a Table from YAML. Unknown and repeated fields are errors, and so is
+// Parse reads a Table from YAML, of MaxFileBytes at most. Unknown and repeated fields are errors, and so is
 // everything that would leave in doubt which rule decides; an error names the rule
 // and says what to do.
 func Parse(data []byte) (*Table, error) {
+	if len(data) > MaxFileBytes {
+		return nil, fmt.Errorf("larger than %d bytes: a surface has to fit into a ConfigMap", MaxFileBytes)
+	}
 	var c config
 	if err := yaml.UnmarshalStrict(data, &c); err != nil {
 		return nil, fmt.Errorf("decode: %w", err)

@@ -56,9 +56,23 @@ const (
 
 // Table is a surface. Make one with Default or Load.
 type Table struct {
-	root  node
-	rules []*Rule
+	root    node
+	rules   int
+	entries []Entry
 }
+
+// Entry is a pattern of a rule, as the file has it.
+type Entry struct {
+	Rule    *Rule
+	Methods []string
+	Pattern string
+}
+
+// Rules is the number of rules.
+func (t *Table) Rules() int { return t.rules }
+
+// Entries returns every pattern, in the order of the file. They are not to be changed.
+func (t *Table) Entries() []Entry { return t.entries }
 
 // node is a place in the tree of patterns, one level a segment.
 type node struct {
@@ -70,8 +84,9 @@ type node struct {
 
 // binding ties a method to the rule that permits it.
 type binding struct {
-	method string
-	rule   *Rule
+	method  string
+	rule    *Rule
+	pattern string
 }
 
 // Lookup finds the rule for a request. The Rule is nil unless the Outcome is Found.
@@ -79,18 +94,31 @@ type binding struct {
 // The most specific pattern decides for every caller: where its rules are all for
 // sessions, a key finds nothing, although a less specific pattern may be for keys.
 func (t *Table) Lookup(caller Caller, method string, path Path) (*Rule, Outcome) {
-	if path == "" {
-		return nil, NotFound
+	found, outcome := choose(t.match(path), caller, method)
+	if outcome != Found {
+		return nil, outcome
 	}
+	return found.rule, Found
+}
+
+// match returns the bindings of the most specific pattern, none if no pattern matches.
+func (t *Table) match(path Path) []binding {
+	if path == "" {
+		return nil
+	}
+	return t.root.find(string(path[1:]))
+}
+
+// choose finds, among the bindings of one pattern, that for a caller and a method. It is
+// nil unless the Outcome is Found.
+func choose(bindings []binding, caller Caller, method string) (*binding, Outcome) {
 	outcome := NotFound
-	bindings := t.root.find(string(path[1:]))
 	for i := range bindings {
-		rule := bindings[i].rule
-		if !rule.permits(caller) {
+		if !bindings[i].rule.permits(caller) {
 			continue // and nothing tells the caller that there is such a rule
 		}
 		if bindings[i].method == method {
-			return rule, Found
+			return &bindings[i], Found
 		}
 		outcome = OtherMethod
 	}

@@ -133,9 +133,9 @@ func TestARuleIsForWhomItSays(t *testing.T) {
 }
 
 func TestNoSessionReachesTheDefault(t *testing.T) {
-	for _, rule := range Default().rules {
-		if rule.Sessions {
-			t.Errorf("rule %q is for sessions", rule.Name)
+	for _, entry := range Default().Entries() {
+		if entry.Rule.Sessions {
+			t.Errorf("rule %q is for sessions", entry.Rule.Name)
 		}
 	}
 }

@@ -62,8 +62,11 @@ const (
 	// SessionNotPermitted surfaces when the session is good, but nothing that sessions
 	// are for has this path, or this method.
 	SessionNotPermitted
-	// UpgradeRefused surfaces when a request to the proxy asks for another protocol.
+	// UpgradeRefused surfaces when a request asks for another protocol.
 	UpgradeRefused
+	// MethodOverridden surfaces when a header asks for another method than that of
+	// the request.
+	MethodOverridden
 
 	// UpstreamUnavailable surfaces when the proxy cannot reach the upstream. The
 	// request itself was allowed, and is counted as that.
@@ -124,11 +127,13 @@ var outcomes = [reasonCount]outcome{
 		"Dashboard sessions do not reach this path."},
 	UpgradeRefused: {"upgrade_refused", http.StatusForbidden, "Protocol upgrade refused",
 		"Nothing that needs another protocol is reached through here."},
+	MethodOverridden: {"method_overridden", http.StatusForbidden, "Method override refused",
+		"A header asks for another method than that of the request. Send the request with the method that is meant."},
 
 	UpstreamUnavailable: {"upstream_unavailable", http.StatusBadGateway, "Upstream unavailable",
 		"The request was allowed, but what serves it could not be reached."},
 	NoSuchEndpoint: {"no_such_endpoint", http.StatusNotFound, "No such endpoint",
-		"Gateways ask at /auth/original, /auth/original-url or /auth/forwarded."},
+		"Gateways ask at /auth/original, /auth/original-url, /auth/forwarded or below /auth/envoy/."},
 }
 
 // String is the stable name.

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"k8s.io/utils/clock"
 
@@ -108,28 +110,72 @@ var describes = map[string]func(method, path string) []string{
 	},
 }
 
-// asker asks one contract about a request, and returns the answer.
-type asker func(t testing.TB, method, path string, headers ...string) (*http.Response, string)
+// asked is what one contract has answered.
+type asked struct {
+	reason, challenge, body string
+	status                  int
+}
 
-// askers are all ways to ask over HTTP, that of the proxy among them.
-func (s *sessionHarness) askers() map[string]asker {
-	all := map[string]asker{
-		"proxy": func(t testing.TB, method, path string, headers ...string) (*http.Response, string) {
+// asker asks one contract about a request.
+type asker func(t testing.TB, method, path string, headers ...string) asked
+
+// askers are all ways to ask, that of the proxy among them.
+func (s *sessionHarness) askers(t testing.TB) map[string]asker {
+	t.Helper()
+	over := func(address string, line func(method, path string) (string, []string)) asker {
+		return func(t testing.TB, method, path string, headers ...string) asked {
 			t.Helper()
-			return exchange(t, s.proxy, raw(method+" "+path, headers...))
-		},
+			request, more := line(method, path)
+			response, body := exchange(t, address, raw(request, append(slices.Clone(headers), more...)...))
+			got := asked{Allowed.String(), strings.Join(response.Header["Www-Authenticate"], "\n"), body, response.StatusCode}
+			if response.StatusCode != http.StatusOK {
+				got.reason = readReason(t, response, body)
+			}
+			return got
+		}
+	}
+	all := map[string]asker{
+		"proxy": over(s.proxy, func(method, path string) (string, []string) { return method + " " + path, nil }),
+		"/auth/envoy": over(s.gateways, func(method, path string) (string, []string) {
+			return method + " /auth/envoy" + path, nil
+		}),
 	}
 	for endpoint, describe := range describes {
-		all[endpoint] = func(t testing.TB, method, path string, headers ...string) (*http.Response, string) {
-			t.Helper()
-			return exchange(t, s.gateways, raw("GET "+endpoint, append(headers, describe(method, path)...)...))
+		all[endpoint] = over(s.gateways, func(method, path string) (string, []string) { return "GET " + endpoint, describe(method, path) })
+	}
+	client := authv3.NewAuthorizationClient(dialGRPC(t, s.server.config.GRPC.Addr().String(), insecure.NewCredentials()))
+	all["gRPC"] = func(t testing.TB, method, path string, headers ...string) asked {
+		t.Helper()
+		response, err := client.Check(t.Context(), question(method, path, headers...))
+		if err != nil {
+			t.Fatal(err)
 		}
+		denied := response.GetDeniedResponse()
+		got := asked{reason: reasonOf(t, response), body: denied.GetBody(), status: int(denied.GetStatus().GetCode())}
+		for _, field := range denied.GetHeaders() {
+			if field.GetHeader().GetKey() == "www-authenticate" {
+				got.challenge += field.GetHeader().GetValue()
+			}
+		}
+		if denied == nil {
+			got.status = http.StatusOK
+		}
+		return got
 	}
 	return all
 }
 
+// withEverything adds each way to ask to a configuration.
+func withEverything(t testing.TB, upstream string) func(*Config) {
+	return func(c *Config) {
+		withProxy(t, upstream)(c)
+		withGRPC(t)(c)
+	}
+}
+
 func TestSessionsReachWhatIsForThem(t *testing.T) {
-	s := startSessions(t, withProxy(t, mirror(t, false).URL))
+	s := startSessions(t, withEverything(t, mirror(t, false).URL))
+	askers := s.askers(t)
 	key := s.registry.accept(t, v1alpha1.AllScopes()...)
 	good := s.session(nil)
 	expired := s.session(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})
@@ -160,7 +206,7 @@ func TestSessionsReachWhatIsForThem(t *testing.T) {
 		"a key in a session":                 {"GET", "/api/v1/dashboards", []string{bearer + good + "." + key}, WrongHeader},
 		"a session beside a key":             {"GET", "/api/v1/annotations", []string{bearer + good, "X-API-Key: " + key}, AmbiguousCredentials},
 		"a key beside a session":             {"GET", "/api/v1/annotations", []string{"X-API-Key: " + key, bearer + good}, AmbiguousCredentials},
-		"a session beside an empty key":      {"GET", "/api/v1/annotations", []string{"X-API-Key:", bearer + good}, AmbiguousCredentials},
+		"a session beside an empty key":      {"GET", "/api/v1/annotations", []string{"X-API-Key: ", bearer + good}, AmbiguousCredentials},
 		"a session beside a look-alike key":  {"GET", "/api/v1/annotations", []string{"X_API_Key: " + key, bearer + good}, AmbiguousCredentials},
 		"two sessions":                       {"GET", "/api/v1/dashboards", []string{bearer + good, bearer + good}, AmbiguousCredentials},
 		"two, joined":                        {"GET", "/api/v1/dashboards", []string{bearer + good + ", Bearer " + good}, AmbiguousCredentials},
@@ -183,21 +229,23 @@ func TestSessionsReachWhatIsForThem(t *testing.T) {
 		"expired, where only keys may go":    {"POST", "/v1/metrics", []string{bearer + expired}, ExpiredSession},
 		"signed by somebody else, elsewhere": {"GET", "/nowhere", []string{bearer + stranger.Sign(s.issuer.Claims(time.Now(), nil))}, InvalidSession},
 	} {
-		for contract, ask := range s.askers() {
-			response, body := ask(t, test.method, test.path, test.headers...)
-			got := Allowed.String()
-			if response.StatusCode != http.StatusOK {
-				got = readReason(t, response, body)
+		for contract, ask := range askers {
+			got := ask(t, test.method, test.path, test.headers...)
+			if got.reason != test.want.String() || got.status != test.want.Status() {
+				t.Errorf("%s, %s: %d %s, want %s", contract, name, got.status, got.reason, test.want)
 			}
-			if got != test.want.String() {
-				t.Errorf("%s, %s: %s, want %s", contract, name, got, test.want)
+			want := ""
+			switch {
+			case test.want == InvalidSession || test.want == ExpiredSession:
+				want = `Bearer realm="hexcovery", error="invalid_token", ApiKey realm="hexcovery", header="X-API-Key"`
+			case test.want.Status() == http.StatusUnauthorized:
+				want = `ApiKey realm="hexcovery", header="X-API-Key"`
 			}
-			isSession := test.want == InvalidSession || test.want == ExpiredSession
-			if challenges := response.Header.Values("WWW-Authenticate"); slices.Contains(challenges, `Bearer realm="hexcovery", error="invalid_token"`) != isSession {
-				t.Errorf("%s, %s: WWW-Authenticate %q", contract, name, challenges)
+			if got.challenge != want {
+				t.Errorf("%s, %s: challenge %q, want %q", contract, name, got.challenge, want)
 			}
-			if test.want == WrongHeader && !strings.Contains(body, "Send the key in the X-API-Key header") {
-				t.Errorf("%s, %s: %s", contract, name, body)
+			if test.want == WrongHeader && !strings.Contains(got.body, "Send the key in the X-API-Key header") {
+				t.Errorf("%s, %s: %s", contract, name, got.body)
 			}
 		}
 	}
@@ -205,20 +253,46 @@ func TestSessionsReachWhatIsForThem(t *testing.T) {
 
 // Gateways copy the identity headers over what a client sent, so none may be left out.
 func TestSessionsHaveAWholeIdentity(t *testing.T) {
-	s := startSessions(t, nil)
+	s := startSessions(t, withGRPC(t))
 	token := s.session(map[string]any{"organization": "globex-7"})
+	evil := []string{"Authorization: Bearer " + token, "X-Scope-OrgID: evil", "X-API-Key-ID: evil", "X-API-Key-Name: evil"}
+	requests := map[string]string{"/auth/envoy": raw("GET /auth/envoy/api/v1/dashboards", evil...)}
 	for endpoint, describe := range describes {
-		headers := append([]string{"Authorization: Bearer " + token, "X-Scope-OrgID: evil", "X-API-Key-ID: evil", "X-API-Key-Name: evil"}, describe("GET", "/api/v1/dashboards")...)
-		response, body := exchange(t, s.gateways, raw("GET "+endpoint, headers...))
+		requests[endpoint] = raw("GET "+endpoint, append(slices.Clone(evil), describe("GET", "/api/v1/dashboards")...)...)
+	}
+	want := map[string]string{"X-Scope-Orgid": "globex-7", "X-Api-Key-Id": "session", "X-Api-Key-Name": "session"}
+	for endpoint, request := range requests {
+		response, body := exchange(t, s.gateways, request)
 		got := response.Header
 		if response.StatusCode != http.StatusOK || body != "" || got.Get("Cache-Control") != "no-store" {
 			t.Fatalf("%s: %d %q", endpoint, response.StatusCode, body)
 		}
-		for name, want := range map[string]string{"X-Scope-Orgid": "globex-7", "X-Api-Key-Id": "session", "X-Api-Key-Name": "session"} {
+		for name, want := range want {
 			if len(got[name]) != 1 || got[name][0] != want {
 				t.Errorf("%s: %s is %q, want %q", endpoint, name, got[name], want)
 			}
 		}
+		if removed := got.Get(envoyRemoveHeader); strings.Contains(strings.ToLower(removed), "authorization") {
+			t.Errorf("%s: the upstream does not get the session: %s", endpoint, removed)
+		}
+	}
+
+	client := authv3.NewAuthorizationClient(dialGRPC(t, s.server.config.GRPC.Addr().String(), insecure.NewCredentials()))
+	response, err := client.Check(t.Context(), question("GET", "/api/v1/dashboards", evil...))
+	if err != nil || reasonOf(t, response) != Allowed.String() {
+		t.Fatalf("%v, %v", response, err)
+	}
+	answer := http.Header{}
+	for _, field := range response.GetOkResponse().GetHeaders() {
+		answer.Add(field.GetHeader().GetKey(), field.GetHeader().GetValue())
+	}
+	for name, want := range want {
+		if strings.Join(answer[name], ";") != want {
+			t.Errorf("gRPC: %s is %q, want %q", name, answer[name], want)
+		}
+	}
+	if slices.Contains(response.GetOkResponse().GetHeadersToRemove(), "authorization") {
+		t.Error("gRPC: the upstream does not get the session")
 	}
 }
 
@@ -289,18 +363,18 @@ func TestIssuerIsDown(t *testing.T) {
 	signing := issuer.NewKey(t, "ec", oidc.ES256)
 	i := issuer.Prepare(t, signing)
 	h := start(t, func(c *Config) {
-		withProxy(t, mirror(t, false).URL)(c)
+		withEverything(t, mirror(t, false).URL)(c)
 		withSessions(t, i, c)
 	})
 	s := &sessionHarness{harness: h, issuer: i, key: signing}
 	key := s.registry.accept(t, v1alpha1.AllScopes()...)
-	for contract, ask := range s.askers() {
-		response, body := ask(t, "GET", "/api/v1/dashboards", "Authorization: Bearer "+s.session(nil))
-		if response.StatusCode != http.StatusServiceUnavailable || readReason(t, response, body) != Undecided.String() || !strings.Contains(body, "session") {
-			t.Errorf("%s: %d %s", contract, response.StatusCode, body)
+	for contract, ask := range s.askers(t) {
+		got := ask(t, "GET", "/api/v1/dashboards", "Authorization: Bearer "+s.session(nil))
+		if got.status != http.StatusServiceUnavailable || got.reason != Undecided.String() || !strings.Contains(got.body, "session") {
+			t.Errorf("%s: %+v", contract, got)
 		}
-		if response, body := ask(t, "POST", "/v1/metrics", "X-API-Key: "+key); response.StatusCode != http.StatusOK {
-			t.Errorf("%s, with a key: %d %s", contract, response.StatusCode, body)
+		if got := ask(t, "POST", "/v1/metrics", "X-API-Key: "+key); got.status != http.StatusOK {
+			t.Errorf("%s, with a key: %+v", contract, got)
 		}
 	}
 	if response, body := exchange(t, h.operations, raw("GET /readyz")); response.StatusCode != http.StatusOK {

@@ -29,6 +29,7 @@ type options struct {
 	upstream                                   *url.URL
 	upstreamCA                                 string
 	surface                                    string
+	oidc                                       oidcOptions
 	organizationHeader                         string
 	leaseNamespace, leaseName                  string
 	maxStaleness, suspectAfter                 time.Duration
@@ -52,6 +53,7 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	upstream := flags.String("upstream", "", "URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for no proxy")
 	flags.StringVar(&o.upstreamCA, "upstream-ca", "", "file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
 	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach, reloaded when it changes; empty for the one that is built in")
+	o.oidc.bind(flags)
 	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
 	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")
@@ -100,6 +102,9 @@ func (o *options) complete(set map[string]bool, upstream, podUID string) error {
 			return fmt.Errorf("--upstream: %w", err)
 		}
 		o.upstream = u
+	}
+	if err := o.oidc.check(set); err != nil {
+		return err
 	}
 	// A restart in the same pod takes over the Lease of the process before it, which
 	// is known to be dead. Without a pod nobody knows that, so the name is new.

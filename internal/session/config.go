@@ -50,7 +50,7 @@ type Config struct {
 
 // validate returns what is wrong, and how to mend it.
 func (c *Config) validate() error {
-	if err := checkIssuer(c.Issuer); err != nil {
+	if err := CheckIssuer(c.Issuer); err != nil {
 		return fmt.Errorf("issuer %q: %w", c.Issuer, err)
 	}
 	if c.Audience == "" {
@@ -65,8 +65,9 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// checkIssuer refuses what is no issuer's URL (OpenID Connect Core 1.0, section 2).
-func checkIssuer(s string) error {
+// CheckIssuer says what is wrong with an issuer's URL (OpenID Connect Core 1.0, section
+// 2), and how to mend it.
+func CheckIssuer(s string) error {
 	if strings.ContainsAny(s, "?#@") {
 		return errors.New("must not have a user, a query or a fragment: leave them out")
 	}

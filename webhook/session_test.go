@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -89,11 +90,10 @@ func (s *sessionHarness) session(changes map[string]any) string {
 
 func (s *sessionHarness) eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); {
+	for deadline := time.Now().Add(20 * time.Second); !condition(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: never", what)
 		}
-		<-time.After(time.Millisecond)
 	}
 }
 

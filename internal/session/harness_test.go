@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -109,11 +110,10 @@ func (h *harness) asleep(t testing.TB, requests int) {
 // eventually waits for what other goroutines do.
 func (h *harness) eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); {
+	for deadline := time.Now().Add(20 * time.Second); !condition(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: never", what)
 		}
-		<-time.After(time.Millisecond)
 	}
 }
 

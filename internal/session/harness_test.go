@@ -117,6 +117,16 @@ func (h *harness) eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
+// ended waits until an attempt to fetch the keys has ended.
+func ended(t testing.TB, attempt <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-attempt:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody fetches the keys")
+	}
+}
+
 func (h *harness) logged() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

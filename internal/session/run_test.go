@@ -64,7 +64,7 @@ func TestAKeyThatIsWithdrawnIsForgotten(t *testing.T) {
 	i.Publish(fresh)
 	attempt := h.keys.Load().next
 	h.pass(t, 5*time.Minute)
-	<-attempt
+	ended(t, attempt)
 	h.check(t, "after", token, Untrusted)
 	h.check(t, "the other", fresh.Sign(i.Claims(noon, nil)), Accepted)
 	// Nor does the name of a key that is known help it.
@@ -88,7 +88,7 @@ func TestIssuerIsDownAtFirst(t *testing.T) {
 	i.Serve(t)
 	attempt := h.keys.Load().next
 	h.pass(t, 5*time.Second) // the first pause is a second and some jitter
-	<-attempt
+	ended(t, attempt)
 	h.check(t, "up", token, Accepted)
 	h.eventually(t, "it is logged", func() bool { return strings.Contains(h.logged(), "were fetched") })
 }
@@ -103,7 +103,7 @@ func TestIssuerGoesDown(t *testing.T) {
 		attempt := h.keys.Load().next
 		h.pass(t, time.Minute)
 		if minute >= 4 {
-			<-attempt
+			ended(t, attempt)
 		}
 		h.check(t, fmt.Sprintf("after %d minutes", minute+1), key.Sign(now(h, i)), Accepted)
 	}
@@ -347,7 +347,7 @@ func TestConcurrentSessions(t *testing.T) {
 		i.Publish(append([]*issuer.Key{newECKey(t, "ec-0")}, keys...)...)
 		attempt := h.keys.Load().next
 		h.pass(t, 5*time.Minute)
-		<-attempt
+		ended(t, attempt)
 		h.check(t, "rotated", keys[1].Sign(now(h, i)), Accepted)
 	}
 	running.Wait()

@@ -54,12 +54,12 @@ type extAuthz struct {
 }
 
 // Check implements envoy.service.auth.v3.Authorization. It returns no error.
-func (e *extAuthz) Check(_ context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+func (e *extAuthz) Check(ctx context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	start := e.clock.Now()
 	attributes := request.GetAttributes().GetRequest().GetHttp()
 	header := attributeHeader(attributes)
 	c := readAttributes(attributes, header, e.imitable)
-	d := e.decider.decide(header, &c)
+	d := e.decider.decide(ctx, header, &c)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {

@@ -13,6 +13,9 @@ const (
 	problemType = "https://auth.hexcovery.io/problems/"
 	// challenge tells a client how to authenticate (RFC 9110, section 11.6.1).
 	challenge = `ApiKey realm="hexcovery", header="X-API-Key"`
+	// sessionChallenge tells it to whoever came with a session (RFC 6750, section 3.1).
+	// It is one field, for gateways that keep one of several.
+	sessionChallenge = `Bearer realm="hexcovery", error="invalid_token", ` + challenge
 	// retryAfter is how many seconds a client should wait: joining and catching up
 	// take less.
 	retryAfter = "1"
@@ -44,18 +47,28 @@ func (r Reason) body(detail string) []byte {
 	return body
 }
 
+// headers returns the fields, names and values, that a refusal has beside its body.
+func (r Reason) headers() [][2]string {
+	fields := [][2]string{{contentTypeHeader, "application/problem+json"}, {"Cache-Control", "no-store"}}
+	switch r.Status() {
+	case http.StatusUnauthorized:
+		wanted := challenge
+		if r == InvalidSession || r == ExpiredSession {
+			wanted = sessionChallenge
+		}
+		fields = append(fields, [2]string{"WWW-Authenticate", wanted})
+	case http.StatusServiceUnavailable:
+		fields = append(fields, [2]string{"Retry-After", retryAfter})
+	}
+	return fields
+}
+
 // writeProblem refuses.
 func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
-	header, status := w.Header(), reason.Status()
-	header.Set("Content-Type", "application/problem+json")
-	header.Set("Cache-Control", "no-store")
-	switch status {
-	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", challenge)
-	case http.StatusServiceUnavailable:
-		header.Set("Retry-After", retryAfter)
+	for _, field := range reason.headers() {
+		w.Header().Set(field[0], field[1])
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(reason.Status())
 	_, _ = w.Write(reason.body(detail)) // whoever has gone away needs no answer
 }
 

@@ -126,7 +126,7 @@ func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
 }
 
 func TestSurfaceIsFollowed(t *testing.T) {
-	o, err := parse([]string{"--surface=../../config/authserver/surface.yaml", "--listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"}, environment(), io.Discard)
+	o, err := parse([]string{"--surface=../../config/authserver/surface.yaml", "--listen=127.0.0.1:0", "--grpc-listen=", "--ops-listen=127.0.0.1:0"}, environment(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

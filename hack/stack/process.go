@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,11 +25,11 @@ const (
 	// readyTimeout bounds the start of one program. It takes about a second; a
 	// machine that does other work too may need longer.
 	readyTimeout = time.Minute
-	// readyInterval is how often /readyz is asked.
+	// readyInterval is how often a program is asked whether it is ready.
 	readyInterval = 20 * time.Millisecond
 )
 
-// Process is a program of the product. It can be ended and started again any
+// Process is a program of the product, or one that NewProcess was told. It can be ended and started again any
 // number of times. Its methods may be called from several goroutines.
 type Process struct {
 	// Name tells it from the others: manager, authserver-1, ….
@@ -40,7 +41,8 @@ type Process struct {
 	// Link is what it reaches the API server through; nil without Options.Links.
 	Link *Link
 
-	readyz string
+	// ready reports whether it does what it was started for.
+	ready func(context.Context) (bool, error)
 
 	mu sync.Mutex
 	// launching and podUID are for the next start.
@@ -58,11 +60,29 @@ type Launch struct {
 	Args []string
 	// Env comes after this process' environment.
 	Env []string
+	// DiesOfTerm says that the program does not handle SIGTERM, so that to die of it
+	// is a graceful end.
+	DiesOfTerm bool
+}
+
+// NewProcess returns a process that runs another program than the product's, such
+// as a gateway before it, with its logs in the folder dir. ready is asked, from the
+// start on, until it says yes.
+func NewProcess(name, dir string, launching Launch, ready func(context.Context) (bool, error)) *Process {
+	return &Process{
+		Name:       name,
+		LogPath:    filepath.Join(dir, name+".log"),
+		OutputPath: filepath.Join(dir, name+".out"),
+		ready:      ready,
+		launching:  launching,
+	}
 }
 
 // run is one life of a process.
 type run struct {
 	cmd *exec.Cmd
+	// mayDie is Launch.DiesOfTerm.
+	mayDie bool
 	// done is closed when it has ended.
 	done chan struct{}
 }
@@ -98,8 +118,8 @@ func (p *Process) launch() (*run, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), done: make(chan struct{})}
-	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), "POD_UID="+p.podUID)
+	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), mayDie: p.launching.DiesOfTerm, done: make(chan struct{})}
+	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), p.podEnv()...)
 	r.cmd.Stdout, r.cmd.Stderr = output, log
 	r.cmd.SysProcAttr = diesWithParent()
 
@@ -123,18 +143,26 @@ func (p *Process) launch() (*run, error) {
 	return r, nil
 }
 
+// podEnv tells the program which pod it is in, if it is in one.
+func (p *Process) podEnv() []string {
+	if p.podUID == "" {
+		return nil
+	}
+	return []string{"POD_UID=" + p.podUID}
+}
+
 func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
-// awaitReady asks /readyz until it says 200.
+// awaitReady asks until the program is ready.
 func (p *Process) awaitReady(ctx context.Context, r *run) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready in %s", readyTimeout))
 	defer cancel()
 	ticker := time.NewTicker(readyInterval)
 	defer ticker.Stop()
 	for {
-		ready, err := get(ctx, p.readyz)
+		ready, err := p.ready(ctx)
 		if ready {
 			return nil
 		}
@@ -146,6 +174,11 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// answers is the readiness of the product's programs: their /readyz says 200.
+func answers(url string) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) { return get(ctx, url) }
 }
 
 // get reports whether the URL answers 200.
@@ -182,10 +215,16 @@ func (p *Process) Stop(ctx context.Context) error {
 		<-r.done
 		return fmt.Errorf("stop %s: killed: %w", p.Name, context.Cause(ctx))
 	}
-	if !r.cmd.ProcessState.Success() {
+	if !r.cmd.ProcessState.Success() && !r.diedOfTerm() {
 		return fmt.Errorf("stop %s: %s\n%s", p.Name, r.cmd.ProcessState, p.LogTail())
 	}
 	return nil
+}
+
+// diedOfTerm reports whether the program ended as one may that does not handle SIGTERM.
+func (r *run) diedOfTerm() bool {
+	status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return r.mayDie && ok && status.Signaled() && status.Signal() == syscall.SIGTERM
 }
 
 // Kill ends the program at once, as the failure of a node does.
@@ -233,7 +272,8 @@ func (p *Process) PID() int {
 func (p *Process) Change(change func(*Launch)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := Launch{Path: p.launching.Path, Args: slices.Clone(p.launching.Args), Env: slices.Clone(p.launching.Env)}
+	next := p.launching
+	next.Args, next.Env = slices.Clone(next.Args), slices.Clone(next.Env)
 	change(&next)
 	p.launching = next
 }

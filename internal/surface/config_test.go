@@ -98,3 +98,16 @@ func TestLoadNamesTheFile(t *testing.T) {
 		t.Errorf("a bad file: %v", err)
 	}
 }
+
+func TestPackageDocumentationHasASurface(t *testing.T) {
+	source, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(source), "// # The file\n//\n")
+	example, _, _ = strings.Cut(example, "\n//\n")
+	table, err := Parse([]byte(strings.ReplaceAll("\n"+example, "\n//\t", "\n")))
+	if err != nil || table.Rules() != 4 {
+		t.Errorf("%v, %v", table, err)
+	}
+}

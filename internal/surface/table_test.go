@@ -115,6 +115,8 @@ func TestARuleIsForWhomItSays(t *testing.T) {
 		{"POST", "/people", NotFound, OtherMethod}, // nothing tells a key that the path is there
 		{"GET", "/all/people", NotFound, Found},
 		{"GET", "/things/admin", NotFound, Found}, // what is taken from keys is not given back by {id}
+		{"GET", "/things/Admin", Found, NotFound}, // and exactly that is taken
+		{"GET", "/things/admin/", NotFound, NotFound},
 		{"GET", "/things/7", Found, NotFound},
 		{"GET", "/split", Found, OtherMethod},
 		{"POST", "/split", OtherMethod, Found},

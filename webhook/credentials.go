@@ -25,8 +25,16 @@ type credential struct {
 // server took, another one on the way could take the other.
 func extract(header http.Header, sessions bool) (credential, Reason) {
 	for name := range header {
-		if imitates(name, keyHeader) || imitates(name, authorizationHeader) {
-			return credential{}, AmbiguousCredentials
+		// Hardly any header gets further than its length.
+		switch len(name) {
+		case len(keyHeader):
+			if imitates(name, keyHeader) {
+				return credential{}, AmbiguousCredentials
+			}
+		case len(authorizationHeader):
+			if imitates(name, authorizationHeader) {
+				return credential{}, AmbiguousCredentials
+			}
 		}
 	}
 	values, authorization := header[keyHeader], header[authorizationHeader]

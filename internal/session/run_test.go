@@ -287,7 +287,7 @@ func TestKeysThatArePassedOver(t *testing.T) {
 	w := httptest.NewRecorder()
 	i.Genuine(w, httptest.NewRequest(http.MethodGet, "/keys", nil))
 	genuine := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(w.Body.String()), `{"keys":[`), `]}`)
-	short := `{"kty":"RSA","kid":"short","e":"AQAB","n":"` + strings.Repeat("A", 170) + `w"}`
+	short := `{"kty":"RSA","kid":"short","e":"AQAB","n":"` + strings.Repeat("_", 170) + `w"}` // 1024 bits
 	for _, bad := range []string{
 		`{"kty":"oct","kid":"good","k":"c2VjcmV0","alg":"HS256"}`,
 		`{"kty":"XYZ","kid":"x"}`, `{}`, `7`, `null`, short,

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/test/gateways/attack/wire"
@@ -152,6 +153,8 @@ func (s *NaiveServer) forward(request *wire.Request, c *wire.Conn, identity []st
 	if _, err := io.WriteString(c.Upstream, text); err != nil {
 		return nil
 	}
+	// The upstream may wait for more than comes.
+	_ = c.Upstream.SetReadDeadline(time.Now().Add(patience / 2))
 	response, err := http.ReadResponse(c.UpstreamReader, &http.Request{Method: request.Method})
 	if err != nil {
 		return nil
@@ -171,6 +174,7 @@ func (s *NaiveServer) relay(request *wire.Request, response *http.Response, c *w
 			return nil
 		}
 		fmt.Fprintf(c, "HTTP/1.1 %d Switching\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", response.StatusCode, response.Header.Get("Upgrade"))
+		_ = c.Upstream.SetReadDeadline(time.Time{})
 		ended := make(chan struct{})
 		go func() {
 			_, _ = io.Copy(c, c.UpstreamReader)

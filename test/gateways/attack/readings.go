@@ -49,7 +49,9 @@ func mayReachFolded(grant *registry.Grant, method, path string) bool {
 	return slices.ContainsFunc(reachable, func(r rule) bool { return r.permits(grant, method) && r.anyCase.MatchString(path) && !endsInDots(path) })
 }
 
-func endsInDots(path string) bool { return strings.HasSuffix(path, "/..") || strings.HasSuffix(path, "/.") }
+func endsInDots(path string) bool {
+	return strings.HasSuffix(path, "/..") || strings.HasSuffix(path, "/.")
+}
 
 // transformations are what servers do to a path before they look at it.
 var transformations = []func(string) string{

@@ -20,6 +20,9 @@ func (h *harness) ask(t testing.TB, path string, headers ...string) string {
 	if response.StatusCode == http.StatusOK {
 		return Allowed.String()
 	}
+	if got := response.Header["X-Auth-Problem"]; len(got) != 1 || got[0] != body {
+		t.Errorf("%s: the problem in the header is %q, not %q", path, got, body)
+	}
 	return readReason(t, response, body)
 }
 
@@ -28,6 +31,26 @@ var typical = map[string][]string{
 	"/auth/original":     {"X-Original-Method: POST", "X-Original-URI: /v1/metrics"},
 	"/auth/original-url": {"X-Original-Method: POST", "X-Original-URL: https://hexcovery.example:8443/v1/metrics"},
 	"/auth/forwarded":    {"X-Forwarded-Method: POST", "X-Forwarded-Uri: /v1/metrics"},
+}
+
+// A gateway that passes on what changes the meaning of the request is told so.
+func TestRequestsThatAreToBecomeOthers(t *testing.T) {
+	h := start(t, nil)
+	key := "X-API-Key: " + h.registry.accept(t, v1alpha1.ScopeIngest)
+	for path, headers := range typical {
+		for header, want := range map[string]Reason{
+			"X-HTTP-Method-Override: POST":   Allowed,
+			"X-HTTP-Method-Override: DELETE": MethodOverridden,
+			"X_Http_Method: PUT":             MethodOverridden,
+			"X-Method-Override: post":        MethodOverridden,
+			"Upgrade: websocket":             UpgradeRefused,
+			"Upgrade: h2c":                   UpgradeRefused,
+		} {
+			if got := h.ask(t, path, append([]string{key, header}, headers...)...); got != want.String() {
+				t.Errorf("%s with %s: %s, want %s", path, header, got, want)
+			}
+		}
+	}
 }
 
 func TestAllowedIsExactly200WithTheWholeIdentity(t *testing.T) {

@@ -89,6 +89,9 @@ func (d *decider) judge(c *claim) (needed scope.Set, refusal Reason, detail stri
 	if err != nil {
 		return 0, AmbiguousPath, err.Error()
 	}
+	if overriddenInQuery(c.target) {
+		return 0, MethodOverridden, ""
+	}
 	rule, found := d.surface.Lookup(c.method, path)
 	switch found {
 	case surface.Found:

@@ -25,9 +25,11 @@ type Answer struct {
 }
 
 const (
-	// patience is how long a client waits for a first answer. Some attacks get none:
+	// patience is how long an attacker waits for a first answer. Some attacks get none:
 	// the gateway waits for the rest of a request that never ends.
 	patience = 400 * time.Millisecond
+	// longPatience is for what has to be answered, however busy the machine is.
+	longPatience = 10 * time.Second
 	// afterwards is how long it then waits for a second one: a smuggled request may
 	// have one of its own.
 	afterwards = 25 * time.Millisecond
@@ -40,8 +42,12 @@ func (c *Case) send(address string, values map[string]string) (Answer, error) {
 		return Answer{}, err
 	}
 	defer conn.Close()
+	wait := patience
+	if c.Expect == legitimate {
+		wait = longPatience
+	}
 	if c.HTTP2 != nil {
-		return c.HTTP2.send(conn, values), nil
+		return c.HTTP2.send(conn, values, wait), nil
 	}
 	request := expand(c.Request, values)
 	method, _, _ := strings.Cut(request, " ")
@@ -50,7 +56,7 @@ func (c *Case) send(address string, values map[string]string) (Answer, error) {
 	var seen bytes.Buffer
 	reader := bufio.NewReader(io.TeeReader(conn, &seen))
 	answer := Answer{}
-	answer.read(conn, reader, method, patience)
+	answer.read(conn, reader, method, wait)
 	if c.Then != "" {
 		then := expandValue(strings.TrimSuffix(c.Then, "\n"), values)
 		if !strings.Contains(c.Then, `\r\n`) {

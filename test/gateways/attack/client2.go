@@ -19,7 +19,7 @@ import (
 const maxFrame = 16384
 
 // send writes the frames itself, so that anything can be in them.
-func (h *HTTP2) send(conn net.Conn, values map[string]string) Answer {
+func (h *HTTP2) send(conn net.Conn, values map[string]string, wait time.Duration) Answer {
 	var out bytes.Buffer
 	out.WriteString(http2.ClientPreface)
 	framer := http2.NewFramer(&out, conn)
@@ -38,7 +38,7 @@ func (h *HTTP2) send(conn net.Conn, values map[string]string) Answer {
 
 	r := &reader2{framer: framer, out: &out, conn: conn}
 	r.decoder = hpack.NewDecoder(4096, r.field)
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_ = conn.SetReadDeadline(time.Now().Add(wait))
 	for r.next() {
 	}
 	// A second answer belongs to a smuggled request; over HTTP/2 it has no stream to

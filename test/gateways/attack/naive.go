@@ -28,6 +28,10 @@ type Naive struct {
 	framing wire.Framing
 	// skip lets requests through that are not asked about.
 	skip func(*wire.Request) bool
+	// skipConn does it by the connection.
+	skipConn func(*wire.Request, *wire.Conn) bool
+	// misread takes a refusal for a yes.
+	misread func(*wire.Request) bool
 	// view is the request that is asked about.
 	view func(*wire.Request) (method, target string)
 	// key finds the key.
@@ -68,10 +72,13 @@ func (s *NaiveServer) Address() string { return s.server.Address() }
 func (s *NaiveServer) Close() { s.server.Close() }
 
 func (s *NaiveServer) handle(request *wire.Request, c *wire.Conn) *wire.Response {
-	if s.skip != nil && s.skip(request) {
+	if s.skip != nil && s.skip(request) || s.skipConn != nil && s.skipConn(request, c) {
 		return s.forward(request, c, nil)
 	}
 	grant, status := s.decide(request)
+	if status != http.StatusOK && s.misread != nil && s.misread(request) {
+		return s.forward(request, c, nil)
+	}
 	if status != http.StatusOK {
 		return &wire.Response{Status: status}
 	}
@@ -154,7 +161,7 @@ func (s *NaiveServer) forward(request *wire.Request, c *wire.Conn, identity []st
 		return nil
 	}
 	// The upstream may wait for more than comes.
-	_ = c.Upstream.SetReadDeadline(time.Now().Add(patience / 2))
+	_ = c.Upstream.SetReadDeadline(time.Now().Add(patience))
 	response, err := http.ReadResponse(c.UpstreamReader, &http.Request{Method: request.Method})
 	if err != nil {
 		return nil

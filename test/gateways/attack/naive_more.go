@@ -35,7 +35,7 @@ func naiveKeys() []Naive {
 				for _, f := range slices.Concat(r.Fields, r.Trailers) {
 					all = append(all, f.Name, f.Value)
 				}
-				all = append(all, r.Target, string(r.Body))
+				all = append([]string{r.Target, string(r.Body)}, all...)
 				for _, text := range all {
 					if decoded, err := url.QueryUnescape(text); err == nil {
 						text = decoded
@@ -119,9 +119,56 @@ func naiveFramings() []Naive {
 			Like: "CVE-2019-18277 (HAProxy), CVE-2022-1705 (Go), CVE-2024-1135 (Gunicorn)", framing: wire.Framing{Chunked: exactly, Fold: true},
 		},
 		{
-			Name: "no-bodies", Weakness: "expects no body of a GET",
-			Like:    "servers that ignore Content-Length of a GET: portswigger.net/research/http-desync-attacks-request-smuggling-reborn",
-			framing: wire.Framing{NoBody: func(method string) bool { return method == "GET" || method == "HEAD" }},
+			Name: "short-names", Weakness: "keeps the length of a name in a byte, so that a long one becomes two things",
+			Like: "CVE-2021-40346 (HAProxy)",
+			head: func(client, identity []string) []string {
+				var head []string
+				for _, line := range client {
+					name, _, _ := strings.Cut(line, ":")
+					if kept := len(name) % 256; kept < len(name) {
+						line = name[:kept] + ": " + name[kept:kept+1]
+					}
+					head = append(head, line)
+				}
+				return append(head, identity...)
+			},
+		},
+		{
+			Name: "first-request", Weakness: "asks about the first request of a connection only",
+			Like:     "portswigger.net/research/browser-powered-desync-attacks, connection state attacks",
+			skipConn: func(_ *wire.Request, c *wire.Conn) bool { return c.Upstream != nil },
+		},
+		{
+			Name: "forwards-last", Weakness: "asks about the first of several pseudo-headers, and forwards the last",
+			Like: "portswigger.net/research/http2, ambiguous pseudo-headers",
+			view: func(r *wire.Request) (string, string) {
+				method, target := r.Method, r.Target
+				for _, f := range r.Fields {
+					switch f.Name {
+					case ":method":
+						r.Method = f.Value
+					case ":path":
+						r.Target = f.Value
+					}
+				}
+				return method, target
+			},
+		},
+		{
+			Name: "asks-last", Weakness: "asks about the last of several pseudo-headers, and forwards the first",
+			Like: "the same the other way round",
+			view: func(r *wire.Request) (string, string) {
+				method, target := r.Method, r.Target
+				for _, f := range r.Fields {
+					switch f.Name {
+					case ":method":
+						method = f.Value
+					case ":path":
+						target = f.Value
+					}
+				}
+				return method, target
+			},
 		},
 		{
 			Name: "loose-version", Weakness: "reads headers after a request line of HTTP/0.9",

@@ -4,8 +4,10 @@
 package attack
 
 import (
+	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -117,12 +119,16 @@ func believing(targets, methods []string, loose bool) func(*wire.Request) (strin
 	}
 }
 
+// iis are escapes that Microsoft's servers know.
+var iis = regexp.MustCompile(`%u00[0-9a-fA-F]{2}`)
+
 // clean is what many do before they compare.
 func clean(target string) string {
 	p := cut(target, "?")
 	for range 2 {
 		p = percentDecode(p)
 	}
+	p = iis.ReplaceAllStringFunc(p, func(s string) string { return percentDecode("%" + s[4:]) })
 	p = strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", `\`, "/", "\uff0f", "/", "\uff0e", ".").Replace(p)
 	p = cut(cut(cut(p, "\x00"), "#"), "?")
 	p = parameters.ReplaceAllString(p, "")
@@ -145,7 +151,17 @@ func naivePaths() []Naive {
 		{
 			Name: "ignores-case", Weakness: "compares without regard to case",
 			Like: "rules such as ~* of nginx in front of servers that have regard to it",
-			view: viewing(strings.ToLower),
+			permits: func(grant *registry.Grant, method, target string) bool {
+				return mayReachFolded(grant, method, cut(target, "?"))
+			},
+		},
+		{
+			Name: "deny-list", Weakness: "lets keys for ingest go wherever it is not forbidden",
+			Like: "location /api { deny all; } and what else lists what may not be",
+			permits: func(grant *registry.Grant, method, target string) bool {
+				ingest := grant.Scopes == scope.Of(v1alpha1.ScopeIngest)
+				return soundPermits(grant, method, target) || ingest && !strings.HasPrefix(target, "/api/")
+			},
 		},
 		{
 			Name: "prefix", Weakness: "compares the beginning of what was sent",
@@ -163,13 +179,12 @@ func naivePaths() []Naive {
 			Name: "suffix", Weakness: "searches a pattern that has no beginning, in the whole target",
 			Like: "regular expressions without ^, as in oauth2-proxy's skip_auth_regex",
 			permits: func(grant *registry.Grant, method, target string) bool {
-				target = percentDecode(target)
 				for i := range target {
 					if target[i] == '/' && mayReach(grant, method, target[i:]) {
 						return true
 					}
 				}
-				return mayReach(grant, method, "/"+target) // "as if there was a slash": CVE-2026-33186 (grpc-go)
+				return soundPermits(grant, method, target) || mayReach(grant, method, "/"+target) // "as if there was a slash": CVE-2026-33186 (grpc-go)
 			},
 		},
 		{
@@ -208,7 +223,7 @@ func isWord(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x2
 func naiveExceptions() []Naive {
 	return []Naive{
 		{
-			Name: "preflight", Weakness: "does not ask about OPTIONS, HEAD and TRACE, whoever says that it is one",
+			Name: "preflight", Weakness: "does not ask about OPTIONS and TRACE, whoever says that it is one",
 			Like: "CORS filters in front of the authentication, which answer or pass preflights",
 			skip: func(r *wire.Request) bool {
 				method := r.Method
@@ -217,7 +232,7 @@ func naiveExceptions() []Naive {
 						method = v
 					}
 				}
-				return slices.Contains([]string{"OPTIONS", "TRACE", "HEAD"}, method)
+				return slices.Contains([]string{"OPTIONS", "TRACE"}, method)
 			},
 		},
 		{
@@ -249,7 +264,7 @@ func naiveExceptions() []Naive {
 		{
 			Name: "takes-200", Weakness: "takes any 2xx for a yes, also one that is an answer to a gRPC client, to a probe, to a cache or to a preflight",
 			Like: "gRPC's Trailers-Only refusals are 200; nginx' auth_request and Traefik take every 2xx",
-			skip: func(r *wire.Request) bool {
+			misread: func(r *wire.Request) bool {
 				return strings.HasPrefix(r.First("Content-Type"), "application/grpc") ||
 					strings.HasPrefix(r.First("Accept"), "application/grpc") ||
 					r.First("Access-Control-Request-Method") != "" || r.First("Expect") != "" || r.First("Range") != "" ||
@@ -260,7 +275,7 @@ func naiveExceptions() []Naive {
 			Name: "public", Weakness: "lets through files that are public, by what their names end with",
 			Like: "skip_auth rules for /static and health checks; CVE-2021-43798-like path confusion",
 			skip: func(r *wire.Request) bool {
-				p := cut(percentDecode(r.Target), "#")
+				p := percentDecode(r.Target)
 				for _, suffix := range []string{".css", ".js", ".png", "/healthz", "favicon.ico"} {
 					if strings.HasSuffix(p, suffix) {
 						return true
@@ -270,8 +285,9 @@ func naiveExceptions() []Naive {
 			},
 		},
 		{
-			Name: "upgrades", Weakness: "asks about an upgrade once, and then copies in both directions",
-			Like: "bishopfox.com/blog/h2c-smuggling-request; nginx, HAProxy and Traefik with websockets enabled",
+			Name: "tunnels", Weakness: "does not ask about CONNECT, and copies in both directions",
+			Like: "forward proxies that are used as reverse proxies",
+			skip: func(r *wire.Request) bool { return r.Method == http.MethodConnect },
 		},
 	}
 }

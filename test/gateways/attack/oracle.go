@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
@@ -33,6 +34,7 @@ var (
 	token     = regexp.MustCompile("^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 	plainHost = regexp.MustCompile(`^[A-Za-z0-9._\[\]:-]+$`)
 	digits    = regexp.MustCompile(`^[0-9]+$`)
+	chunkLine = regexp.MustCompile(`^([0-9A-Fa-f]{1,8})[ \t]*(;[^\n]*)?$`)
 	overrides = []string{"x-http-method-override", "x-http-method", "x-method-override"}
 	// Headers that frameworks read the path from, in place of the request line.
 	paths = []string{"x-rewrite-url", "x-original-url", "x-original-uri", "x-forwarded-uri", "x-forwarded-path", "x-envoy-original-path"}
@@ -133,8 +135,32 @@ func (j *judgement) message() {
 	case len(encodings) == 1 && r.Proto != "HTTP/1.1":
 		j.find("transfer-encoding in %s", r.Proto)
 	}
+	if len(encodings) > 0 && r.Proto != "HTTP/2" {
+		j.chunks(string(r.Payload))
+	}
 	if j.fields["upgrade"] != nil {
 		j.find("it asks for another protocol: %q", j.fields["upgrade"])
+	}
+}
+
+// chunks: their sizes and ends are written in the one way that all read alike.
+func (j *judgement) chunks(payload string) {
+	for payload != "" {
+		line, rest, found := strings.Cut(payload, "\r\n")
+		size := chunkLine.FindStringSubmatch(line)
+		if !found || size == nil {
+			j.find("a chunk begins with %.80q", line)
+			return
+		}
+		n, err := strconv.ParseInt(size[1], 16, 32)
+		if err != nil || n == 0 {
+			return // trailers are judged by themselves
+		}
+		if int64(len(rest)) < n+2 || rest[n:n+2] != "\r\n" {
+			j.find("a chunk does not end where it says")
+			return
+		}
+		payload = rest[n+2:]
 	}
 }
 
@@ -187,12 +213,13 @@ func (j *judgement) paths() {
 		targets = append(targets, prefix+j.request.Target)
 	}
 	for _, target := range targets {
-		for i, path := range readings(target) {
-			// As it was sent it is compared as it is; made lower case, of course not.
-			if !mayReach(j.grant, j.request.Method, path) && (i == 0 || !mayReachFolded(j.grant, j.request.Method, path)) {
+		reach := mayReach
+		for path := range readings(target) {
+			if !reach(j.grant, j.request.Method, path) {
 				j.find("%s %.300q can be read as %.300q, which the key may not reach", j.request.Method, target, path)
 				break
 			}
+			reach = mayReachFolded // what was made lower case is not compared as it is
 		}
 	}
 	if _, query, _ := strings.Cut(j.request.Target, "?"); strings.ContainsAny(query, "#\x00 ") {

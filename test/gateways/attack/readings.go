@@ -4,6 +4,7 @@
 package attack
 
 import (
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,18 +129,22 @@ func removeDotSegments(p string) string {
 // maxReadings bounds the search; a path with more is no plain one.
 const maxReadings = 400
 
-// readings are the paths that a target can be read as: all that can be made of it by
-// doing these things in any order, any number of times.
-func readings(target string) []string {
-	found := []string{cut(target, "?")}
-	seen := map[string]bool{found[0]: true}
-	for i := 0; i < len(found) && len(found) < maxReadings; i++ {
-		for _, transform := range transformations {
-			if p := transform(found[i]); !seen[p] {
-				seen[p] = true
-				found = append(found, p)
+// readings are the paths that a target can be read as, beginning with the one that was
+// sent: all that can be made of it by doing these things in any order, any number of times.
+func readings(target string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		found := []string{cut(target, "?")}
+		seen := map[string]bool{found[0]: true}
+		for i := 0; i < len(found) && i < maxReadings; i++ {
+			if !yield(found[i]) {
+				return
+			}
+			for _, transform := range transformations {
+				if p := transform(found[i]); !seen[p] {
+					seen[p] = true
+					found = append(found, p)
+				}
 			}
 		}
 	}
-	return found
 }

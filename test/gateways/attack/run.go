@@ -107,7 +107,7 @@ func (t *Target) judge(result *Result, arrived []*wire.Request) {
 // health sends a request that has to work, and returns all else that has arrived.
 func (t *Target) health(id string) (others []*wire.Request, problem string) {
 	path := "/api/v1/annotations/" + id
-	probe := &Case{Request: "GET " + path + " HTTP/1.1\nHost: hexcovery.example\nX-API-Key: ${" + healthKey + "}\nConnection: close\n"}
+	probe := &Case{Expect: legitimate, Request: "GET " + path + " HTTP/1.1\nHost: hexcovery.example\nX-API-Key: ${" + healthKey + "}\nConnection: close\n"}
 	answer, err := probe.send(t.Address, t.Keys.placeholders(t.Address))
 	grant, _ := t.Keys.Grant(healthKey)
 	switch {

@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 )
 
@@ -142,16 +141,20 @@ func (f *Framing) readBody(r *bufio.Reader, request *Request) error {
 	return err
 }
 
-// number reads the digits at the beginning, as atoi does.
-func number(s string, base int) int64 {
+// number reads the digits at the beginning, as C programs do that do not look whether
+// the number overflows.
+func number(s string, base uint64) int64 {
 	s = strings.TrimLeft(strings.TrimSpace(s), "+")
 	s = strings.TrimPrefix(s, "0x")
-	end := 0
-	for end < len(s) && strings.ContainsRune("0123456789abcdefABCDEF"[:base+6*(base/16)], rune(s[end])) {
-		end++
+	var n uint64
+	for _, c := range []byte(strings.ToLower(s)) {
+		digit := uint64(strings.IndexByte("0123456789abcdef", c))
+		if digit >= base {
+			break
+		}
+		n = n*base + digit
 	}
-	n, _ := strconv.ParseInt(s[:end], base, 64)
-	return min(n, 1<<24)
+	return int64(min(n, 1<<24))
 }
 
 func readChunks(r *bufio.Reader, request *Request) error {

@@ -82,6 +82,9 @@ func startUpstream(t *testing.T) *Upstream {
 // attackAll sends every case, and fails for each that gets around the target.
 func attackAll(t *testing.T, target *Target) {
 	t.Helper()
+	if _, problem := target.health("before"); problem != "" {
+		t.Fatalf("%s does not work before anybody attacks it: %s", target.Name, problem)
+	}
 	var results []Result
 	for _, c := range corpus(t) {
 		if !target.Speaks(c) {

@@ -43,6 +43,7 @@ func (c *Conn) serve2(first *Request) error {
 	s.framer = http2.NewFramer(s.out, c.Reader)
 	s.framer.AllowIllegalReads, s.framer.AllowIllegalWrites = true, true
 	s.encoder = hpack.NewEncoder(&s.encoded)
+	s.encoder.SetMaxDynamicTableSizeLimit(0) // nginx wants none, and nobody minds
 	s.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) { s.fields = append(s.fields, Field{f.Name, f.Value}) })
 	_ = s.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: bigWindow})
 	_ = s.framer.WriteWindowUpdate(0, bigWindow)

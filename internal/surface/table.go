@@ -60,11 +60,14 @@ func (t *Table) Lookup(method string, path Path) (*Rule, Outcome) {
 			return bindings[i].rule, Found
 		}
 	}
-	if bindings != nil {
+	if len(bindings) > 0 {
 		return nil, OtherMethod
 	}
 	return nil, NotFound
 }
+
+// nobody is what is found where no other pattern may match either.
+var nobody = []binding{}
 
 // find returns the bindings of the most specific pattern that matches rest, which
 // is what follows the slash that led here. It visits a node at most once.
@@ -73,6 +76,9 @@ func (n *node) find(rest string) []binding {
 	if found := n.literal[segment].descend(tail, more); found != nil {
 		return found
 	}
+	if n.almostLiteral(segment) {
+		return nobody
+	}
 	if segment == "" {
 		return nil // a trailing slash is nobody's {name}
 	}
@@ -80,6 +86,21 @@ func (n *node) find(rest string) []binding {
 		return found
 	}
 	return n.below
+}
+
+// almostLiteral reports whether a segment is a literal but for its case. Caddy and
+// others take it for that literal, so it must not be a wildcard's: the wildcard may
+// need another scope.
+func (n *node) almostLiteral(segment string) bool {
+	if _, ok := n.literal[segment]; ok {
+		return false
+	}
+	for literal := range n.literal {
+		if strings.EqualFold(literal, segment) {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *node) descend(tail string, more bool) []binding {

@@ -85,6 +85,33 @@ rules:
 	}
 }
 
+// Caddy, and servers on other file systems, have no regard to case.
+func TestWildcardsDoNotStandForLiteralsInAnotherCase(t *testing.T) {
+	table, err := Parse([]byte(`
+apiVersion: auth.hexcovery.io/v1alpha1
+kind: Surface
+rules:
+- {name: all, scope: heartbeats, methods: [GET], paths: ["/{rest...}"]}
+- {name: some, scope: annotations, methods: [GET], paths: ["/x/{id}", "/x/{id}/z"]}
+- {name: one, scope: query, methods: [GET], paths: [/x/secret, /x/secret/y]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{
+		"/x/secret": "one", "/x/secret/y": "one", "/x/other": "some", "/x/secret/z": "some", "/other": "all", "/x/secrets": "some",
+		"/x/Secret": "", "/X/secret": "", "/X/other": "", "/x/SECRET/z": "", "/x/Secret/y": "", "/x/seCret/else/where": "",
+	} {
+		rule, outcome := lookup(t, table, "GET", target)
+		if rule != want || (outcome == NotFound) != (want == "") {
+			t.Errorf("Lookup(%s) = %q, %v; want %q", target, rule, outcome, want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = table.Lookup("GET", "/x/SECRET") }); n != 0 {
+		t.Errorf("a lookup allocates %v times", n)
+	}
+}
+
 func TestDefaultIsTheProgrammaticSurface(t *testing.T) {
 	const collector = "/opentelemetry.proto.collector."
 	permitted := map[string]map[string]v1alpha1.Scope{

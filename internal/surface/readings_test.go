@@ -79,7 +79,7 @@ func (e *everybody) check(t *testing.T, method, target string) {
 	if err != nil {
 		return
 	}
-	rule, outcome := e.table.Lookup(method, judged)
+	rule, outcome := e.table.Lookup(Key, method, judged)
 	if outcome != Found {
 		return
 	}
@@ -88,7 +88,7 @@ func (e *everybody) check(t *testing.T, method, target string) {
 		if !ok {
 			t.Fatalf("%s refuses %q", name, target)
 		}
-		if other, _ := e.table.Lookup(method, Path(path)); other == nil || *other != *rule {
+		if other, _ := e.table.Lookup(Key, method, Path(path)); other == nil || *other != *rule {
 			t.Fatalf("%s reads %q as %q, which is of %v and not of %v", name, target, path, other, rule)
 		}
 	}
@@ -96,7 +96,7 @@ func (e *everybody) check(t *testing.T, method, target string) {
 	if !ok {
 		t.Fatalf("Caddy refuses %q", target)
 	}
-	if other, _ := e.lower.Lookup(method, Path(path)); other == nil || *other != *rule {
+	if other, _ := e.lower.Lookup(Key, method, Path(path)); other == nil || *other != *rule {
 		t.Fatalf("Caddy reads %q as %q, which is of %v and not of %v", target, path, other, rule)
 	}
 	u, err := url.ParseRequestURI(target)

@@ -214,7 +214,7 @@ func (j *judgement) paths() {
 	}
 	for _, target := range targets {
 		reach := mayReach
-		for path := range readings(target) {
+		for path := range allReadings(target) {
 			if !reach(j.grant, j.request.Method, path) {
 				j.find("%s %.300q can be read as %.300q, which the key may not reach", j.request.Method, target, path)
 				break

@@ -129,9 +129,9 @@ func removeDotSegments(p string) string {
 // maxReadings bounds the search; a path with more is no plain one.
 const maxReadings = 400
 
-// readings are the paths that a target can be read as, beginning with the one that was
+// allReadings are the paths that a target can be read as, beginning with the one that was
 // sent: all that can be made of it by doing these things in any order, any number of times.
-func readings(target string) iter.Seq[string] {
+func allReadings(target string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		found := []string{cut(target, "?")}
 		seen := map[string]bool{found[0]: true}

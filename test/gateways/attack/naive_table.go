@@ -176,6 +176,15 @@ func naivePaths() []Naive {
 			},
 		},
 		{
+			Name: "any-segment", Weakness: "takes whatever is between two slashes for an id, dots too",
+			Like: "patterns such as [^/]+ in nginx and HAProxy, and {id} of routers",
+			permits: func(grant *registry.Grant, method, target string) bool {
+				return slices.ContainsFunc(reachable, func(r rule) bool {
+					return r.permits(grant, method) && r.path.MatchString(cut(target, "?"))
+				})
+			},
+		},
+		{
 			Name: "suffix", Weakness: "searches a pattern that has no beginning, in the whole target",
 			Like: "regular expressions without ^, as in oauth2-proxy's skip_auth_regex",
 			permits: func(grant *registry.Grant, method, target string) bool {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hexcovery/apikey-operator/test/gateways/attack/wire"
 )
@@ -42,7 +41,7 @@ func (u *Upstream) Close() { u.server.Close() }
 
 // Quiet waits until all that was sent has arrived, where each request has a connection
 // of its own.
-func (u *Upstream) Quiet() bool { return u.server.Quiet(time.Second) }
+func (u *Upstream) Quiet() bool { return u.server.Quiet(longPatience) }
 
 // owner marks the data of an organization in an answer.
 func owner(organization string) string { return fmt.Sprintf("data of <%s>", organization) }

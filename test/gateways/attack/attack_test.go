@@ -102,6 +102,10 @@ func attackAll(t *testing.T, target *Target) {
 	t.Log("\n" + summary(target.Name, results))
 }
 
+// passesTrailers are the gateways that have no way to drop trailers: HAProxy has one
+// from 3.2 on. docs/gateways warns of it.
+var passesTrailers = map[string]bool{"haproxy": true, "caddy": true}
+
 // Nothing gets around real gateways with the configurations that are shipped.
 func TestGateways(t *testing.T) {
 	for _, program := range gateways.All() {
@@ -122,6 +126,7 @@ func TestGateways(t *testing.T) {
 			})
 			attackAll(t, &Target{
 				Name: gateway.Name, Address: gateway.HTTP, HTTP2: gateway.H2C, Upstream: upstream, Keys: ring, Decisions: product.Decisions,
+				PassesTrailers: passesTrailers[gateway.Name],
 			})
 		})
 	}

@@ -64,6 +64,8 @@ func claimed(header http.Header, method, target string) claim {
 	switch {
 	case !isMethod(method):
 		return claim{refusal: BadGatewayRequest, detail: noMethod}
+	case imitatesAny(header, framingHeaders):
+		return claim{refusal: AmbiguousHeaders}
 	case contradicted(header, method, target):
 		return claim{refusal: BadGatewayRequest, detail: contradictions}
 	case overridden(header, method):

@@ -103,6 +103,9 @@ func (d *decider) judge(caller surface.Caller, c *claim) (needed scope.Set, refu
 	if err != nil {
 		return 0, AmbiguousPath, err.Error()
 	}
+	if overriddenInQuery(c.target) {
+		return 0, MethodOverridden, ""
+	}
 	rule, found := d.surface.Lookup(caller, c.method, path)
 	switch found {
 	case surface.Found:

@@ -45,9 +45,23 @@ func TestRequestsThatAreToBecomeOthers(t *testing.T) {
 			"X-Method-Override: post":        MethodOverridden,
 			"Upgrade: websocket":             UpgradeRefused,
 			"Upgrade: h2c":                   UpgradeRefused,
+			"Content_Length: 5":              AmbiguousHeaders,
+			"Transfer.Encoding: chunked":     AmbiguousHeaders,
 		} {
 			if got := h.ask(t, path, append([]string{key, header}, headers...)...); got != want.String() {
 				t.Errorf("%s with %s: %s, want %s", path, header, got, want)
+			}
+		}
+		for query, want := range map[string]Reason{
+			"a=_method&method=PUT&x_method=1": Allowed,
+			"_method=DELETE":                  MethodOverridden,
+			"a=b&_METHOD=put":                 MethodOverridden,
+			"a;%5Fme%74hod=PUT":               MethodOverridden,
+			"_method":                         MethodOverridden,
+		} {
+			changed := []string{headers[0], headers[1] + "?" + query, key}
+			if got := h.ask(t, path, changed...); got != want.String() {
+				t.Errorf("%s with ?%s: %s, want %s", path, query, got, want)
 			}
 		}
 	}

@@ -139,6 +139,7 @@ var smuggled = []string{
 	"X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-User",
 	"Forwarded", "X-Real-IP", "X_Real_IP", "True-Client-IP", "X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL", "X_Rewrite_URL",
 	"Proxy", "Proxy-Authorization", "Proxy-Connection", "Keep-Alive", "Cookie", "Te",
+	"Content_Length", "Transfer_Encoding", "Transfer.Encoding",
 }
 
 const smuggledValue = "hexcovery-evil"

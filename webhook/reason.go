@@ -65,7 +65,7 @@ const (
 	// UpgradeRefused surfaces when a request asks for another protocol.
 	UpgradeRefused
 	// MethodOverridden surfaces when a header asks for another method than that of
-	// the request.
+	// the request, or the query has a parameter _method.
 	MethodOverridden
 
 	// UpstreamUnavailable surfaces when the proxy cannot reach the upstream. The
@@ -128,7 +128,7 @@ var outcomes = [reasonCount]outcome{
 	UpgradeRefused: {"upgrade_refused", http.StatusForbidden, "Protocol upgrade refused",
 		"Nothing that needs another protocol is reached through here."},
 	MethodOverridden: {"method_overridden", http.StatusForbidden, "Method override refused",
-		"A header asks for another method than that of the request. Send the request with the method that is meant."},
+		"A header or a query parameter asks for another method than that of the request. Send the request with the method that is meant."},
 
 	UpstreamUnavailable: {"upstream_unavailable", http.StatusBadGateway, "Upstream unavailable",
 		"The request was allowed, but what serves it could not be reached."},

@@ -5,6 +5,7 @@ package webhook
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -25,6 +26,34 @@ func overridden(header http.Header, method string) bool {
 	}
 	return false
 }
+
+// methodParameter is the query parameter by which frameworks let a client replace the
+// method of a POST: Symfony reads it from the query as well as from the form.
+// https://symfony.com/doc/current/reference/configuration/framework.html#http-method-override
+const methodParameter = "_method"
+
+// overriddenInQuery reports whether the target has that parameter.
+func overriddenInQuery(target string) bool {
+	_, query, _ := strings.Cut(target, "?")
+	for query != "" {
+		var parameter string
+		end := strings.IndexAny(query, "&;")
+		if end < 0 {
+			end = len(query)
+		}
+		parameter, query = query[:end], query[min(end+1, len(query)):]
+		name, _, _ := strings.Cut(parameter, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil && strings.EqualFold(strings.TrimSpace(decoded), methodParameter) {
+			return true
+		}
+	}
+	return false
+}
+
+// framingHeaders say where a request ends and whom it is for. What is only spelled
+// almost like one is no such header to this server, but is to an upstream that hands
+// requests on as CGI variables: CONTENT_LENGTH is then what Content_Length says.
+var framingHeaders = []string{"Content-Length", "Transfer-Encoding", "Connection", "Host"}
 
 // removal is what no client may tell the upstream: who it is, and what else the
 // request should be taken for.
@@ -53,6 +82,9 @@ func newRemoval(id identity) *removal {
 		r.gateway = append(r.gateway, strings.ToLower(name))
 		r.gatewayFolded[folded(name)] = true
 		r.proxy[folded(name)] = true
+	}
+	for _, name := range framingHeaders {
+		r.proxy[folded(name)] = true // net/http writes its own
 	}
 	for _, name := range append(id.names(),
 		// Who the client is, which the proxy knows better.

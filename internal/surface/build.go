@@ -72,6 +72,9 @@ func (t *Table) bind(rule *Rule, pattern string, methods []string) error {
 			ends = &at.below
 			break
 		}
+		if kind == literal && at.almostLiteral(segment) {
+			return fmt.Errorf("segment %q differs from that of another pattern in case only, and some servers take them for the same: use one of them", segment)
+		}
 		at = at.child(segment, kind)
 		ends = &at.here
 	}

@@ -47,6 +47,10 @@
 // also how patterns are ordered that ServeMux refuses to have both, as /a/{id}/c and
 // /a/b/{id}.
 //
+// What is a literal but for its case matches nothing, no wildcard either: servers that
+// have no regard to case, such as Caddy, take it for the literal, which may need another
+// scope. So no two literals at one place may differ in case only.
+//
 // A rule has a scope, or sessions: true, or both. One without a scope does not exist
 // for keys.
 package surface

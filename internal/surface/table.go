@@ -125,12 +125,18 @@ func choose(bindings []binding, caller Caller, method string) (*binding, Outcome
 	return nil, outcome
 }
 
+// nobody is what is found where no other pattern may match either.
+var nobody = []binding{}
+
 // find returns the bindings of the most specific pattern that matches rest, which
 // is what follows the slash that led here. It visits a node at most once.
 func (n *node) find(rest string) []binding {
 	segment, tail, more := strings.Cut(rest, "/")
 	if found := n.literal[segment].descend(tail, more); found != nil {
 		return found
+	}
+	if n.almostLiteral(segment) {
+		return nobody
 	}
 	if segment == "" {
 		return nil // a trailing slash is nobody's {name}
@@ -139,6 +145,21 @@ func (n *node) find(rest string) []binding {
 		return found
 	}
 	return n.below
+}
+
+// almostLiteral reports whether a segment is a literal but for its case. Caddy and
+// others take it for that literal, so it must not be a wildcard's: the wildcard may
+// need another scope.
+func (n *node) almostLiteral(segment string) bool {
+	if _, ok := n.literal[segment]; ok {
+		return false
+	}
+	for literal := range n.literal {
+		if strings.EqualFold(literal, segment) {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *node) descend(tail string, more bool) []binding {

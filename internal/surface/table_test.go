@@ -85,6 +85,33 @@ rules:
 	}
 }
 
+// Caddy, and servers on other file systems, have no regard to case.
+func TestWildcardsDoNotStandForLiteralsInAnotherCase(t *testing.T) {
+	table, err := Parse([]byte(`
+apiVersion: auth.hexcovery.io/v1alpha1
+kind: Surface
+rules:
+- {name: all, scope: heartbeats, methods: [GET], paths: ["/{rest...}"]}
+- {name: some, scope: annotations, methods: [GET], paths: ["/x/{id}", "/x/{id}/z"]}
+- {name: one, scope: query, methods: [GET], paths: [/x/secret, /x/secret/y]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{
+		"/x/secret": "one", "/x/secret/y": "one", "/x/other": "some", "/x/secret/z": "some", "/other": "all", "/x/secrets": "some",
+		"/x/Secret": "", "/X/secret": "", "/X/other": "", "/x/SECRET/z": "", "/x/Secret/y": "", "/x/seCret/else/where": "",
+	} {
+		rule, outcome := lookup(t, table, "GET", target)
+		if rule != want || (outcome == NotFound) != (want == "") {
+			t.Errorf("Lookup(%s) = %q, %v; want %q", target, rule, outcome, want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = table.Lookup(Key, "GET", "/x/SECRET") }); n != 0 {
+		t.Errorf("a lookup allocates %v times", n)
+	}
+}
+
 const mixed = `
 apiVersion: auth.hexcovery.io/v1alpha1
 kind: Surface
@@ -114,8 +141,8 @@ func TestARuleIsForWhomItSays(t *testing.T) {
 		{"GET", "/people", NotFound, Found},
 		{"POST", "/people", NotFound, OtherMethod}, // nothing tells a key that the path is there
 		{"GET", "/all/people", NotFound, Found},
-		{"GET", "/things/admin", NotFound, Found}, // what is taken from keys is not given back by {id}
-		{"GET", "/things/Admin", Found, NotFound}, // and exactly that is taken
+		{"GET", "/things/admin", NotFound, Found},    // what is taken from keys is not given back by {id}
+		{"GET", "/things/Admin", NotFound, NotFound}, // nor to what others take for the same
 		{"GET", "/things/admin/", NotFound, NotFound},
 		{"GET", "/things/7", Found, NotFound},
 		{"GET", "/split", Found, OtherMethod},

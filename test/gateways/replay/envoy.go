@@ -115,7 +115,11 @@ func (q *request) client() string {
 // route is the first that matches: source/common/router/config_impl.cc.
 func (e *envoy) route(q *request) *routev3.Route {
 	for _, route := range e.config.host.GetRoutes() {
-		missing := func(m *routev3.HeaderMatcher) bool { return q.header[strings.ToLower(m.GetName())] == nil }
+		// A header that is not there matches nothing; several of one name are one, with commas.
+		missing := func(m *routev3.HeaderMatcher) bool {
+			values := q.header[strings.ToLower(m.GetName())]
+			return values == nil || !matchesOne(m.GetStringMatch(), strings.Join(values, ","))
+		}
 		if strings.HasPrefix(q.target, route.GetMatch().GetPrefix()) && !slices.ContainsFunc(route.GetMatch().GetHeaders(), missing) {
 			return route
 		}

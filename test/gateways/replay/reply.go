@@ -38,6 +38,9 @@ func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig,
 		if !l.selected(mapper.GetFilter()) {
 			continue
 		}
+		if status := mapper.GetStatusCode(); status != nil {
+			l.status = int(status.GetValue())
+		}
 		for _, option := range mapper.GetHeadersToAdd() {
 			h.option(option, option.GetHeader().GetValue())
 		}
@@ -77,7 +80,13 @@ func (l localReply) selected(filter *accesslogv3.AccessLogFilter) bool {
 		return !slices.ContainsFunc(f.AndFilter.GetFilters(), func(f *accesslogv3.AccessLogFilter) bool { return !l.selected(f) })
 	case *accesslogv3.AccessLogFilter_StatusCodeFilter:
 		comparison := f.StatusCodeFilter.GetComparison()
-		return comparison.GetOp() == accesslogv3.ComparisonFilter_EQ && int(comparison.GetValue().GetDefaultValue()) == l.status
+		equal := int(comparison.GetValue().GetDefaultValue()) == l.status
+		switch comparison.GetOp() {
+		case accesslogv3.ComparisonFilter_EQ:
+			return equal
+		case accesslogv3.ComparisonFilter_NE:
+			return !equal
+		}
 	case *accesslogv3.AccessLogFilter_ResponseFlagFilter:
 		return slices.Contains(f.ResponseFlagFilter.GetFlags(), l.flag)
 	}

@@ -4,24 +4,47 @@
 package gateways
 
 import (
+	"cmp"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/test/gateways/replay"
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
 // replays are the gateways that do not run here: see package replay.
 var replays = []column{
-	{"envoy-grpc", func(t *testing.T, w *world) { startEnvoy(t, "envoy-grpc.yaml", w) }},
-	{"envoy-http", func(t *testing.T, w *world) { startEnvoy(t, "envoy-http.yaml", w) }},
+	{name: "envoy-grpc", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-grpc.yaml", w) }},
+	{name: "envoy-http", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-http.yaml", w) }},
+	{name: "traefik", start: startTraefik, differs: differsTraefik},
+}
+
+// differsTraefik is what ForwardAuth cannot do: docs/gateways/traefik.md.
+// TestTraefikRefusesInItsOwnWay says what it does instead.
+var differsTraefik = []string{
+	"no auth server: 503",
+	"an auth server that hangs: 503 within 5 s",
+	"an auth server that drips: 503",
+	"something else in its place: not allowed",
+	"a path arrives byte for byte",
+	"gRPC: no auth server: UNAVAILABLE",
+	"gRPC: something else in its place: UNAVAILABLE",
+}
+
+// configFolder is that of config/gateways, or another, to see the checks fail.
+func configFolder(name string) string {
+	return cmp.Or(os.Getenv("GATEWAY_CONFIG_"+name), filepath.Join("../../config/gateways", name))
 }
 
 // startEnvoy puts a replay of Envoy into the world.
 func startEnvoy(t *testing.T, file string, w *world) {
 	t.Helper()
-	bootstrap, err := os.ReadFile(filepath.Join("../../config/gateways/envoy", file))
+	bootstrap, err := os.ReadFile(filepath.Join(configFolder("envoy"), file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +57,30 @@ func startEnvoy(t *testing.T, file string, w *world) {
 	gateway, err := replay.Start(t.Context(), bootstrap, replay.Options{
 		AuthServer: w.auth.Address, AuthServerGRPC: w.auth.Address, Upstream: w.way.Address,
 	})
+	w.use(t, gateway, err)
+	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: true}
+}
+
+// startTraefik puts a replay of Traefik into the world.
+func startTraefik(t *testing.T, w *world) {
+	t.Helper()
+	var files [2][]byte
+	for i, name := range []string{"traefik.yaml", "dynamic.yaml"} {
+		var err error
+		if files[i], err = os.ReadFile(filepath.Join(configFolder("traefik"), name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.authServer = rig.StartAuthServer(t, w.registry, "").Gateways
+	w.auth = rig.NewSwitch(t, w.authServer)
+	gateway, err := replay.StartTraefik(t.Context(), files[0], files[1], replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
+	w.use(t, gateway, err)
+	w.manners = manners{normalizes: true, refusesNames: true}
+}
+
+// use has the world use a replay, until the test ends.
+func (w *world) use(t *testing.T, gateway *replay.Gateway, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,4 +90,58 @@ func startEnvoy(t *testing.T, file string, w *world) {
 		}
 	})
 	w.http, w.h2c = gateway.Address, gateway.Address
+}
+
+// What Traefik says when the auth server does not answer is 500; any 2xx lets in; and a
+// client of gRPC gets an HTTP status, of which it makes a code.
+func TestTraefikRefusesInItsOwnWay(t *testing.T) {
+	w := newWorld(t)
+	startTraefik(t, w)
+	key, conn := w.registry.Accept(t, "acme"), w.connect(t)
+	code := func(want codes.Code, pairs ...string) {
+		t.Helper()
+		if arrivals, s := w.export(t, conn, 10, pairs...); len(arrivals) != 0 || s.Code() != want {
+			t.Errorf("%s %q, and %d calls reached the upstream; want %s", s.Code(), s.Message(), len(arrivals), want)
+		}
+	}
+	code(codes.Unauthenticated)
+	code(codes.Unauthenticated, "x-api-key", rig.Mint(t).Plaintext)
+	code(codes.Unauthenticated, "x-api-key", key.Plaintext, "x-api-key", key.Plaintext)
+	code(codes.PermissionDenied, "x-api-key", w.registry.Accept(t, "acme", v1alpha1.ScopeQuery).Plaintext)
+	w.registry.Blind(true)
+	code(codes.Unavailable, "x-api-key", key.Plaintext)
+	w.registry.Blind(false)
+
+	for _, answer := range []string{
+		"SSH-2.0-OpenSSH_9.2\r\n", reply("302 Found", "Location: /"), reply("404 Not Found", organization, keyID, keyName), reply("500 Internal Server Error"),
+	} {
+		w.pretend(t, answer, func() {
+			if a := w.send(t, "POST", "/v1/metrics", "a batch", with(key)); len(a.arrivals) != 0 || a.status < 300 {
+				t.Errorf("after %q the client got %d, and %d requests reached the upstream", answer, a.status, len(a.arrivals))
+			}
+		})
+	}
+	// Any 2xx lets in. What a client says of itself does not arrive even then.
+	w.pretend(t, reply("204 No Content"), func() {
+		a := w.send(t, "POST", "/v1/metrics", "a batch", with(key), "X-Scope-OrgID: evil", "X-API-Key-ID: evil", "X-API-Key-Name: evil")
+		if lies := a.lies(); len(a.arrivals) != 1 || lies != nil {
+			t.Errorf("%d requests reached the upstream, with %q", len(a.arrivals), lies)
+		}
+	})
+	// Escapes are written in upper case before the question, and ; in a query as & after
+	// it, of which the auth server judges nothing.
+	for target, want := range map[string]string{
+		"/api/v1/annotations/a%3ab%2Cc%2cd":     "/api/v1/annotations/a%3Ab%2Cc%2Cd",
+		"/api/v1/annotations?a=1;b=2&c=d?e&&":   "/api/v1/annotations?a=1&b=2&c=d?e&&",
+		"/api/v1/annotations?q=%2F%2e%2E&y=/..": "/api/v1/annotations?q=%2F%2e%2E&y=/..",
+	} {
+		if arrived := w.send(t, "GET", target, "", with(key)).arrived(t, key).Target; arrived != want {
+			t.Errorf("%s arrived as %s", target, arrived)
+		}
+	}
+	w.auth.Vanish()
+	a := w.send(t, "POST", "/v1/metrics", "a batch", with(key))
+	if a.notAllowed(t); a.status != http.StatusInternalServerError {
+		t.Errorf("%d %q", a.status, a.body)
+	}
 }

@@ -131,7 +131,7 @@ func (a *authority) checkGRPC(q *request) verdict {
 	ctx, cancel := context.WithTimeout(q.Context(), a.config.GetGrpcService().GetTimeout().AsDuration())
 	defer cancel()
 	question := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: a.attributes(q)}}}
-	answer, err := a.grpc.Check(ctx, question)
+	answer, err := a.grpc.Check(ctx, question, grpc.WaitForReady(true))
 	if err != nil || answer.GetErrorResponse() != nil {
 		return a.failed()
 	}

@@ -20,7 +20,7 @@ var covered = map[string]string{
 	"envoy":            "TestGateways: a replay; manifests.TestEnvoyTakesTheBootstraps",
 	"envoy-gateway":    "manifests.TestKubernetesTakesTheManifests",
 	"gateway-api":      "manifests.TestKubernetesTakesTheManifests",
-	"ingress-nginx":    "manifests.TestKubernetesTakesTheManifests",
+	"ingress-nginx":    "TestGateways: a replay; manifests.TestKubernetesTakesTheManifests",
 	"istio":            "manifests.TestKubernetesTakesTheManifests; meshconfig.yaml: manifests.TestIstioTakesTheMeshConfiguration",
 	"otel-collector":   "manifests.TestTheCollectorIsGivenTheKeyFromAFile",
 	"prometheus":       "manifests.TestPrometheusTakesTheConfigurations",

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -22,6 +23,18 @@ var replays = []column{
 	{name: "envoy-grpc", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-grpc.yaml", w) }},
 	{name: "envoy-http", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-http.yaml", w) }},
 	{name: "traefik", start: startTraefik, differs: differsTraefik},
+}
+
+// beyond are the checks that a gateway of package gateways does not pass, for a reason
+// that its page tells.
+var beyond = map[string][]string{
+	"ingress-nginx": {
+		// Any 2xx lets in, also without an identity.
+		"something else in its place: not allowed",
+		"gRPC: something else in its place: UNAVAILABLE",
+		// X-Original-Forwarded-For and -Host say what the client said.
+		"other headers that deceive do not arrive",
+	},
 }
 
 // differsTraefik is what ForwardAuth cannot do: docs/gateways/traefik.md.
@@ -143,5 +156,52 @@ func TestTraefikRefusesInItsOwnWay(t *testing.T) {
 	a := w.send(t, "POST", "/v1/metrics", "a batch", with(key))
 	if a.notAllowed(t); a.status != http.StatusInternalServerError {
 		t.Errorf("%d %q", a.status, a.body)
+	}
+}
+
+// The auth server has a gateway that can do it remove the key and more. The files do not
+// rely on that.
+func TestTheFilesThemselvesDropTheKey(t *testing.T) {
+	for _, column := range replays {
+		if column.name == "envoy-grpc" {
+			continue // TestTheBootstrapsOfEnvoyAgree
+		}
+		t.Run(column.name, func(t *testing.T) {
+			w := newWorld(t)
+			column.start(t, w)
+			key := w.registry.Accept(t, "acme")
+			w.pretend(t, reply("200 OK", organization, keyID, keyName), func() {
+				headers := []string{with(key), "Cookie: " + evil, "Cookie2: " + evil}
+				for _, name := range neverForwarded {
+					headers = append(headers, name+": "+evil)
+				}
+				a := w.send(t, "POST", "/v1/metrics", "a batch", headers...)
+				if lies := a.lies(); len(a.arrivals) != 1 || lies != nil || a.arrivals[0].Header["X-Api-Key"] != nil {
+					t.Errorf("%d requests reached the upstream, with %q: %v", len(a.arrivals), lies, a.arrivals)
+				}
+			})
+		})
+	}
+}
+
+// What the two bootstraps of Envoy do apart from the question, they do alike.
+func TestTheBootstrapsOfEnvoyAgree(t *testing.T) {
+	var rest [2]string
+	for i, name := range []string{"envoy-grpc.yaml", "envoy-http.yaml"} {
+		data, err := os.ReadFile(filepath.Join(configFolder("envoy"), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, manager, found := strings.Cut(string(data), "\nadmin:\n")
+		before, _, ok := strings.Cut(manager, "          - name: envoy.filters.http.ext_authz\n")
+		_, after, ok2 := strings.Cut(manager, "          - name: envoy.filters.http.router\n")
+		after, _, ok3 := strings.Cut(after, "\n  clusters:\n")
+		if !found || !ok || !ok2 || !ok3 {
+			t.Fatalf("%s is not laid out as it was", name)
+		}
+		rest[i] = strings.NewReplacer("ext_authz:organization", "O", "ext_authz:x-scope-orgid", "O", "ext_authz:key_id", "K", "ext_authz:x-api-key-id", "K").Replace(before + after)
+	}
+	if rest[0] != rest[1] {
+		t.Error("they differ before ext_authz, or from the router on")
 	}
 }

@@ -61,7 +61,7 @@ type column struct {
 func columns() []column {
 	var all []column
 	for _, program := range gateways.All() {
-		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startGateway(t, program, w) }})
+		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startGateway(t, program, w) }, differs: beyond[program.Name]})
 	}
 	all = append(all, replays...)
 	return append(all, column{name: "proxy", start: startProxy})

@@ -21,6 +21,13 @@ type Authenticator interface {
 	Ready() bool
 }
 
+// Surface says which requests are permitted at all: a *surface.Table, or a
+// *surface.File, which the Server then runs.
+type Surface interface {
+	// Lookup is called for each request whose path has one reading. It must not block.
+	Lookup(caller surface.Caller, method string, path surface.Path) (*surface.Rule, surface.Outcome)
+}
+
 // claim is the request that is asked about, as a contract tells it.
 type claim struct {
 	method, target string
@@ -42,7 +49,7 @@ type decision struct {
 // decider makes decisions. It has no state of its own, and takes no locks.
 type decider struct {
 	authenticator Authenticator
-	surface       *surface.Table
+	surface       Surface
 }
 
 // decide answers about one request. The order of reasons is: credentials, key,
@@ -89,7 +96,7 @@ func (d *decider) judge(c *claim) (needed scope.Set, refusal Reason, detail stri
 	if err != nil {
 		return 0, AmbiguousPath, err.Error()
 	}
-	rule, found := d.surface.Lookup(c.method, path)
+	rule, found := d.surface.Lookup(surface.Key, c.method, path)
 	switch found {
 	case surface.Found:
 		return rule.Scope, Allowed, ""

@@ -66,6 +66,54 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// A rule for dashboard sessions does not exist for keys, whatever their scopes are.
+func TestNoKeyIsLetInByARuleForSessions(t *testing.T) {
+	known := newFakeRegistry()
+	table, err := surface.Parse([]byte(`
+apiVersion: auth.hexcovery.io/v1alpha1
+kind: Surface
+rules:
+- {name: people, sessions: true, methods: [GET], paths: [/dashboards]}
+- {name: both, scope: query, sessions: true, methods: [GET], paths: [/both]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &decider{authenticator: known, surface: table}
+	all, nothing := known.accept(t, v1alpha1.AllScopes()...), known.accept(t)
+	for _, test := range []struct {
+		key, method, target string
+		want                Reason
+	}{
+		{all, "GET", "/dashboards", NotInSurface},
+		{all, "POST", "/dashboards", NotInSurface},
+		{nothing, "GET", "/dashboards", NotInSurface},
+		{all, "GET", "/both", Allowed},
+		{nothing, "GET", "/both", ScopeMissing},
+	} {
+		got := d.decide(http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
+		if got.reason != test.want {
+			t.Errorf("%s %s: %v, want %v", test.method, test.target, got.reason, test.want)
+		}
+	}
+}
+
+// Whatever surface answers: an empty scope lets no key in.
+func TestNoKeyIsLetInByAnEmptyScope(t *testing.T) {
+	known := newFakeRegistry()
+	d := &decider{authenticator: known, surface: foundWithoutScope{}}
+	got := d.decide(http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &claim{method: "GET", target: "/", refusal: Allowed})
+	if got.reason != ScopeMissing {
+		t.Errorf("%v, want %v", got.reason, ScopeMissing)
+	}
+}
+
+type foundWithoutScope struct{}
+
+func (foundWithoutScope) Lookup(surface.Caller, string, surface.Path) (*surface.Rule, surface.Outcome) {
+	return &surface.Rule{Name: "people", Sessions: true}, surface.Found
+}
+
 func TestScopeMissingNamesTheScope(t *testing.T) {
 	known := newFakeRegistry()
 	d := &decider{authenticator: known, surface: surface.Default()}

@@ -363,7 +363,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil || keys != 1 || pseudo != path && fields[":path"] != path {
 			t.Fatalf("allowed: %d keys, path %q, :path %q, %s: %v", keys, path, pseudo, name, err)
 		}
-		if _, found := surface.Default().Lookup(method, judged); found != surface.Found {
+		if _, found := surface.Default().Lookup(surface.Key, method, judged); found != surface.Found {
 			t.Fatalf("allowed: %s %s", method, path)
 		}
 		if sameFolded(name, "X-Scope-Orgid") && http.CanonicalHeaderKey(name) != "X-Scope-Orgid" {

@@ -19,8 +19,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
-
-	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
 const (
@@ -35,8 +33,9 @@ const (
 type Config struct {
 	// Authenticator knows the keys.
 	Authenticator Authenticator
-	// Surface says what they reach.
-	Surface *surface.Table
+	// Surface says what they reach. If it has a method Run, as a *surface.File has, that
+	// runs as long as the Server does.
+	Surface Surface
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 
@@ -162,7 +161,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
-	failed := make(chan error, len(s.serving)+2)
+	failed := make(chan error, len(s.serving)+3)
 	var running sync.WaitGroup
 	start := func(run func() error) {
 		running.Go(func() {
@@ -173,6 +172,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	for _, l := range append([]listener{s.operations}, s.serving...) {
 		start(l.serve)
+	}
+	if follower, ok := s.config.Surface.(interface{ Run(context.Context) error }); ok {
+		start(func() error { return follower.Run(background) })
 	}
 	if certificates := s.config.Certificates; certificates != nil {
 		start(func() error { return certificates.Start(background) })

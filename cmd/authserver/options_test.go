@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -110,5 +112,21 @@ func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
 		if _, err := serverConfig(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.arguments, err, test.want)
 		}
+	}
+}
+
+func TestSurfaceIsFollowed(t *testing.T) {
+	o, err := parse([]string{"--surface=../../config/authserver/surface.yaml", "--listen=127.0.0.1:0", "--grpc-listen=", "--ops-listen=127.0.0.1:0"}, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := serverConfig(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Gateways.Close()
+	config.Operations.Close()
+	if _, ok := config.Surface.(*surface.File); !ok {
+		t.Errorf("%T", config.Surface)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
@@ -34,6 +35,17 @@ var allowedChecks = []check{
 			key := keys[i%2]
 			w.send(t, "GET", "/api/v1/annotations", "", with(key)).arrived(t, key)
 		}
+	}},
+	{name: "many at once, each as its own organization", run: func(t *testing.T, w *world) {
+		var all sync.WaitGroup
+		for worker := range 16 {
+			key := w.registry.Accept(t, fmt.Sprintf("organization-%d", worker))
+			if worker%4 == 3 {
+				key = rig.Mint(t)
+			}
+			all.Go(func() { w.hurry(t, key, 50) })
+		}
+		all.Wait()
 	}},
 	{name: "a body of 8 MB arrives whole", run: func(t *testing.T, w *world) {
 		key := w.registry.Accept(t, "acme")
@@ -126,4 +138,37 @@ var allowedChecks = []check{
 		w.registry.Revoke(key)
 		ask().refused(t, http.StatusUnauthorized, "unknown_key")
 	}},
+}
+
+// hurry sends requests one after the other on one connection; all of them arrive as
+// those of the key, or, if nobody knows it, none.
+func (w *world) hurry(t *testing.T, key rig.Key, requests int) {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	for range requests {
+		mark := newMark()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.http+"/v1/metrics", strings.NewReader("a batch"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		request.Header.Set("X-API-Key", key.Plaintext)
+		request.Header.Set(rig.MarkHeader, mark)
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		arrivals := w.upstream.Arrivals(mark)
+		switch {
+		case key.Organization == "" && (response.StatusCode != http.StatusUnauthorized || len(arrivals) != 0):
+			t.Errorf("an unknown key got %d, and %d requests reached the upstream", response.StatusCode, len(arrivals))
+		case key.Organization != "" && (response.StatusCode != http.StatusOK || len(arrivals) != 1):
+			t.Errorf("a good key got %d, and %d requests reached the upstream", response.StatusCode, len(arrivals))
+		case key.Organization != "":
+			checkArrival(t, arrivals[0], key)
+		}
+	}
 }

@@ -59,6 +59,13 @@ var refusedChecks = []check{
 			w.send(t, "POST", target, "{}", with(key)).refused(t, http.StatusForbidden, "not_in_surface")
 		}
 	}},
+	{name: "what the gateway is made of: not for clients", run: func(t *testing.T, w *world) {
+		key := w.registry.Accept(t, "acme")
+		for _, target := range []string{"/_hexcovery/auth", "/_hexcovery/auth?x=/v1/metrics", "/@hexcovery_problem_503", "/auth/original/v1/metrics", "/auth/envoy/v1/metrics"} {
+			w.send(t, "POST", target, "{}", with(key)).notAllowed(t)
+			w.send(t, "GET", target, "").notAllowed(t)
+		}
+	}},
 	{name: "a large request is refused before its body", run: func(t *testing.T, w *world) {
 		a := w.send(t, "POST", "/v1/metrics", "", with(rig.Mint(t)), "Content-Length: 8000000")
 		a.refused(t, http.StatusUnauthorized, "unknown_key")

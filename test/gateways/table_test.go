@@ -5,6 +5,7 @@ package gateways
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -15,6 +16,10 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/gateways"
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
+
+// configFolder is for the gateways that -run selects: TestMutants breaks a
+// configuration, and has this test run again.
+var configFolder = flag.String("config", "", "folder of the gateway's configuration, in place of that in config/gateways")
 
 // world is one column of the table: a gateway, and what is around it.
 type world struct {
@@ -127,7 +132,7 @@ func startGateway(t *testing.T, program gateways.Program, w *world) {
 	w.auth = rig.NewSwitch(t, w.authServer)
 	options := gateways.Options{
 		AuthServer: w.auth.Address, Upstream: w.way.Address,
-		Dir: t.TempDir(), Log: os.Stdout, Config: os.Getenv("GATEWAY_CONFIG_" + program.Name),
+		Dir: t.TempDir(), Log: os.Stdout, Config: *configFolder,
 	}
 	gateway, err := program.Start(t.Context(), options)
 	if err != nil {

@@ -82,6 +82,14 @@ var undecidedChecks = []check{
 			return len(a.arrivals) == 1
 		})
 	}},
+	{name: "an auth server that restarts costs nobody a request", apart: true, run: func(t *testing.T, w *world) {
+		key := w.registry.Accept(t, "acme")
+		for range 10 {
+			w.send(t, "POST", "/v1/metrics", "a batch", with(key)).arrived(t, key)
+			w.auth.Lead(w.authServer) // cuts the connections that the gateway keeps
+		}
+		w.send(t, "POST", "/v1/metrics", "a batch", with(key)).arrived(t, key)
+	}},
 	{name: "an auth server that hangs: 503 within 5 s", apart: true, run: func(t *testing.T, w *world) {
 		key := w.registry.Accept(t, "acme")
 		w.auth.Hang()

@@ -91,7 +91,7 @@ func readObjects(paths ...string) (ingresses []object, configMaps map[string]map
 // say what is rendered in any case. Another one is an error.
 var knownSettings = []string{
 	"proxy-set-headers", "enable-underscores-in-headers", "ignore-invalid-headers", "use-forwarded-headers",
-	"allow-snippet-annotations", "location-snippet", "server-snippet",
+	"allow-snippet-annotations", "http-snippet", "location-snippet", "server-snippet",
 }
 
 func renderIngressNginx(at *place, options Options) (string, error) {
@@ -120,7 +120,7 @@ func renderIngressNginx(at *place, options Options) (string, error) {
 	}
 	onOff := func(name string) string { return map[bool]string{true: "on", false: "off"}[settings[name] == "true"] }
 	return strings.NewReplacer(
-		"LISTEN_HTTP", at.http, "LISTEN_H2C", at.h2c, "SERVER_SNIPPET", settings["server-snippet"], "LOCATIONS", locations.String(),
+		"LISTEN_HTTP", at.http, "LISTEN_H2C", at.h2c, "HTTP_SNIPPET", settings["http-snippet"], "SERVER_SNIPPET", settings["server-snippet"], "LOCATIONS", locations.String(),
 		"UNDERSCORES", onOff("enable-underscores-in-headers"), "IGNORE_INVALID", onOff("ignore-invalid-headers"),
 		"UPSTREAM_HTTP", options.Upstream, "UPSTREAM_GRPC", options.UpstreamGRPC,
 	).Replace(ingressNginxConf), nil
@@ -142,6 +142,7 @@ http {
     ignore_invalid_headers IGNORE_INVALID;
     map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
     map $http_host $best_http_host { default $http_host; '' $host; }
+    HTTP_SNIPPET
     upstream upstream_balancer { server UPSTREAM_HTTP; keepalive 320; }
     upstream upstream_balancer_grpc { server UPSTREAM_GRPC; keepalive 320; }
     server {

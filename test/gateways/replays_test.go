@@ -5,6 +5,7 @@ package gateways
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -45,22 +46,30 @@ var differsTraefik = []string{
 	"an auth server that drips: 503",
 	"something else in its place: not allowed",
 	"a path arrives byte for byte",
+	// It does not answer in gRPC.
+	"gRPC: no key, an unknown key, two keys: UNAUTHENTICATED",
+	"gRPC: a scope that the key lacks: PERMISSION_DENIED",
+	"gRPC: another service: PERMISSION_DENIED",
+	"gRPC: the auth server cannot decide: UNAVAILABLE",
+	"gRPC: a revoked key is refused with the next call of the connection",
 	"gRPC: no auth server: UNAVAILABLE",
 	"gRPC: something else in its place: UNAVAILABLE",
 }
 
-// configFolder is that of config/gateways, or another, to see the checks fail.
-func configFolder(name string) string {
-	return cmp.Or(os.Getenv("GATEWAY_CONFIG_"+name), filepath.Join("../../config/gateways", name))
+// readConfig reads a file of the gateway's folder in config/gateways, or of -config.
+func readConfig(t *testing.T, gateway, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(cmp.Or(*configFolder, filepath.Join("../../config/gateways", gateway)), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // startEnvoy puts a replay of Envoy into the world.
 func startEnvoy(t *testing.T, file string, w *world) {
 	t.Helper()
-	bootstrap, err := os.ReadFile(filepath.Join(configFolder("envoy"), file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	bootstrap := readConfig(t, "envoy", file)
 	server := rig.StartAuthServer(t, w.registry, "")
 	w.authServer = server.Gateways
 	if file == "envoy-grpc.yaml" {
@@ -70,29 +79,23 @@ func startEnvoy(t *testing.T, file string, w *world) {
 	gateway, err := replay.Start(t.Context(), bootstrap, replay.Options{
 		AuthServer: w.auth.Address, AuthServerGRPC: w.auth.Address, Upstream: w.way.Address,
 	})
-	w.use(t, gateway, err)
+	w.use(t, strings.TrimSuffix(file, ".yaml"), gateway, err)
 	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: true}
 }
 
 // startTraefik puts a replay of Traefik into the world.
 func startTraefik(t *testing.T, w *world) {
 	t.Helper()
-	var files [2][]byte
-	for i, name := range []string{"traefik.yaml", "dynamic.yaml"} {
-		var err error
-		if files[i], err = os.ReadFile(filepath.Join(configFolder("traefik"), name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	static, dynamic := readConfig(t, "traefik", "traefik.yaml"), readConfig(t, "traefik", "dynamic.yaml")
 	w.authServer = rig.StartAuthServer(t, w.registry, "").Gateways
 	w.auth = rig.NewSwitch(t, w.authServer)
-	gateway, err := replay.StartTraefik(t.Context(), files[0], files[1], replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
-	w.use(t, gateway, err)
+	gateway, err := replay.StartTraefik(t.Context(), static, dynamic, replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
+	w.use(t, "traefik", gateway, err)
 	w.manners = manners{normalizes: true, refusesNames: true}
 }
 
 // use has the world use a replay, until the test ends.
-func (w *world) use(t *testing.T, gateway *replay.Gateway, err error) {
+func (w *world) use(t *testing.T, name string, gateway *replay.Gateway, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +106,7 @@ func (w *world) use(t *testing.T, gateway *replay.Gateway, err error) {
 		}
 	})
 	w.http, w.h2c = gateway.Address, gateway.Address
+	fmt.Fprintf(os.Stdout, "gateways: %s is ready\n", name)
 }
 
 // What Traefik says when the auth server does not answer is 500; any 2xx lets in; and a
@@ -188,11 +192,7 @@ func TestTheFilesThemselvesDropTheKey(t *testing.T) {
 func TestTheBootstrapsOfEnvoyAgree(t *testing.T) {
 	var rest [2]string
 	for i, name := range []string{"envoy-grpc.yaml", "envoy-http.yaml"} {
-		data, err := os.ReadFile(filepath.Join(configFolder("envoy"), name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, manager, found := strings.Cut(string(data), "\nadmin:\n")
+		_, manager, found := strings.Cut(string(readConfig(t, "envoy", name)), "\nadmin:\n")
 		before, _, ok := strings.Cut(manager, "          - name: envoy.filters.http.ext_authz\n")
 		_, after, ok2 := strings.Cut(manager, "          - name: envoy.filters.http.router\n")
 		after, _, ok3 := strings.Cut(after, "\n  clusters:\n")

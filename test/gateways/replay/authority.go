@@ -16,6 +16,8 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // authority is the client of ext_authz: source/extensions/filters/common/ext_authz.
@@ -69,11 +71,11 @@ func (a *authority) failed() verdict {
 	if a.config.GetFailureModeAllow() {
 		return verdict{}
 	}
-	status := int(a.config.GetStatusOnError().GetCode())
-	if status == 0 {
-		status = http.StatusForbidden
+	code := int(a.config.GetStatusOnError().GetCode())
+	if code == 0 {
+		code = http.StatusForbidden
 	}
-	return verdict{refusal: &localReply{status: status, flag: unauthorized}}
+	return verdict{refusal: &localReply{status: code, flag: unauthorized}}
 }
 
 // all returns the headers as Envoy's header map has them, with the pseudo headers.
@@ -132,6 +134,14 @@ func (a *authority) checkGRPC(q *request) verdict {
 	defer cancel()
 	question := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: a.attributes(q)}}}
 	answer, err := a.grpc.Check(ctx, question, grpc.WaitForReady(true))
+	// retry_policy of the service: source/common/grpc/async_client_impl.cc. What a broken
+	// connection comes to is UNAVAILABLE.
+	retry := a.config.GetGrpcService().GetRetryPolicy()
+	for range retry.GetNumRetries().GetValue() {
+		if status.Code(err) == codes.Unavailable && slices.Contains(strings.Split(retry.GetRetryOn(), ","), "unavailable") {
+			answer, err = a.grpc.Check(ctx, question, grpc.WaitForReady(true))
+		}
+	}
 	if err != nil || answer.GetErrorResponse() != nil {
 		return a.failed()
 	}
@@ -191,12 +201,12 @@ func (a *authority) checkHTTP(q *request) verdict {
 const removeHeader = "x-envoy-auth-headers-to-remove"
 
 // judge is RawHttpClientImpl::toResponse.
-func (a *authority) judge(status int, h header, body string) verdict {
-	if status >= http.StatusInternalServerError {
+func (a *authority) judge(code int, h header, body string) verdict {
+	if code >= http.StatusInternalServerError {
 		return a.failed()
 	}
 	settings := a.config.GetHttpService().GetAuthorizationResponse()
-	if status != http.StatusOK {
+	if code != http.StatusOK {
 		// Without a list everything but Host goes to the client.
 		list := settings.GetAllowedClientHeaders()
 		for name := range h {
@@ -204,7 +214,7 @@ func (a *authority) judge(status int, h header, body string) verdict {
 				delete(h, name)
 			}
 		}
-		return verdict{refusal: &localReply{status: status, flag: unauthorized, body: body, header: h}}
+		return verdict{refusal: &localReply{status: code, flag: unauthorized, body: body, header: h}}
 	}
 	var v verdict
 	for _, names := range h[removeHeader] {

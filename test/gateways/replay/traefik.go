@@ -187,7 +187,11 @@ func (h *headerWriter) WriteHeader(status int) {
 	if !h.done && status >= http.StatusOK {
 		h.done = true
 		for name, value := range h.set {
-			h.Header().Set(name, value)
+			if value == "" {
+				h.Header().Del(name)
+			} else {
+				h.Header().Set(name, value)
+			}
 		}
 	}
 	h.ResponseWriter.WriteHeader(status)

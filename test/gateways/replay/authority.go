@@ -6,6 +6,7 @@ package replay
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,9 +82,7 @@ func (a *authority) failed() verdict {
 // all returns the headers as Envoy's header map has them, with the pseudo headers.
 func (q *request) all() header {
 	h := header{":method": {q.Method}, ":path": {q.target}, ":authority": {q.Host}, ":scheme": {"http"}}
-	for name, values := range q.header {
-		h[name] = values
-	}
+	maps.Copy(h, q.header)
 	return h
 }
 

@@ -70,7 +70,7 @@ func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig,
 	h["content-length"] = []string{strconv.Itoa(len(l.body))}
 	h.into(w.Header())
 	w.WriteHeader(l.status)
-	_, _ = w.Write([]byte(l.body)) // whoever has gone away needs no answer
+	_, _ = w.Write([]byte(l.body)) //nolint:gosec // what a gateway does; whoever has gone away needs no answer
 }
 
 // selected evaluates the filter of a mapper: source/common/access_log/access_log_impl.cc.
@@ -80,12 +80,16 @@ func (l localReply) selected(filter *accesslogv3.AccessLogFilter) bool {
 		return !slices.ContainsFunc(f.AndFilter.GetFilters(), func(f *accesslogv3.AccessLogFilter) bool { return !l.selected(f) })
 	case *accesslogv3.AccessLogFilter_StatusCodeFilter:
 		comparison := f.StatusCodeFilter.GetComparison()
-		equal := int(comparison.GetValue().GetDefaultValue()) == l.status
+		value := int(comparison.GetValue().GetDefaultValue())
 		switch comparison.GetOp() {
 		case accesslogv3.ComparisonFilter_EQ:
-			return equal
+			return l.status == value
 		case accesslogv3.ComparisonFilter_NE:
-			return !equal
+			return l.status != value
+		case accesslogv3.ComparisonFilter_GE:
+			return l.status >= value
+		case accesslogv3.ComparisonFilter_LE:
+			return l.status <= value
 		}
 	case *accesslogv3.AccessLogFilter_ResponseFlagFilter:
 		return slices.Contains(f.ResponseFlagFilter.GetFlags(), l.flag)

@@ -36,6 +36,9 @@ type Config struct {
 	// Surface says what they reach. If it has a method Run, as a *surface.File has, that
 	// runs as long as the Server does.
 	Surface Surface
+	// Sessions knows dashboard sessions; nil to accept none. It runs while the server
+	// does.
+	Sessions Sessions
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 
@@ -95,7 +98,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, ended: make(chan struct{})}
-	d := &decider{authenticator: config.Authenticator, surface: config.Surface}
+	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 
 	gateways := newHTTPListener("gateways", config.Gateways, s.closing(newGateways(d, id, m, config.Clock, config.Log)), config.Log)
 	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
@@ -161,7 +164,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
-	failed := make(chan error, len(s.serving)+3)
+	failed := make(chan error, len(s.serving)+4)
 	var running sync.WaitGroup
 	start := func(run func() error) {
 		running.Go(func() {
@@ -178,6 +181,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	if certificates := s.config.Certificates; certificates != nil {
 		start(func() error { return certificates.Start(background) })
+	}
+	if sessions := s.config.Sessions; sessions != nil {
+		start(func() error { return sessions.Run(background) })
 	}
 
 	var err error
@@ -221,7 +227,7 @@ func (s *Server) shutdown(ctx context.Context) {
 
 // describe says, for the log, what is served where.
 func (s *Server) describe() []any {
-	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil}
+	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil, "sessions", s.config.Sessions != nil}
 	for _, l := range s.serving {
 		values = append(values, l.name(), l.address().String())
 	}

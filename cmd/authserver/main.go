@@ -127,6 +127,9 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 			return config, fmt.Errorf("--surface: %w", err)
 		}
 	}
+	if config.Sessions, err = options.oidc.verifier(); err != nil {
+		return config, err
+	}
 	if options.tlsDirectory != "" {
 		if config.Certificates, err = webhook.LoadCertificates(options.tlsDirectory); err != nil {
 			return config, fmt.Errorf("--tls-cert-dir: %w", err)

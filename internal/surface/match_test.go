@@ -176,7 +176,7 @@ func TestLookupIsAsDocumented(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(from []string) string { return from[random.IntN(len(from))] }
 	compared := 0
-	for range 3000 {
+	for range 1000 {
 		var patterns []string
 		for range 1 + random.IntN(8) {
 			var segments []string
@@ -197,7 +197,7 @@ func TestLookupIsAsDocumented(t *testing.T) {
 			compared++
 		}
 	}
-	if compared < 1000 {
+	if compared < 300 {
 		t.Errorf("only %d tables were compared with a ServeMux", compared)
 	}
 }

@@ -1,0 +1,137 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command otlpclient is a program with the OpenTelemetry SDK for Go in it, as any pod
+// may run: everything about where and how it sends is in its environment. It makes
+// spans, log records and data points, numbered from 1, until its standard input ends;
+// then it shuts the SDK down, and prints a [Report].
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
+)
+
+// Report is what the program prints at its end.
+type Report struct {
+	// Sent is how much it made of each signal: the highest number.
+	Sent map[recorder.Signal]int64
+	// Errors are what the SDK could not do.
+	Errors []string
+}
+
+func main() {
+	interval := flag.Duration("interval", 100*time.Millisecond, "how often to make a span and a log record")
+	flag.Parse()
+	if err := run(context.Background(), *interval, os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, interval time.Duration, stdin io.Reader, stdout io.Writer) error {
+	complaints := &complaints{}
+	otel.SetErrorHandler(complaints)
+	spans, err := autoexport.NewSpanExporter(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := autoexport.NewMetricReader(ctx)
+	if err != nil {
+		return err
+	}
+	records, err := autoexport.NewLogExporter(ctx)
+	if err != nil {
+		return err
+	}
+	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans))
+	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
+	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+
+	var points atomic.Int64
+	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(recorder.NumberedMetric,
+		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
+			observer.Observe(points.Add(1))
+			return nil
+		}))
+	if err != nil {
+		return err
+	}
+	made := work(ctx, traces, logs, interval, stdin)
+
+	if err := errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx)); err != nil {
+		complaints.Handle(err)
+	}
+	report := Report{Errors: complaints.all(), Sent: map[recorder.Signal]int64{
+		recorder.Traces: made, recorder.Logs: made, recorder.Metrics: points.Load(),
+	}}
+	return json.NewEncoder(stdout).Encode(report)
+}
+
+// work makes a span and a log record at each interval, until stdin ends, and says how
+// many it made.
+func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider, interval time.Duration, stdin io.Reader) int64 {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, stdin)
+	}()
+	tracer, logger := traces.Tracer("otlpclient"), logs.Logger("otlpclient")
+	ticker := time.NewTicker(interval) //nolint:forbidigo // this program lives in real time
+	defer ticker.Stop()
+	for number := int64(1); ; number++ {
+		_, span := tracer.Start(ctx, "numbered")
+		span.SetAttributes(attribute.Int64(recorder.NumberAttribute, number))
+		span.End()
+
+		var record log.Record
+		record.SetBody(attribute.StringValue("numbered"))
+		record.AddAttributes(attribute.Int64(recorder.NumberAttribute, number))
+		logger.Emit(ctx, record)
+		select {
+		case <-ended:
+			return number
+		case <-ticker.C:
+		}
+	}
+}
+
+// complaints collects what the SDK reports.
+type complaints struct {
+	mu     sync.Mutex
+	errors []string
+}
+
+// Handle is called by the SDK.
+func (c *complaints) Handle(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errors = append(c.errors, err.Error())
+	// At once, too: who waits for the first complaint reads it here.
+	fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
+}
+
+func (c *complaints) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.errors
+}

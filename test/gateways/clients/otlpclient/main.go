@@ -3,8 +3,8 @@
 
 // Command otlpclient is a program with the OpenTelemetry SDK for Go in it, as any pod
 // may run: everything about where and how it sends is in its environment. It makes
-// spans, log records and data points, numbered from 1, until its standard input ends;
-// then it shuts the SDK down, and prints a [Report].
+// spans, log records and data points, numbered from 1, until it is asked to stop, as a
+// pod is; then it shuts the SDK down, and prints a [Report].
 package main
 
 import (
@@ -15,8 +15,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
@@ -42,13 +44,15 @@ type Report struct {
 func main() {
 	interval := flag.Duration("interval", 100*time.Millisecond, "how often to make a span and a log record")
 	flag.Parse()
-	if err := run(context.Background(), *interval, os.Stdin, os.Stdout); err != nil {
+	if err := run(context.Background(), *interval, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, interval time.Duration, stdin io.Reader, stdout io.Writer) error {
+func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
+	stopping, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
 	complaints := &complaints{}
 	otel.SetErrorHandler(complaints)
 	spans, err := autoexport.NewSpanExporter(ctx)
@@ -70,31 +74,33 @@ func run(ctx context.Context, interval time.Duration, stdin io.Reader, stdout io
 	var points atomic.Int64
 	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(recorder.NumberedMetric,
 		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
-			observer.Observe(points.Add(1))
+			if stopping.Err() == nil {
+				observer.Observe(points.Add(1))
+			}
 			return nil
 		}))
 	if err != nil {
 		return err
 	}
-	made := work(ctx, traces, logs, interval, stdin)
+	made := work(stopping, traces, logs, interval)
 
-	if err := errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx)); err != nil {
+	// A reader that is shut down abandons what it is just sending, and sends again what it
+	// then observes, which is all the same for a metric, but not for who counts. So the
+	// numbers end first, and only when they are sent everything is shut down.
+	if err := errors.Join(traces.ForceFlush(ctx), logs.ForceFlush(ctx), metrics.ForceFlush(ctx)); err != nil {
 		complaints.Handle(err)
 	}
 	report := Report{Errors: complaints.all(), Sent: map[recorder.Signal]int64{
 		recorder.Traces: made, recorder.Logs: made, recorder.Metrics: points.Load(),
 	}}
+	// An empty export that is abandoned is a complaint, too, but not of interest any more.
+	_ = errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx))
 	return json.NewEncoder(stdout).Encode(report)
 }
 
-// work makes a span and a log record at each interval, until stdin ends, and says how
+// work makes a span and a log record at each interval, until ctx is done, and says how
 // many it made.
-func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider, interval time.Duration, stdin io.Reader) int64 {
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(io.Discard, stdin)
-	}()
+func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider, interval time.Duration) int64 {
 	tracer, logger := traces.Tracer("otlpclient"), logs.Logger("otlpclient")
 	ticker := time.NewTicker(interval) //nolint:forbidigo // this program lives in real time
 	defer ticker.Stop()
@@ -108,7 +114,7 @@ func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.Log
 		record.AddAttributes(attribute.Int64(recorder.NumberAttribute, number))
 		logger.Emit(ctx, record)
 		select {
-		case <-ended:
+		case <-ctx.Done():
 			return number
 		case <-ticker.C:
 		}

@@ -40,10 +40,10 @@ func tallyOf(arrivals map[int64][]Sender) Tally {
 	return t
 }
 
-// Missing are the numbers from 1 to sent that have not arrived.
-func (t Tally) Missing(sent int64) []int64 {
+// Missing are those of the numbers that have not arrived.
+func (t Tally) Missing(sent []int64) []int64 {
 	var missing []int64
-	for number := int64(1); number <= sent; number++ {
+	for _, number := range sent {
 		if _, ok := t.arrived[number]; !ok {
 			missing = append(missing, number)
 		}

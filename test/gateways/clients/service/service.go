@@ -21,7 +21,7 @@ import (
 
 // probeInterval is how often each endpoint's readiness is asked for. A kubelet does that
 // less often, which is what the drain delay is for.
-const probeInterval = 20 * time.Millisecond
+const probeInterval = 50 * time.Millisecond
 
 // Endpoint is one program behind the Service.
 type Endpoint struct {

@@ -1,0 +1,192 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clients
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/hexcovery/apikey-operator/hack/gateways"
+	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
+	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
+)
+
+const (
+	// replicas of the auth server: as many as config/authserver has.
+	replicas = 3
+	// drainDelay is how long a replica that stops still serves. It has to be longer than
+	// a Service takes to learn of it, which is less here than in a cluster.
+	drainDelay = 500 * time.Millisecond
+	// builtIn is the name of the entrance that is the built-in proxy.
+	builtIn = "builtin"
+)
+
+// world is what all tests run on.
+var world struct {
+	product *stack.Stack
+	// store is what everything arrives at.
+	store *recorder.Recorder
+	// authServers and proxies are the Services before the auth servers.
+	authServers, proxies *service.Service
+	// entrances are where clients send to: each gateway, and the built-in proxy.
+	entrances map[string]entrance
+	// otlpclient is the path of the program.
+	otlpclient string
+	// dir is for what tests write; dead with them.
+	dir string
+}
+
+// entrance is where clients send to. Both are host:port.
+type entrance struct{ http, h2c string }
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	ctrl.SetLogger(logr.Discard()) // the clients of hack/controlplane have nothing to say
+	// What a developer has set for programs of their own is none of a test's.
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
+			if err := os.Unsetenv(name); err != nil {
+				return 1, err
+			}
+		}
+	}
+	if world.dir, err = os.MkdirTemp("", "clients-"); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(world.dir)) }()
+	world.store = recorder.New()
+	upstream := world.store.Start()
+	defer upstream.Close()
+
+	starting, startCtx := errgroup.WithContext(ctx)
+	starting.Go(func() error { return buildClient(startCtx) })
+	starting.Go(func() error { return startProduct(startCtx, upstream) })
+	err = starting.Wait()
+	defer func() {
+		if world.product != nil {
+			err = errors.Join(err, world.product.Stop())
+		}
+	}()
+	if err != nil {
+		return 1, err
+	}
+	if err := startServices(ctx); err != nil {
+		return 1, err
+	}
+	defer world.authServers.Close()
+	defer world.proxies.Close()
+	stop, err := startGateways(ctx, upstream.Listener.Addr().String(), upstream.Listener.Addr().String())
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return 1, err
+	}
+	if err := apply(ctx, "organizations.yaml", "keys.yaml"); err != nil {
+		return 1, err
+	}
+	if err := awaitKeys(ctx); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// buildClient builds otlpclient.
+func buildClient(ctx context.Context) error {
+	world.otlpclient = filepath.Join(world.dir, "otlpclient")
+	return command(ctx, "go", "build", "-o", world.otlpclient, "./otlpclient")
+}
+
+// startProduct starts the product as it is, with the surface of somebody who lets keys
+// write to and query a Prometheus, too.
+func startProduct(ctx context.Context, upstream *httptest.Server) (err error) {
+	root, err := stack.ModuleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	world.product, err = stack.Start(ctx, stack.Options{
+		AuthServers: replicas,
+		Upstream:    upstream.URL,
+		AuthServerFlags: []string{
+			"--surface=" + filepath.Join(root, "config", "gateways", "prometheus", "surface.yaml"),
+			"--drain-delay=" + drainDelay.String(),
+		},
+		Log: os.Stderr,
+	})
+	return err
+}
+
+// startServices puts a Service before each port of the auth servers.
+func startServices(ctx context.Context) (err error) {
+	var gateways, proxies []service.Endpoint
+	for _, server := range world.product.AuthServers {
+		readyz := server.Operations + "/readyz"
+		gateways = append(gateways, service.Endpoint{Address: strings.TrimPrefix(server.Gateways, "http://"), Readyz: readyz})
+		proxies = append(proxies, service.Endpoint{Address: strings.TrimPrefix(server.Proxy, "http://"), Readyz: readyz})
+	}
+	if world.authServers, err = service.Start(ctx, nil, gateways...); err != nil {
+		return err
+	}
+	if world.proxies, err = service.Start(ctx, nil, proxies...); err != nil {
+		return err
+	}
+	return errors.Join(world.authServers.AwaitReady(ctx, replicas), world.proxies.AwaitReady(ctx, replicas))
+}
+
+// startGateways starts every gateway, before an upstream. They end with stop.
+func startGateways(ctx context.Context, http1, http2 string) (stop func() error, err error) {
+	world.entrances = map[string]entrance{builtIn: {http: world.proxies.Address(), h2c: world.proxies.Address()}}
+	var running []*gateways.Gateway
+	stop = func() error {
+		var errs []error
+		for _, gateway := range running {
+			errs = append(errs, gateway.Stop())
+		}
+		return errors.Join(errs...)
+	}
+	for _, program := range gateways.All()[:0] {
+		dir := filepath.Join(world.dir, program.Name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return stop, err
+		}
+		gateway, err := program.Start(ctx, gateways.Options{
+			AuthServer: world.authServers.Address(), Upstream: http1, UpstreamGRPC: http2, Dir: dir, Log: os.Stderr,
+		})
+		if err != nil {
+			return stop, err
+		}
+		running = append(running, gateway)
+		world.entrances[program.Name] = entrance{http: gateway.HTTP, h2c: gateway.H2C}
+	}
+	return stop, nil
+}
+
+// within is the context of a test that may take so long that a test may take; what waits ends with it.
+func within(t *testing.T, timeout time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), timeout, fmt.Errorf("it took more than %s", timeout))
+	t.Cleanup(cancel)
+	return ctx
+}
+

@@ -51,7 +51,7 @@ func newGateways(d *decider, id identity, m *metrics, c clock.PassiveClock, log 
 func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, ok := g.endpoints[r.URL.Path]
 	if !ok {
-		writeProblem(w, NoSuchEndpoint, "")
+		tellGateway(w, NoSuchEndpoint, "")
 		return
 	}
 	e.ServeHTTP(w, r)
@@ -67,7 +67,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if d.reason == BadGatewayRequest {
 			e.complaints.Do(func() { e.log.Info("a gateway does not keep the contract of this endpoint", "problem", d.detail) })
 		}
-		writeProblem(w, d.reason, d.detail)
+		tellGateway(w, d.reason, d.detail)
 		return
 	}
 	// Exactly 200: several gateways take no other 2xx for a yes.

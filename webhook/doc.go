@@ -21,7 +21,8 @@
 //   - To a gateway exactly 200 allows, and always carries every identity header;
 //     anything else refuses and carries none.
 //   - A refusal has a stable Reason, in an RFC 9457 body, or, from the proxy to a
-//     gRPC client, in the status.
+//     gRPC client, in the status. To a gateway that body is in the header
+//     X-Auth-Problem, too, for those that drop bodies.
 //   - 401 is said only when it is certain that the key is not good; 503 when it is not.
 //   - Reasons are found in the order credentials, key, request: who has no good key
 //     learns nothing of the surface.

@@ -20,6 +20,9 @@ func (h *harness) ask(t testing.TB, path string, headers ...string) string {
 	if response.StatusCode == http.StatusOK {
 		return Allowed.String()
 	}
+	if got := response.Header["X-Auth-Problem"]; len(got) != 1 || got[0] != body {
+		t.Errorf("%s: the problem in the header is %q, not %q", path, got, body)
+	}
 	return readReason(t, response, body)
 }
 

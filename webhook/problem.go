@@ -16,6 +16,9 @@ const (
 	// retryAfter is how many seconds a client should wait: joining and catching up
 	// take less.
 	retryAfter = "1"
+	// problemHeader is where gateways find the problem body a second time. Some keep
+	// the headers of a refusal and drop its body: nginx's auth_request does.
+	problemHeader = "X-Auth-Problem"
 )
 
 // problem is the body of a refusal: RFC 9457, with the Reason as an extension.
@@ -27,10 +30,10 @@ type problem struct {
 	Reason string `json:"reason"`
 }
 
-// writeProblem refuses. A detail replaces the reason's own; it must come from this
-// program, never from a request.
-func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
-	o := reason.outcome()
+// body returns the problem as one line of ASCII. A detail replaces the reason's own;
+// it must come from this program, never from a request.
+func (r Reason) body(detail string) []byte {
+	o := r.outcome()
 	if detail == "" {
 		detail = o.detail
 	}
@@ -38,15 +41,26 @@ func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
 	if err != nil {
 		panic(err) // five strings and a number
 	}
-	header := w.Header()
+	return body
+}
+
+// writeProblem refuses.
+func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
+	header, status := w.Header(), reason.Status()
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Cache-Control", "no-store")
-	switch o.status {
+	switch status {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", challenge)
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter)
 	}
-	w.WriteHeader(o.status)
-	_, _ = w.Write(body) // whoever has gone away needs no answer
+	w.WriteHeader(status)
+	_, _ = w.Write(reason.body(detail)) // whoever has gone away needs no answer
+}
+
+// tellGateway refuses to a gateway.
+func tellGateway(w http.ResponseWriter, reason Reason, detail string) {
+	w.Header().Set(problemHeader, string(reason.body(detail)))
+	writeProblem(w, reason, detail)
 }

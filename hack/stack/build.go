@@ -31,7 +31,7 @@ type Programs struct {
 // Build makes the programs of the product from the working tree, in bin. The go
 // command knows by itself what has not changed. log is told about progress.
 func Build(ctx context.Context, log io.Writer) (Programs, error) {
-	root, err := moduleRoot(ctx)
+	root, err := ModuleRoot(ctx)
 	if err != nil {
 		return Programs{}, err
 	}
@@ -42,7 +42,7 @@ func Build(ctx context.Context, log io.Writer) (Programs, error) {
 // BuildWith is Build into the folder dir, from the working tree as the file overlay
 // changes it: see -overlay in "go help build".
 func BuildWith(ctx context.Context, log io.Writer, dir, overlay string) (Programs, error) {
-	root, err := moduleRoot(ctx)
+	root, err := ModuleRoot(ctx)
 	if err != nil {
 		return Programs{}, err
 	}
@@ -96,9 +96,9 @@ func beat(log io.Writer, began time.Time) (done func()) {
 	}
 }
 
-// moduleRoot returns the folder of the product's go.mod, which the working
+// ModuleRoot returns the folder of the product's go.mod, which the working
 // directory has to be in.
-func moduleRoot(ctx context.Context) (string, error) {
+func ModuleRoot(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	output, err := cmd.Output()

@@ -4,18 +4,18 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"os"
-	"strings"
 )
 
 // startAttempts bounds how often a start is tried again when a port was taken.
 const startAttempts = 3
 
-// freeAddresses returns addresses on loopback that nobody listened on a moment ago.
-func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
+// FreeAddresses returns addresses on loopback that nobody listened on a moment ago.
+func FreeAddresses(ctx context.Context, count int) (addresses []string, err error) {
 	var config net.ListenConfig
 	for range count {
 		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -29,15 +29,15 @@ func freeAddresses(ctx context.Context, count int) (addresses []string, err erro
 	return addresses, nil
 }
 
-// program is a Manager or an AuthServer.
-type program interface {
+// Program is a Process, or what has one: a Manager, an AuthServer, a gateway.
+type Program interface {
 	Start(ctx context.Context) error
 	portTaken() bool
 }
 
-// startOnFreePorts makes and starts a program, and makes another one if a port was
+// StartOnFreePorts makes and starts a program, and makes another one if a port was
 // taken between the choice of it and its use.
-func startOnFreePorts[P program](ctx context.Context, build func(context.Context) (P, error)) (P, error) {
+func StartOnFreePorts[P Program](ctx context.Context, build func(context.Context) (P, error)) (P, error) {
 	for attempt := 1; ; attempt++ {
 		p, err := build(ctx)
 		if err != nil {
@@ -53,5 +53,5 @@ func startOnFreePorts[P program](ctx context.Context, build func(context.Context
 // portTaken reports whether the log says so.
 func (p *Process) portTaken() bool {
 	data, err := os.ReadFile(p.LogPath)
-	return err == nil && strings.Contains(string(data), "address already in use")
+	return err == nil && bytes.Contains(bytes.ToLower(data), []byte("address already in use"))
 }

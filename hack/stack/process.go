@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,11 +25,11 @@ const (
 	// readyTimeout bounds the start of one program. It takes about a second; a
 	// machine that does other work too may need longer.
 	readyTimeout = time.Minute
-	// readyInterval is how often /readyz is asked.
+	// readyInterval is how often a program is asked whether it is ready.
 	readyInterval = 20 * time.Millisecond
 )
 
-// Process is a program of the product. It can be ended and started again any
+// Process is a program of the product, or one that NewProcess was told. It can be ended and started again any
 // number of times. Its methods may be called from several goroutines.
 type Process struct {
 	// Name tells it from the others: manager, authserver-1, ….
@@ -40,7 +41,8 @@ type Process struct {
 	// Link is what it reaches the API server through; nil without Options.Links.
 	Link *Link
 
-	readyz string
+	// ready reports whether it does what it was started for.
+	ready func(context.Context) (bool, error)
 
 	mu sync.Mutex
 	// launching and podUID are for the next start.
@@ -58,6 +60,19 @@ type Launch struct {
 	Args []string
 	// Env comes after this process' environment.
 	Env []string
+}
+
+// NewProcess returns a process that runs another program than the product's, such
+// as a gateway before it, with its logs in the folder dir. ready is asked, from the
+// start on, until it says yes.
+func NewProcess(name, dir string, launching Launch, ready func(context.Context) (bool, error)) *Process {
+	return &Process{
+		Name:       name,
+		LogPath:    filepath.Join(dir, name+".log"),
+		OutputPath: filepath.Join(dir, name+".out"),
+		ready:      ready,
+		launching:  launching,
+	}
 }
 
 // run is one life of a process.
@@ -99,7 +114,7 @@ func (p *Process) launch() (*run, error) {
 		return nil, errors.Join(err, log.Close())
 	}
 	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), done: make(chan struct{})}
-	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), "POD_UID="+p.podUID)
+	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), p.podEnv()...)
 	r.cmd.Stdout, r.cmd.Stderr = output, log
 	r.cmd.SysProcAttr = diesWithParent()
 
@@ -123,18 +138,26 @@ func (p *Process) launch() (*run, error) {
 	return r, nil
 }
 
+// podEnv tells the program which pod it is in, if it is in one.
+func (p *Process) podEnv() []string {
+	if p.podUID == "" {
+		return nil
+	}
+	return []string{"POD_UID=" + p.podUID}
+}
+
 func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
-// awaitReady asks /readyz until it says 200.
+// awaitReady asks until the program is ready.
 func (p *Process) awaitReady(ctx context.Context, r *run) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready in %s", readyTimeout))
 	defer cancel()
 	ticker := time.NewTicker(readyInterval)
 	defer ticker.Stop()
 	for {
-		ready, err := get(ctx, p.readyz)
+		ready, err := p.ready(ctx)
 		if ready {
 			return nil
 		}
@@ -146,6 +169,11 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// answers is the readiness of the product's programs: their /readyz says 200.
+func answers(url string) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) { return get(ctx, url) }
 }
 
 // get reports whether the URL answers 200.

@@ -49,7 +49,7 @@ func User(account string) string {
 }
 
 func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
-	addresses, err := freeAddresses(ctx, 2)
+	addresses, err := FreeAddresses(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +64,12 @@ func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 	}
 	process.launching.Path = s.programs.Manager
 	process.launching.Args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
-	process.readyz = "http://" + probes + "/readyz"
+	process.ready = answers("http://" + probes + "/readyz")
 	return &Manager{Process: process, Metrics: "http://" + metrics}, nil
 }
 
 func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, error) {
-	addresses, err := freeAddresses(ctx, 3)
+	addresses, err := FreeAddresses(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 		// Nobody sends requests here that would have to be told to go elsewhere.
 		"--drain-delay=0s",
 	}
-	process.readyz = "http://" + operations + "/readyz"
+	process.ready = answers("http://" + operations + "/readyz")
 	server := &AuthServer{Process: process, Gateways: "http://" + gateways, Operations: "http://" + operations}
 	if s.options.Upstream != "" {
 		process.launching.Args = append(process.launching.Args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)

@@ -105,7 +105,7 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	s.Managers = make([]*Manager, s.options.Managers)
 	for i := range s.Managers {
 		starting.Go(func() (err error) {
-			s.Managers[i], err = startOnFreePorts(ctx, func(ctx context.Context) (*Manager, error) {
+			s.Managers[i], err = StartOnFreePorts(ctx, func(ctx context.Context) (*Manager, error) {
 				return s.newManager(ctx, i+1)
 			})
 			return err
@@ -114,7 +114,7 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	s.AuthServers = make([]*AuthServer, s.options.AuthServers)
 	for i := range s.AuthServers {
 		starting.Go(func() (err error) {
-			s.AuthServers[i], err = startOnFreePorts(ctx, func(ctx context.Context) (*AuthServer, error) {
+			s.AuthServers[i], err = StartOnFreePorts(ctx, func(ctx context.Context) (*AuthServer, error) {
 				return s.newAuthServer(ctx, i+1)
 			})
 			return err

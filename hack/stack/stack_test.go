@@ -47,7 +47,7 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if ready, _ := get(t.Context(), server.readyz); ready {
+	if ready, _ := server.ready(t.Context()); ready {
 		t.Error("it answers after it was killed")
 	}
 	if err := server.Start(t.Context()); err != nil {
@@ -65,7 +65,7 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	paused := false
 	for range 25 {
 		short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		ready, _ := get(short, server.readyz)
+		ready, _ := server.ready(short)
 		cancel()
 		if paused = !ready; paused {
 			break
@@ -85,7 +85,7 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 
 func TestWhatDiesByItselfIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	p := &Process{Name: "false", LogPath: dir + "/log", OutputPath: dir + "/out", launching: Launch{Path: "/bin/sh", Args: []string{"-c", "echo no such flag >&2; exit 3"}}, readyz: "http://127.0.0.1:1"}
+	p := &Process{Name: "false", LogPath: dir + "/log", OutputPath: dir + "/out", launching: Launch{Path: "/bin/sh", Args: []string{"-c", "echo no such flag >&2; exit 3"}}, ready: answers("http://127.0.0.1:1")}
 	err := p.Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such flag") {
 		t.Errorf("%v", err)

@@ -5,6 +5,7 @@ package webhook
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,39 +18,52 @@ const complaintInterval = 10 * time.Second
 
 // gateways answers the gateways: whatever the method, whatever follows in the body.
 type gateways struct {
+	// endpoints are those at a path of their own, by that path.
 	endpoints map[string]*endpoint
+	envoy     *endpoint
 }
 
 // endpoint serves one contract.
 type endpoint struct {
-	contract *contract
+	// read takes the claim from a gateway's request; see contract.read.
+	read     func(r *http.Request, imitable []string) claim
 	decider  *decider
 	identity identity
 	imitable []string
-	metrics  *endpointMetrics
-	clock    clock.PassiveClock
-	log      logr.Logger
+	// removal is set if answers say which headers the gateway is to remove.
+	removal *removal
+	metrics *endpointMetrics
+	clock   clock.PassiveClock
+	log     logr.Logger
 	// complaints keeps a broken gateway from filling the log.
 	complaints rate.Sometimes
 }
 
 func newGateways(d *decider, id identity, m *metrics, c clock.PassiveClock, log logr.Logger) *gateways {
-	g := &gateways{endpoints: map[string]*endpoint{}}
-	for _, contract := range contracts {
-		g.endpoints[contract.path] = &endpoint{
-			contract: contract, decider: d, identity: id,
-			imitable:   append(id.names(), contract.methodHeader, contract.targetHeader),
-			metrics:    m.endpoint(contract.endpoint),
+	newEndpoint := func(name string, read func(*http.Request, []string) claim, imitable ...string) *endpoint {
+		return &endpoint{
+			read: read, decider: d, identity: id,
+			imitable:   append(id.names(), imitable...),
+			metrics:    m.endpoint(name),
 			clock:      c,
-			log:        log.WithValues("endpoint", contract.endpoint),
+			log:        log.WithValues("endpoint", name),
 			complaints: rate.Sometimes{First: 1, Interval: complaintInterval},
 		}
+	}
+	g := &gateways{endpoints: map[string]*endpoint{}, envoy: newEndpoint(envoyEndpoint, readEnvoy)}
+	g.envoy.removal = newRemoval(id)
+	for _, contract := range contracts {
+		read := func(r *http.Request, imitable []string) claim { return contract.read(r.Header, imitable) }
+		g.endpoints[contract.path] = newEndpoint(contract.endpoint, read, contract.methodHeader, contract.targetHeader)
 	}
 	return g
 }
 
 func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, ok := g.endpoints[r.URL.Path]
+	if asksForEnvoy(r.RequestURI) {
+		e, ok = g.envoy, true
+	}
 	if !ok {
 		tellGateway(w, NoSuchEndpoint, "")
 		return
@@ -59,7 +73,7 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.clock.Now()
-	c := e.contract.read(r.Header, e.imitable)
+	c := e.read(r, e.imitable)
 	d := e.decider.decide(r.Header, &c)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
@@ -74,5 +88,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	e.identity.set(header, &d.grant)
+	if e.removal != nil {
+		header.Set(envoyRemoveHeader, strings.Join(e.removal.of(r.Header), ","))
+	}
 	w.WriteHeader(http.StatusOK)
 }

@@ -108,10 +108,13 @@ func TestCertificateIsReplacedWhileServing(t *testing.T) {
 			reloaded <- struct{}{}
 		}
 	})
-	h := start(t, func(c *Config) { c.Certificates = watcher })
+	h := start(t, func(c *Config) {
+		c.Certificates = watcher
+		withGRPC(t)(c)
+	})
 
-	served := func() string {
-		conn, err := tls.Dial("tcp", h.gateways, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) // who it is, is the question
+	served := func(address string) string {
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) // who it is, is the question
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,13 +124,18 @@ func TestCertificateIsReplacedWhileServing(t *testing.T) {
 		}
 		return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}
-	if got := served(); got != "old" {
-		t.Fatalf("serves %q", got)
+	addresses := []string{h.gateways, h.server.config.GRPC.Addr().String()}
+	for _, address := range addresses {
+		if got := served(address); got != "old" {
+			t.Fatalf("serves %q", got)
+		}
 	}
 	replacement.write(t, directory)
 	<-reloaded
-	if got := served(); got != "new" {
-		t.Errorf("serves %q after the certificate was replaced", got)
+	for _, address := range addresses {
+		if got := served(address); got != "new" {
+			t.Errorf("serves %q after the certificate was replaced", got)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func (c *contract) read(header http.Header, imitable []string) claim {
 		return claim{refusal: AmbiguousHeaders}
 	}
 	methods, targets := header[c.methodHeader], header[c.targetHeader]
-	if len(methods) != 1 || !isMethod(methods[0]) {
+	if len(methods) != 1 {
 		return claim{refusal: BadGatewayRequest, detail: noMethod}
 	}
 	if len(targets) != 1 || targets[0] == "" {
@@ -55,10 +55,23 @@ func (c *contract) read(header http.Header, imitable []string) claim {
 	if joined(target) {
 		return claim{refusal: BadGatewayRequest, detail: joinedTargets}
 	}
-	if contradicted(header, methods[0], target) {
+	return claimed(header, methods[0], target)
+}
+
+// claimed is the claim of a gateway about a request with these headers, however the
+// gateway told its method and target.
+func claimed(header http.Header, method, target string) claim {
+	switch {
+	case !isMethod(method):
+		return claim{refusal: BadGatewayRequest, detail: noMethod}
+	case contradicted(header, method, target):
 		return claim{refusal: BadGatewayRequest, detail: contradictions}
+	case overridden(header, method):
+		return claim{refusal: MethodOverridden}
+	case len(header[upgradeHeader]) > 0:
+		return claim{refusal: UpgradeRefused}
 	}
-	return claim{method: methods[0], target: target, refusal: Allowed}
+	return claim{method: method, target: target, refusal: Allowed}
 }
 
 // isMethod reports whether a header holds one method and nothing else. All that

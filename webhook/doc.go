@@ -15,11 +15,14 @@
 //	/auth/original      X-Original-Method, X-Original-URI     nginx auth_request
 //	/auth/original-url  X-Original-Method, X-Original-URL     ingress-nginx auth-url
 //	/auth/forwarded     X-Forwarded-Method, X-Forwarded-Uri   Traefik, Caddy, HAProxy
+//	/auth/envoy/…       the question's method, and its path   Envoy's ext_authz over HTTP,
+//	                    after the prefix                      and all that configures Envoy
+//	gRPC Check          attributes.request.http               the same over gRPC
 //	the proxy listener  the request itself                    no gateway at all
 //
 // What this package promises:
-//   - To a gateway exactly 200 allows, and always carries every identity header;
-//     anything else refuses and carries none.
+//   - To a gateway exactly 200 allows (over gRPC, the code OK), and always carries every
+//     identity header; anything else refuses and carries none.
 //   - A refusal has a stable Reason, in an RFC 9457 body, or, from the proxy to a
 //     gRPC client, in the status. To a gateway that body is in the header
 //     X-Auth-Problem, too, for those that drop bodies.

@@ -33,6 +33,26 @@ var typical = map[string][]string{
 	"/auth/forwarded":    {"X-Forwarded-Method: POST", "X-Forwarded-Uri: /v1/metrics"},
 }
 
+// A gateway that passes on what changes the meaning of the request is told so.
+func TestRequestsThatAreToBecomeOthers(t *testing.T) {
+	h := start(t, nil)
+	key := "X-API-Key: " + h.registry.accept(t, v1alpha1.ScopeIngest)
+	for path, headers := range typical {
+		for header, want := range map[string]Reason{
+			"X-HTTP-Method-Override: POST":   Allowed,
+			"X-HTTP-Method-Override: DELETE": MethodOverridden,
+			"X_Http_Method: PUT":             MethodOverridden,
+			"X-Method-Override: post":        MethodOverridden,
+			"Upgrade: websocket":             UpgradeRefused,
+			"Upgrade: h2c":                   UpgradeRefused,
+		} {
+			if got := h.ask(t, path, append([]string{key, header}, headers...)...); got != want.String() {
+				t.Errorf("%s with %s: %s, want %s", path, header, got, want)
+			}
+		}
+	}
+}
+
 func TestAllowedIsExactly200WithTheWholeIdentity(t *testing.T) {
 	h := start(t, func(c *Config) { c.OrganizationHeader = "X-Hexcovery-Organization" })
 	key := h.registry.accept(t, v1alpha1.AllScopes()...)

@@ -14,9 +14,10 @@ import (
 // gRPC's media type: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 const grpcType = "application/grpc"
 
-// The gRPC status codes that refusals have:
+// The gRPC status codes that answers have:
 // https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 const (
+	grpcOK               = 0
 	grpcPermissionDenied = 7
 	grpcUnavailable      = 14
 	grpcUnauthenticated  = 16
@@ -28,7 +29,11 @@ func isGRPC(r *http.Request) bool {
 	if r.ProtoMajor != 2 {
 		return false
 	}
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return isGRPCType(r.Header.Get(contentTypeHeader))
+}
+
+func isGRPCType(contentType string) bool {
+	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (mediaType == grpcType || strings.HasPrefix(mediaType, grpcType+"+"))
 }
 
@@ -39,16 +44,21 @@ func isGRPC(r *http.Request) bool {
 // Its HTTP status is 200, as the specification has it, and older clients heed no
 // other. So only the proxy answers like this: to a gateway a 200 would be a yes.
 func writeStatus(w http.ResponseWriter, reason Reason, detail string) {
+	header := w.Header()
+	header.Set(contentTypeHeader, grpcType)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Grpc-Status", strconv.Itoa(grpcCode(reason.Status())))
+	header.Set("Grpc-Message", url.PathEscape(grpcMessage(reason, detail)))
+	w.WriteHeader(http.StatusOK)
+}
+
+// grpcMessage is what a gRPC client's error says.
+func grpcMessage(reason Reason, detail string) string {
 	o := reason.outcome()
 	if detail == "" {
 		detail = o.detail
 	}
-	header := w.Header()
-	header.Set("Content-Type", grpcType)
-	header.Set("Cache-Control", "no-store")
-	header.Set("Grpc-Status", strconv.Itoa(grpcCode(o.status)))
-	header.Set("Grpc-Message", url.PathEscape(detail+" ("+o.name+")"))
-	w.WriteHeader(http.StatusOK)
+	return detail + " (" + o.name + ")"
 }
 
 // grpcCode maps as gRPC clients do:

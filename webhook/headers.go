@@ -17,6 +17,8 @@ import (
 const (
 	keyHeader           = "X-Api-Key"
 	authorizationHeader = "Authorization"
+	contentTypeHeader   = "Content-Type"
+	upgradeHeader       = "Upgrade"
 	keyIDHeader         = "X-Api-Key-Id"
 	keyNameHeader       = "X-Api-Key-Name"
 )

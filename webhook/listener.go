@@ -30,18 +30,28 @@ const (
 )
 
 // listener is one address and who serves it.
-type listener struct {
-	name   string
+type listener interface {
+	name() string
+	address() net.Addr
+	// serve blocks until the listener is shut down, which is no error.
+	serve() error
+	// shutdown waits for what is in flight until ctx is done.
+	shutdown(ctx context.Context) error
+}
+
+// httpListener serves HTTP/1.1 and HTTP/2.
+type httpListener struct {
+	label  string
 	net    net.Listener
 	server *http.Server
 }
 
-func newListener(name string, l net.Listener, handler http.Handler, log logr.Logger) *listener {
+func newHTTPListener(name string, l net.Listener, handler http.Handler, log logr.Logger) *httpListener {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &listener{name: name, net: l, server: &http.Server{
+	return &httpListener{label: name, net: l, server: &http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -53,8 +63,11 @@ func newListener(name string, l net.Listener, handler http.Handler, log logr.Log
 	}}
 }
 
+func (l *httpListener) name() string      { return l.label }
+func (l *httpListener) address() net.Addr { return l.net.Addr() }
+
 // serve blocks until the listener is shut down, which is no error.
-func (l *listener) serve() error {
+func (l *httpListener) serve() error {
 	var err error
 	if l.server.TLSConfig != nil {
 		err = l.server.ServeTLS(l.net, "", "")
@@ -64,16 +77,16 @@ func (l *listener) serve() error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return fmt.Errorf("serve %s: %w", l.name, err)
+	return fmt.Errorf("serve %s: %w", l.label, err)
 }
 
 // shutdown waits for the requests in flight, and cuts off those that are still
 // there when ctx is done.
-func (l *listener) shutdown(ctx context.Context) error {
+func (l *httpListener) shutdown(ctx context.Context) error {
 	err := l.server.Shutdown(ctx)
 	if err == nil {
 		return nil
 	}
 	_ = l.server.Close() // the connections are gone, whatever it says
-	return fmt.Errorf("shut down %s: requests were cut off: %w", l.name, err)
+	return fmt.Errorf("shut down %s: requests were cut off: %w", l.label, err)
 }

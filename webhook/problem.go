@@ -44,18 +44,24 @@ func (r Reason) body(detail string) []byte {
 	return body
 }
 
+// headers returns the fields, names and values, that a refusal has beside its body.
+func (r Reason) headers() [][2]string {
+	fields := [][2]string{{contentTypeHeader, "application/problem+json"}, {"Cache-Control", "no-store"}}
+	switch r.Status() {
+	case http.StatusUnauthorized:
+		fields = append(fields, [2]string{"WWW-Authenticate", challenge})
+	case http.StatusServiceUnavailable:
+		fields = append(fields, [2]string{"Retry-After", retryAfter})
+	}
+	return fields
+}
+
 // writeProblem refuses.
 func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
-	header, status := w.Header(), reason.Status()
-	header.Set("Content-Type", "application/problem+json")
-	header.Set("Cache-Control", "no-store")
-	switch status {
-	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", challenge)
-	case http.StatusServiceUnavailable:
-		header.Set("Retry-After", retryAfter)
+	for _, field := range reason.headers() {
+		w.Header().Set(field[0], field[1])
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(reason.Status())
 	_, _ = w.Write(reason.body(detail)) // whoever has gone away needs no answer
 }
 

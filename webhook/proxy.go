@@ -35,8 +35,7 @@ type proxy struct {
 	log      logr.Logger
 	// complaints keeps a broken upstream from filling the log.
 	complaints rate.Sometimes
-	// removed are the headers that no client may send to the upstream.
-	removed map[string]bool
+	removal    *removal
 }
 
 // grantKey is where the context of an allowed request holds its registry.Grant.
@@ -49,7 +48,7 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id ide
 		clock:      c,
 		log:        log.WithValues("endpoint", proxyEndpoint),
 		complaints: rate.Sometimes{First: 1, Interval: complaintInterval},
-		removed:    removedHeaders(id),
+		removal:    newRemoval(id),
 	}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
@@ -77,7 +76,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// What is left here is h2c, which a server may decline by ignoring it.
-	r.Header.Del("Upgrade")
+	r.Header.Del(upgradeHeader)
 	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant)))
 }
 
@@ -85,11 +84,14 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // absolute targets ("GET http://host/path") and CONNECT's are not in origin form,
 // and so have no path to judge.
 func proxyClaim(r *http.Request) claim {
-	for _, protocol := range r.Header["Upgrade"] {
+	for _, protocol := range r.Header[upgradeHeader] {
 		// Clients that prefer HTTP/2 offer h2c with every request.
 		if !strings.EqualFold(protocol, "h2c") {
 			return claim{refusal: UpgradeRefused}
 		}
+	}
+	if overridden(r.Header, r.Method) {
+		return claim{refusal: MethodOverridden}
 	}
 	return claim{method: r.Method, target: r.RequestURI, refusal: Allowed}
 }
@@ -117,7 +119,7 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 	// Some servers merge trailers into the headers.
 	pr.Out.Trailer = nil
-	p.strip(pr.Out.Header)
+	p.removal.strip(pr.Out.Header)
 	pr.SetXForwarded()
 	p.identity.set(pr.Out.Header, grant)
 }

@@ -50,8 +50,11 @@ const (
 	MethodNotAllowed
 	// ScopeMissing surfaces when the key lacks the scope that the request needs.
 	ScopeMissing
-	// UpgradeRefused surfaces when a request to the proxy asks for another protocol.
+	// UpgradeRefused surfaces when a request asks for another protocol.
 	UpgradeRefused
+	// MethodOverridden surfaces when a header asks for another method than that of
+	// the request.
+	MethodOverridden
 
 	// UpstreamUnavailable surfaces when the proxy cannot reach the upstream. The
 	// request itself was allowed, and is counted as that.
@@ -106,11 +109,13 @@ var outcomes = [reasonCount]outcome{
 		"The API key does not have the scope that this request needs."},
 	UpgradeRefused: {"upgrade_refused", http.StatusForbidden, "Protocol upgrade refused",
 		"API keys do not reach anything that needs another protocol."},
+	MethodOverridden: {"method_overridden", http.StatusForbidden, "Method override refused",
+		"A header asks for another method than that of the request. Send the request with the method that is meant."},
 
 	UpstreamUnavailable: {"upstream_unavailable", http.StatusBadGateway, "Upstream unavailable",
 		"The request was allowed, but what serves it could not be reached."},
 	NoSuchEndpoint: {"no_such_endpoint", http.StatusNotFound, "No such endpoint",
-		"Gateways ask at /auth/original, /auth/original-url or /auth/forwarded."},
+		"Gateways ask at /auth/original, /auth/original-url, /auth/forwarded or below /auth/envoy/."},
 }
 
 // String is the stable name.

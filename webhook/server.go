@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/credentials"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
@@ -39,8 +40,10 @@ type Config struct {
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 
-	// Gateways is where gateways ask.
+	// Gateways is where gateways ask over HTTP.
 	Gateways net.Listener
+	// GRPC is where Envoy asks over gRPC; nil for no such service.
+	GRPC net.Listener
 	// Proxy is where clients send requests for Upstream; nil for no proxy.
 	Proxy net.Listener
 	// Upstream comes from ParseUpstream.
@@ -59,7 +62,7 @@ type Config struct {
 	ShutdownTimeout time.Duration
 
 	// Clock is the real one, but in tests.
-	Clock clock.Clock
+	Clock clock.WithTicker
 	// Log never gets what a key could be derived from.
 	Log logr.Logger
 	// Registerer and Gatherer are for metrics.
@@ -67,14 +70,16 @@ type Config struct {
 	Gatherer   prometheus.Gatherer
 }
 
-// Server is the auth server: a listener for gateways, one for the proxy, if it is
-// wanted, and one for operations.
+// Server is the auth server: a listener for gateways, one for those that ask over
+// gRPC and one for the proxy, if they are wanted, and one for operations.
 type Server struct {
 	config   Config
 	draining atomic.Bool
 	// serving are the listeners that decide; operations outlives them.
-	serving    []*listener
-	operations *listener
+	serving    []listener
+	operations *httpListener
+	// ended is closed when the listeners that decide are to stop.
+	ended chan struct{}
 }
 
 // New returns a Server that serves once it runs. The listeners are then its own.
@@ -90,23 +95,42 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config}
+	s := &Server{config: config, ended: make(chan struct{})}
 	d := &decider{authenticator: config.Authenticator, surface: config.Surface}
 
-	gateways := newListener("gateways", config.Gateways, s.closing(newGateways(d, id, m, config.Clock, config.Log)), config.Log)
+	gateways := newHTTPListener("gateways", config.Gateways, s.closing(newGateways(d, id, m, config.Clock, config.Log)), config.Log)
 	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
-	s.serving = append(s.serving, gateways)
+	s.serve(gateways)
 	if config.Proxy != nil {
 		p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
-		s.serving = append(s.serving, newListener("proxy", config.Proxy, s.closing(p), config.Log))
+		s.serve(newHTTPListener("proxy", config.Proxy, s.closing(p), config.Log))
 	}
-	if config.Certificates != nil {
-		for _, l := range s.serving {
-			l.server.TLSConfig = tlsConfig(config.Certificates)
-		}
+	if config.GRPC != nil {
+		s.serving = append(s.serving, s.newExtAuthz(d, id, m))
 	}
-	s.operations = newListener("operations", config.Operations, operations(s.ready, config.Gatherer), config.Log)
+	s.operations = newHTTPListener("operations", config.Operations, operations(s.ready, config.Gatherer), config.Log)
 	return s, nil
+}
+
+// serve adds a listener, with TLS if there are certificates.
+func (s *Server) serve(l *httpListener) {
+	if s.config.Certificates != nil {
+		l.server.TLSConfig = tlsConfig(s.config.Certificates)
+	}
+	s.serving = append(s.serving, l)
+}
+
+func (s *Server) newExtAuthz(d *decider, id identity, m *metrics) *grpcListener {
+	config := &s.config
+	service := &extAuthz{
+		decider: d, identity: id, imitable: id.names(), removal: newRemoval(id),
+		metrics: m.endpoint(extAuthzEndpoint), clock: config.Clock,
+	}
+	var transport credentials.TransportCredentials
+	if config.Certificates != nil {
+		transport = credentials.NewTLS(tlsConfig(config.Certificates))
+	}
+	return newGRPCListener(config.GRPC, service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, transport, config.Log)
 }
 
 func (s *Server) ready() (bool, string) {
@@ -147,7 +171,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	for _, l := range append([]*listener{s.operations}, s.serving...) {
+	for _, l := range append([]listener{s.operations}, s.serving...) {
 		start(l.serve)
 	}
 	if certificates := s.config.Certificates; certificates != nil {
@@ -180,6 +204,7 @@ func (s *Server) drain() {
 func (s *Server) shutdown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
 	defer cancel()
+	close(s.ended)
 	var ending sync.WaitGroup
 	for _, l := range s.serving {
 		ending.Go(func() {
@@ -196,7 +221,7 @@ func (s *Server) shutdown(ctx context.Context) {
 func (s *Server) describe() []any {
 	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil}
 	for _, l := range s.serving {
-		values = append(values, l.name, l.net.Addr().String())
+		values = append(values, l.name(), l.address().String())
 	}
 	return values
 }

@@ -191,7 +191,7 @@ func TestShutdownCutsOffWhatDoesNotEnd(t *testing.T) {
 
 func TestRunEndsWhenAListenerFails(t *testing.T) {
 	h := start(t, nil)
-	h.server.serving[0].net.Close()
+	h.server.config.Gateways.Close()
 	if err := <-h.done; err == nil || !strings.Contains(err.Error(), "gateways") {
 		t.Errorf("%v", err)
 	}

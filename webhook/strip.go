@@ -5,6 +5,7 @@ package webhook
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -12,39 +13,95 @@ import (
 // of its request: another than was judged.
 var methodOverrides = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
-// removedHeaders are, folded, what no client may tell the upstream: who it is, and
-// what else the request should be taken for.
-func removedHeaders(id identity) map[string]bool {
-	removed := map[string]bool{}
-	for _, name := range append(id.names(), methodOverrides[:]...) {
-		removed[folded(name)] = true
+// overridden reports whether a header, in any spelling, asks for another method than
+// the one that is judged.
+func overridden(header http.Header, method string) bool {
+	for name, values := range header {
+		for _, override := range methodOverrides {
+			if sameFolded(name, override) && slices.ContainsFunc(values, func(v string) bool { return v != method }) {
+				return true
+			}
+		}
 	}
-	for _, name := range []string{
+	return false
+}
+
+// removal is what no client may tell the upstream: who it is, and what else the
+// request should be taken for.
+type removal struct {
+	// proxy is all of it, folded.
+	proxy map[string]bool
+	// gateway is what an answer has a gateway remove: not what the gateway itself
+	// may have set, nor what the answer sets.
+	gateway []string
+	// gatewayFolded is the same, folded.
+	gatewayFolded map[string]bool
+}
+
+func newRemoval(id identity) *removal {
+	gateway := append([]string{
 		// The key goes no further than here, and with it no other credential: a
 		// session beside it could be somebody else's.
 		keyHeader, "Cookie", "Cookie2",
-		// Who the client is, which the proxy knows better.
-		"Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
 		// What some frameworks take for the path, in place of the real one.
 		"X-Rewrite-Url", "X-Original-Url", "X-Original-Uri", "X-Original-Method", "X-Original-Host",
 		// CGI turns it into the environment variable HTTP_PROXY.
 		"Proxy",
-	} {
-		removed[folded(name)] = true
+	}, methodOverrides[:]...)
+	r := &removal{proxy: map[string]bool{}, gatewayFolded: map[string]bool{}}
+	for _, name := range gateway {
+		r.gateway = append(r.gateway, strings.ToLower(name))
+		r.gatewayFolded[folded(name)] = true
+		r.proxy[folded(name)] = true
 	}
-	return removed
+	for _, name := range append(id.names(),
+		// Who the client is, which the proxy knows better.
+		"Forwarded", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
+	) {
+		r.proxy[folded(name)] = true
+	}
+	return r
 }
 
 // forwardedPrefix covers the whole family of X-Forwarded-For, -Host, -Prefix, ….
 const forwardedPrefix = "x-forwarded-"
 
 // strip removes those headers, in any spelling.
-func (p *proxy) strip(header http.Header) {
+func (r *removal) strip(header http.Header) {
 	for name := range header {
-		if f := folded(name); p.removed[f] || strings.HasPrefix(f, forwardedPrefix) {
+		if foldedIn(r.proxy, name) || len(name) >= len(forwardedPrefix) && sameFolded(name[:len(forwardedPrefix)], forwardedPrefix) {
 			delete(header, name)
 		}
 	}
+}
+
+// of returns, in lower case, the headers that a gateway is to remove from a request
+// with this header: a fixed list, and whatever the request has that is spelled almost
+// like one of it. The caller must not change it.
+func (r *removal) of(header http.Header) []string {
+	names := r.gateway
+	for name := range header {
+		if !foldedIn(r.gatewayFolded, name) {
+			continue
+		}
+		if name = strings.ToLower(name); !slices.Contains(names, name) {
+			names = append(slices.Clip(names), name)
+		}
+	}
+	return names
+}
+
+// foldedIn reports whether name, folded, is in a set of folded names. It does not
+// allocate.
+func foldedIn(set map[string]bool, name string) bool {
+	var b [64]byte // longer than any name of a set
+	if len(name) > len(b) {
+		return false
+	}
+	for i := range len(name) {
+		b[i] = fold(name[i])
+	}
+	return set[string(b[:len(name)])]
 }
 
 func folded(name string) string {

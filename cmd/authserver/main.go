@@ -128,6 +128,11 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 	if config.Gateways, err = listen(ctx, "--listen", options.listen); err != nil {
 		return config, err
 	}
+	if options.grpcListen != "" {
+		if config.GRPC, err = listen(ctx, "--grpc-listen", options.grpcListen); err != nil {
+			return config, err
+		}
+	}
 	if options.upstream != nil {
 		config.Upstream = options.upstream
 		if config.Proxy, err = listen(ctx, "--proxy-listen", options.proxyListen); err != nil {

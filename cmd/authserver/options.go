@@ -24,16 +24,16 @@ const defaultNamespace = "hexcovery-system"
 
 // options are what the flags and the environment say.
 type options struct {
-	listen, proxyListen, opsListen string
-	tlsDirectory                   string
-	upstream                       *url.URL
-	upstreamCA                     string
-	surface                        string
-	organizationHeader             string
-	leaseNamespace, leaseName      string
-	maxStaleness, suspectAfter     time.Duration
-	drainDelay, shutdownTimeout    time.Duration
-	logging                        zap.Options
+	listen, grpcListen, proxyListen, opsListen string
+	tlsDirectory                               string
+	upstream                                   *url.URL
+	upstreamCA                                 string
+	surface                                    string
+	organizationHeader                         string
+	leaseNamespace, leaseName                  string
+	maxStaleness, suspectAfter                 time.Duration
+	drainDelay, shutdownTimeout                time.Duration
+	logging                                    zap.Options
 }
 
 // parse reads the command line. Errors say which flag to change, and how.
@@ -44,10 +44,11 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	}
 	flags := flag.NewFlagSet("authserver", flag.ContinueOnError)
 	flags.SetOutput(output)
-	flags.StringVar(&o.listen, "listen", ":8080", "address where gateways ask, at /auth/original, /auth/original-url and /auth/forwarded")
+	flags.StringVar(&o.listen, "listen", ":8080", "address where gateways ask over HTTP, at /auth/original, /auth/original-url, /auth/forwarded and below /auth/envoy/")
+	flags.StringVar(&o.grpcListen, "grpc-listen", ":8083", "address where Envoy asks over gRPC (envoy.service.auth.v3.Authorization), and of the gRPC health service; empty for neither")
 	flags.StringVar(&o.proxyListen, "proxy-listen", ":8082", "address where clients are served, if there is an --upstream")
 	flags.StringVar(&o.opsListen, "ops-listen", ":8081", "address of /readyz, /livez and /metrics, always without TLS")
-	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "", "directory with tls.crt and tls.key for --listen and --proxy-listen, reloaded when they change; empty to serve without TLS")
+	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "", "directory with tls.crt and tls.key for --listen, --grpc-listen and --proxy-listen, reloaded when they change; empty to serve without TLS")
 	upstream := flags.String("upstream", "", "URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for no proxy")
 	flags.StringVar(&o.upstreamCA, "upstream-ca", "", "file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
 	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach; empty for the one that is built in")

@@ -29,7 +29,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.listen != ":8080" || o.opsListen != ":8081" || o.proxyListen != ":8082" || o.upstream != nil || o.organizationHeader != "X-Scope-OrgID" {
+	if o.listen != ":8080" || o.opsListen != ":8081" || o.proxyListen != ":8082" || o.grpcListen != ":8083" || o.upstream != nil || o.organizationHeader != "X-Scope-OrgID" {
 		t.Errorf("%+v", o)
 	}
 	if o.leaseNamespace != "apikeys" || o.leaseName != "authserver-0f3e" {
@@ -101,6 +101,7 @@ func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
 		{"--tls-cert-dir=/no/such/directory", "--tls-cert-dir: "},
 		{"--upstream=https://a --upstream-ca=/no/such/file", "--upstream-ca: "},
 		{"--listen=999.0.0.1:x", `--listen "999.0.0.1:x"`},
+		{"--listen=127.0.0.1:0 --grpc-listen=999.0.0.1:x", `--grpc-listen "999.0.0.1:x"`},
 	} {
 		o, err := parse(strings.Fields(test.arguments), environment(), io.Discard)
 		if err != nil {

@@ -36,6 +36,8 @@ type AuthServer struct {
 	*Process
 	// Gateways is where gateways ask.
 	Gateways string
+	// GRPC is the address where Envoy asks over gRPC.
+	GRPC string
 	// Proxy is where clients send requests for the upstream; empty without one.
 	Proxy string
 	// Operations is where its probes and metrics are.
@@ -69,23 +71,23 @@ func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 }
 
 func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, error) {
-	addresses, err := FreeAddresses(ctx, 3)
+	addresses, err := FreeAddresses(ctx, 4)
 	if err != nil {
 		return nil, err
 	}
-	gateways, operations, proxy := addresses[0], addresses[1], addresses[2]
+	gateways, operations, proxy, grpc := addresses[0], addresses[1], addresses[2], addresses[3]
 	process, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount)
 	if err != nil {
 		return nil, err
 	}
 	process.launching.Path = s.programs.AuthServer
 	process.launching.Args = []string{
-		"--listen=" + gateways, "--ops-listen=" + operations,
+		"--listen=" + gateways, "--grpc-listen=" + grpc, "--ops-listen=" + operations,
 		// Nobody sends requests here that would have to be told to go elsewhere.
 		"--drain-delay=0s",
 	}
 	process.ready = answers("http://" + operations + "/readyz")
-	server := &AuthServer{Process: process, Gateways: "http://" + gateways, Operations: "http://" + operations}
+	server := &AuthServer{Process: process, Gateways: "http://" + gateways, GRPC: grpc, Operations: "http://" + operations}
 	if s.options.Upstream != "" {
 		process.launching.Args = append(process.launching.Args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
 		server.Proxy = "http://" + proxy

@@ -1,0 +1,80 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+	"k8s.io/utils/clock"
+)
+
+// healthPeriod is how often whoever watches the health is told of a change at the
+// latest.
+const healthPeriod = time.Second
+
+// health is the standard gRPC health service. The service of the empty name and the
+// authorization service are healthy while this replica decides.
+// https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+type health struct {
+	grpc_health_v1.UnimplementedHealthServer
+
+	ready func() (bool, string)
+	clock clock.WithTicker
+	// ended is closed when no more watches are served.
+	ended <-chan struct{}
+}
+
+func (h *health) status() grpc_health_v1.HealthCheckResponse_ServingStatus {
+	if ok, _ := h.ready(); ok {
+		return grpc_health_v1.HealthCheckResponse_SERVING
+	}
+	return grpc_health_v1.HealthCheckResponse_NOT_SERVING
+}
+
+func known(service string) bool {
+	return service == "" || service == authv3.Authorization_ServiceDesc.ServiceName
+}
+
+// Check implements grpc.health.v1.Health.
+func (h *health) Check(_ context.Context, request *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	if !known(request.GetService()) {
+		return nil, status.Error(codes.NotFound, "no such service here")
+	}
+	return &grpc_health_v1.HealthCheckResponse{Status: h.status()}, nil
+}
+
+// Watch implements grpc.health.v1.Health.
+func (h *health) Watch(request *grpc_health_v1.HealthCheckRequest, stream grpc_health_v1.Health_WatchServer) error {
+	current := h.status
+	if !known(request.GetService()) {
+		// The protocol has the watch stay: the service may come.
+		current = func() grpc_health_v1.HealthCheckResponse_ServingStatus {
+			return grpc_health_v1.HealthCheckResponse_SERVICE_UNKNOWN
+		}
+	}
+	ticker := h.clock.NewTicker(healthPeriod)
+	defer ticker.Stop()
+	last := grpc_health_v1.HealthCheckResponse_UNKNOWN
+	for {
+		if now := current(); now != last {
+			if err := stream.Send(&grpc_health_v1.HealthCheckResponse{Status: now}); err != nil {
+				return fmt.Errorf("watch health: %w", err)
+			}
+			last = now
+		}
+		select {
+		case <-ticker.C():
+		case <-h.ended:
+			return status.Error(codes.Unavailable, "shutting down")
+		case <-stream.Context().Done():
+			return status.FromContextError(stream.Context().Err()).Err()
+		}
+	}
+}

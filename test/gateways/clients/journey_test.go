@@ -24,7 +24,7 @@ const (
 	// some is how many items of each stream have to arrive before the next thing happens.
 	some = 5
 	// journeyTimeout bounds the journey on a machine that does other work, too.
-	journeyTimeout = 5 * time.Minute
+	journeyTimeout = 2 * time.Minute
 )
 
 // organizations are the ids by which upstreams know the teams.

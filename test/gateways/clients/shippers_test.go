@@ -4,9 +4,16 @@
 package clients
 
 import (
+	"crypto/tls"
+	"encoding/pem"
 	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
 )
 
 // allShippers returns every client before every entrance. What speaks HTTP has keys of
@@ -21,5 +28,35 @@ func allShippers(t *testing.T) []shipper {
 			newPodShipper(about{"sdk-grpc-" + name, "team-globex"}, "grpc", "http://"+entrance.h2c),
 		)
 	}
-	return all
+	secure, authority := secured(t, world.entrances["haproxy"].h2c)
+	return append(all,
+		newHTTPCollector(about{"collector-http", "team-acme"}, "http://"+world.entrances["nginx"].http),
+		newGRPCCollector(about{"collector-grpc", "team-globex"}, secure, authority),
+		&prometheusShipper{
+			about: about{"prometheus-2.42", "team-globex"}, program: world.oldPrometheus,
+			config: "remote-write-2.42.yaml", endpoint: world.entrances["nginx"].http, reloads: true,
+		},
+	)
+}
+
+// secured puts a load balancer before a gateway, which ends TLS. It returns its address,
+// and the path of the authority to trust.
+func secured(t *testing.T, address string) (secure, authority string) {
+	t.Helper()
+	// The certificate of httptest is good for loopback.
+	server := httptest.NewTLSServer(nil)
+	t.Cleanup(server.Close)
+	authority = filepath.Join(world.dir, "authority.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(authority, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	balancer, err := service.Start(t.Context(), &tls.Config{
+		Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12,
+	}, service.Endpoint{Address: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(balancer.Close)
+	return balancer.Address(), authority
 }

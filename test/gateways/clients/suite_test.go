@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,8 +44,10 @@ var world struct {
 	authServers, proxies *service.Service
 	// entrances are where clients send to: each gateway, and the built-in proxy.
 	entrances map[string]entrance
-	// otlpclient is the path of the program.
-	otlpclient string
+	// otlpclient, collector, prometheus and oldPrometheus are the paths of programs.
+	otlpclient, collector, prometheus, oldPrometheus string
+	// root is the repository's.
+	root string
 	// dir is for what tests write; dead with them.
 	dir string
 }
@@ -77,12 +80,15 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(world.dir)) }()
+	if world.root, err = stack.ModuleRoot(ctx); err != nil {
+		return 1, err
+	}
 	world.store = recorder.New()
 	upstream := world.store.Start()
 	defer upstream.Close()
 
 	starting, startCtx := errgroup.WithContext(ctx)
-	starting.Go(func() error { return buildClient(startCtx) })
+	starting.Go(func() error { return bringAbout(startCtx) })
 	starting.Go(func() error { return startProduct(startCtx, upstream) })
 	err = starting.Wait()
 	defer func() {
@@ -112,24 +118,29 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// buildClient builds otlpclient.
-func buildClient(ctx context.Context) error {
+// bringAbout builds the clients, or finds them.
+func bringAbout(ctx context.Context) (err error) {
 	world.otlpclient = filepath.Join(world.dir, "otlpclient")
-	return command(ctx, "go", "build", "-o", world.otlpclient, "./otlpclient")
+	if err := command(ctx, "go", "build", "-o", world.otlpclient, "./otlpclient"); err != nil {
+		return err
+	}
+	if world.collector, err = gateways.Binary(ctx, gateways.Collector, os.Stderr); err != nil {
+		return err
+	}
+	if world.oldPrometheus, err = exec.LookPath("prometheus"); err != nil {
+		return fmt.Errorf("%w: apt-get install prometheus", err)
+	}
+	return nil
 }
 
 // startProduct starts the product as it is, with the surface of somebody who lets keys
 // write to and query a Prometheus, too.
 func startProduct(ctx context.Context, upstream *httptest.Server) (err error) {
-	root, err := stack.ModuleRoot(ctx)
-	if err != nil {
-		return err
-	}
 	world.product, err = stack.Start(ctx, stack.Options{
 		AuthServers: replicas,
 		Upstream:    upstream.URL,
 		AuthServerFlags: []string{
-			"--surface=" + filepath.Join(root, "config", "gateways", "prometheus", "surface.yaml"),
+			"--surface=" + filepath.Join(world.root, "config", "gateways", "prometheus", "surface.yaml"),
 			"--drain-delay=" + drainDelay.String(),
 		},
 		Log: os.Stderr,
@@ -165,7 +176,7 @@ func startGateways(ctx context.Context, http1, http2 string) (stop func() error,
 		}
 		return errors.Join(errs...)
 	}
-	for _, program := range gateways.All()[:0] {
+	for _, program := range gateways.All() {
 		dir := filepath.Join(world.dir, program.Name)
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return stop, err
@@ -180,6 +191,24 @@ func startGateways(ctx context.Context, http1, http2 string) (stop func() error,
 		world.entrances[program.Name] = entrance{http: gateway.HTTP, h2c: gateway.H2C}
 	}
 	return stop, nil
+}
+
+// eventually asks another process, over and over, until the answer is yes. An error is
+// no answer, and the last one is told when the time is up.
+func eventually(ctx context.Context, ask func() (bool, error)) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		yes, err := ask()
+		if yes {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-ticker.C:
+		}
+	}
 }
 
 // within is the context of a test that may take so long that a test may take; what waits ends with it.

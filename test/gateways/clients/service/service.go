@@ -27,7 +27,7 @@ const probeInterval = 50 * time.Millisecond
 type Endpoint struct {
 	// Address of the program.
 	Address string
-	// Readyz is the URL that answers 200 while it is ready.
+	// Readyz is the URL that answers 200 while it is ready. Without one it always is.
 	Readyz string
 }
 
@@ -63,7 +63,11 @@ func Start(ctx context.Context, secure *tls.Config, endpoints ...Endpoint) (*Ser
 	}
 	// It ends with Close, not with what bounds the start.
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	for i := range endpoints {
+	for i, endpoint := range endpoints {
+		if endpoint.Readyz == "" {
+			s.ready[i] = true
+			continue
+		}
 		s.running.Go(func() { s.probe(ctx, i) })
 	}
 	s.running.Go(func() { s.accept(ctx) })

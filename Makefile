@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # Every Go module of the repository. A workspace of the developer's would replace
 # their pinned versions.
-MODULES := . hack/tools hack/controlplane/binaries test/gateways
+MODULES := . hack/tools hack/controlplane/binaries hack/gateways/binaries/caddy hack/gateways/binaries/prom-label-proxy test/gateways
 export GOWORK := off
 
 # Packages where goroutines of the product meet are tested with the race detector,
@@ -55,8 +55,8 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code.
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: clean
-clean: ## Remove what was built, but for the Kubernetes binaries in bin/k8s, which take long.
-	find bin -mindepth 1 -maxdepth 1 ! -name k8s -exec rm -rf {} +
+clean: ## Remove what was built, but for bin/k8s and bin/gateways, which take long.
+	find bin -mindepth 1 -maxdepth 1 ! -name k8s ! -name gateways -exec rm -rf {} +
 
 ##@ Check
 
@@ -84,7 +84,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 .PHONY: test
-test: test-race test-simulation test-faults-short test-plain ## Run every test, on a real API server where one is needed.
+test: test-race test-simulation test-faults-short test-plain test-gateways ## Run every test, on a real API server where one is needed.
 
 .PHONY: test-race
 test-race: controlplane
@@ -100,12 +100,13 @@ test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
 		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults | sort))
 
+# In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways
-test-gateways: controlplane ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
-	$(run) "gateways" go -C test/gateways test -count=1 -timeout=20m $(TESTFLAGS) ./...
+test-gateways: controlplane gateways ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
+	$(run) "gateways" bash -c 'cd test/gateways && go test -count=1 -timeout=20m $(TESTFLAGS)'
+	$(run) "clients and attackers of gateways" bash -c 'cd test/gateways && go test -count=1 -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
 
-# By themselves: what times out because others use the machine looks like a fault. In
-# the folder of a test go test shows what is printed while it runs.
+# By themselves: what times out because others use the machine looks like a fault.
 faults := bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args "$$@"' faults
 
 .PHONY: test-faults-short
@@ -142,6 +143,10 @@ demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fail
 .PHONY: controlplane
 controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s.
 	$(run) "Kubernetes binaries" go run ./hack/controlplane/cmd/controlplane build >/dev/null
+
+.PHONY: gateways
+gateways: ## Bring about the gateways that no distribution has, in bin/gateways.
+	$(run) "Caddy and prom-label-proxy" go run ./hack/gateways/cmd/gateways >/dev/null
 
 .PHONY: tools
 tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build the tools pinned in hack/tools/go.mod.

@@ -18,21 +18,21 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
+// What Binary can bring about: the folders below binaries, each of them a module that
+// pins one program.
 const (
-	// Caddy, PromLabelProxy, Prometheus and Collector are what Binary can bring about:
-	// the folders below binaries, each of them a module that pins one program.
 	Caddy          = "caddy"
 	PromLabelProxy = "prom-label-proxy"
 	Prometheus     = "prometheus"
 	Collector      = "collector"
-
-	// collectorModule has the version of the collector: its program is in this
-	// repository, and made of that project's modules.
-	collectorModule = "go.opentelemetry.io/collector/otelcol"
-
-	// buildGrace is how long an interrupted build may take to end by itself.
-	buildGrace = 10 * time.Second
 )
+
+// collectorModule has the version of the collector: its program is in this repository,
+// and made of that project's modules.
+const collectorModule = "go.opentelemetry.io/collector/otelcol"
+
+// buildGrace is how long an interrupted build may take to end by itself.
+const buildGrace = 10 * time.Second
 
 // Binary returns the path of the program, which it builds at the version that is
 // pinned if it is missing. log is told about that.

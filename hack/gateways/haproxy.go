@@ -23,6 +23,8 @@ func StartHAProxy(ctx context.Context, options Options) (*Gateway, error) {
 			Path: program,
 			// -db: in the foreground.
 			Args: []string{"-db", "-f", filepath.Join(options.Config, "haproxy.cfg")},
+			// SIGTERM ends it at once, SIGUSR1 once its connections have ended.
+			DiesOfTerm: true,
 			Env: []string{
 				"HEXCOVERY_BIND=" + at.http,
 				"HEXCOVERY_ASK=" + at.spare,

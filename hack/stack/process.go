@@ -60,6 +60,9 @@ type Launch struct {
 	Args []string
 	// Env comes after this process' environment.
 	Env []string
+	// DiesOfTerm says that the program does not handle SIGTERM, so that to die of it
+	// is a graceful end.
+	DiesOfTerm bool
 }
 
 // NewProcess returns a process that runs another program than the product's, such
@@ -78,6 +81,8 @@ func NewProcess(name, dir string, launching Launch, ready func(context.Context) 
 // run is one life of a process.
 type run struct {
 	cmd *exec.Cmd
+	// mayDie is Launch.DiesOfTerm.
+	mayDie bool
 	// done is closed when it has ended.
 	done chan struct{}
 }
@@ -113,7 +118,7 @@ func (p *Process) launch() (*run, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), done: make(chan struct{})}
+	r := &run{cmd: exec.Command(p.launching.Path, p.launching.Args...), mayDie: p.launching.DiesOfTerm, done: make(chan struct{})}
 	r.cmd.Env = append(append(os.Environ(), p.launching.Env...), p.podEnv()...)
 	r.cmd.Stdout, r.cmd.Stderr = output, log
 	r.cmd.SysProcAttr = diesWithParent()
@@ -210,10 +215,16 @@ func (p *Process) Stop(ctx context.Context) error {
 		<-r.done
 		return fmt.Errorf("stop %s: killed: %w", p.Name, context.Cause(ctx))
 	}
-	if !r.cmd.ProcessState.Success() {
+	if !r.cmd.ProcessState.Success() && !r.diedOfTerm() {
 		return fmt.Errorf("stop %s: %s\n%s", p.Name, r.cmd.ProcessState, p.LogTail())
 	}
 	return nil
+}
+
+// diedOfTerm reports whether the program ended as one may that does not handle SIGTERM.
+func (r *run) diedOfTerm() bool {
+	status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return r.mayDie && ok && status.Signaled() && status.Signal() == syscall.SIGTERM
 }
 
 // Kill ends the program at once, as the failure of a node does.
@@ -261,7 +272,8 @@ func (p *Process) PID() int {
 func (p *Process) Change(change func(*Launch)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := Launch{Path: p.launching.Path, Args: slices.Clone(p.launching.Args), Env: slices.Clone(p.launching.Env)}
+	next := p.launching
+	next.Args, next.Env = slices.Clone(next.Args), slices.Clone(next.Env)
 	change(&next)
 	p.launching = next
 }

@@ -6,8 +6,8 @@
 -- server said if that is a refusal, and otherwise with 503, after which OTLP clients send
 -- a batch again.
 
--- host:port of the listener hexcovery_auth.
-local address = ...
+-- host:port of the listener hexcovery_auth. Without it HAProxy does not start.
+local address = os.getenv("HEXCOVERY_ASK") or error("HEXCOVERY_ASK is not set: see haproxy.cfg")
 
 -- Milliseconds; the listener gives up before.
 local timeout = 5000

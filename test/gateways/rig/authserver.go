@@ -1,0 +1,72 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rig
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+
+	"github.com/hexcovery/apikey-operator/internal/surface"
+	"github.com/hexcovery/apikey-operator/webhook"
+)
+
+// AuthServer is the product's auth server, in this process.
+type AuthServer struct {
+	// Gateways is the host:port where gateways ask.
+	Gateways string
+	// Proxy is the host:port of the built-in proxy; empty without an upstream.
+	Proxy string
+}
+
+// StartAuthServer serves until the test ends. upstream is the URL that the built-in
+// proxy is for; empty for no proxy.
+func StartAuthServer(t testing.TB, registry webhook.Authenticator, upstream string) *AuthServer {
+	t.Helper()
+	metrics := prometheus.NewRegistry()
+	config := webhook.Config{
+		Authenticator: registry, Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
+		Gateways: Listen(t), Operations: Listen(t),
+		ShutdownTimeout: webhook.DefaultShutdownTimeout,
+		Clock:           clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
+	}
+	server := &AuthServer{Gateways: config.Gateways.Addr().String()}
+	if upstream != "" {
+		u, err := webhook.ParseUpstream(upstream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Proxy, config.Upstream = Listen(t), u
+		server.Proxy = config.Proxy.Addr().String()
+	}
+	s, err := webhook.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("the auth server ended with %v", err)
+		}
+	})
+	return server
+}
+
+// Listen listens on a free port of the loopback interface until the test ends.
+func Listen(t testing.TB) net.Listener {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener
+}

@@ -1,0 +1,198 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateways
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hexcovery/apikey-operator/hack/gateways"
+	"github.com/hexcovery/apikey-operator/test/gateways/rig"
+)
+
+// configFolder is for the gateways that -run selects: TestMutants breaks a
+// configuration, and has this test run again.
+var configFolder = flag.String("config", "", "folder of the gateway's configuration, in place of that in config/gateways")
+
+// world is one column of the table: a gateway, and what is around it.
+type world struct {
+	// http and h2c are where it speaks HTTP/1.1 and HTTP/2 with clients.
+	http, h2c string
+	registry  *rig.Registry
+	// auth is the switch between the gateway and the auth server; nil if it is the
+	// auth server itself.
+	auth *rig.Switch
+	// authServer is where auth leads to.
+	authServer string
+	upstream   *rig.Upstream
+	// way is the switch between the gateway and the upstream.
+	way *rig.Switch
+	// limited is whether the check that runs is beyond this gateway.
+	limited bool
+}
+
+// column starts a gateway. It ends with the test.
+type column struct {
+	name  string
+	start func(*testing.T, *world)
+}
+
+// columns are the gateways of config/gateways that run here, and the built-in proxy.
+func columns() []column {
+	var all []column
+	for _, program := range gateways.All() {
+		all = append(all, column{program.Name, func(t *testing.T, w *world) { startGateway(t, program, w) }})
+	}
+	return append(all, column{"proxy", startProxy})
+}
+
+// check is one row of the table.
+type check struct {
+	name string
+	// apart: it is about an auth server that is another program than the gateway.
+	apart bool
+	// limits are the gateways that cannot do it: the check then makes sure that this
+	// is still so, and docs/gateways says what it means.
+	limits []string
+	run    func(*testing.T, *world)
+}
+
+// checks are the rows, in the order of the table.
+func checks() []check {
+	return slices.Concat(allowedChecks, refusedChecks, undecidedChecks, headerChecks, pathChecks, grpcChecks)
+}
+
+// TestGateways fills the table.
+func TestGateways(t *testing.T) {
+	table := newTable()
+	t.Cleanup(func() { table.print(os.Stdout) })
+	for _, column := range columns() {
+		t.Run(column.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			column.start(t, w)
+			began := time.Now()
+			for _, check := range checks() {
+				if check.apart && w.auth == nil {
+					table.set(check.name, column.name, notApplicable)
+					continue
+				}
+				w.limited = slices.Contains(check.limits, column.name)
+				cell := failed
+				if t.Run(check.name, func(t *testing.T) { check.run(t, w) }) {
+					cell = map[bool]string{false: ok, true: limit}[w.limited]
+				}
+				table.set(check.name, column.name, cell)
+			}
+			fmt.Fprintf(os.Stdout, "gateways: %s: %d checks in %.1f s\n", column.name, len(checks()), time.Since(began).Seconds())
+		})
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	upstream := rig.StartUpstream(t)
+	return &world{registry: rig.NewRegistry(), upstream: upstream, way: rig.NewSwitch(t, upstream.Address)}
+}
+
+// startGateway puts a real gateway into the world.
+func startGateway(t *testing.T, program gateways.Program, w *world) {
+	t.Helper()
+	w.authServer = rig.StartAuthServer(t, w.registry, "").Gateways
+	w.auth = rig.NewSwitch(t, w.authServer)
+	options := gateways.Options{
+		AuthServer: w.auth.Address, Upstream: w.way.Address,
+		Dir: t.TempDir(), Log: os.Stdout, Config: *configFolder,
+	}
+	gateway, err := program.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(gateway.LogTail())
+		}
+		if err := gateway.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.http, w.h2c = gateway.HTTP, gateway.H2C
+	fmt.Fprintf(os.Stdout, "gateways: %s is ready\n", program.Name)
+}
+
+// startProxy has the auth server be the gateway.
+func startProxy(t *testing.T, w *world) {
+	t.Helper()
+	server := rig.StartAuthServer(t, w.registry, "http://"+w.way.Address)
+	w.http, w.h2c = server.Proxy, server.Proxy
+}
+
+// eventually waits until the condition holds: for what another process does without
+// telling.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain: %s", what)
+		case <-ticker.C:
+		}
+	}
+}
+
+// What a cell of the table says.
+const (
+	ok            = "ok"
+	failed        = "FAILED"
+	limit         = "limit"
+	notApplicable = "-"
+)
+
+// table has a row for each check and a column for each gateway.
+type table struct {
+	mu    sync.Mutex
+	cells map[[2]string]string
+}
+
+func newTable() *table { return &table{cells: map[[2]string]string{}} }
+
+func (t *table) set(row, column, cell string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cells[[2]string{row, column}] = cell
+}
+
+// print shows it. A cell that is empty was not run; what "limit" means is in the
+// gateway's page in docs/gateways.
+func (t *table) print(out *os.File) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	width := 0
+	for _, check := range checks() {
+		width = max(width, len(check.name))
+	}
+	fmt.Fprintf(out, "\n%-*s", width, "")
+	for _, column := range columns() {
+		fmt.Fprintf(out, "  %-7s", column.name)
+	}
+	fmt.Fprintln(out)
+	for _, check := range checks() {
+		fmt.Fprintf(out, "%-*s", width, check.name)
+		for _, column := range columns() {
+			fmt.Fprintf(out, "  %-7s", t.cells[[2]string{check.name, column.name}])
+		}
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintln(out)
+}

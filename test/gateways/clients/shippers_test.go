@@ -32,10 +32,6 @@ func allShippers(t *testing.T) []shipper {
 	return append(all,
 		newHTTPCollector(about{"collector-http", "team-acme"}, "http://"+world.entrances["nginx"].http),
 		newGRPCCollector(about{"collector-grpc", "team-globex"}, secure, authority),
-		&prometheusShipper{
-			about: about{"prometheus-2.42", "team-globex"}, program: world.oldPrometheus,
-			config: "remote-write-2.42.yaml", endpoint: world.entrances["nginx"].http, reloads: true,
-		},
 	)
 }
 

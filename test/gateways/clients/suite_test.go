@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,8 +43,8 @@ var world struct {
 	authServers, proxies *service.Service
 	// entrances are where clients send to: each gateway, and the built-in proxy.
 	entrances map[string]entrance
-	// otlpclient, collector, prometheus and oldPrometheus are the paths of programs.
-	otlpclient, collector, prometheus, oldPrometheus string
+	// otlpclient, collector and prometheus are the paths of programs.
+	otlpclient, collector, prometheus string
 	// root is the repository's.
 	root string
 	// dir is for what tests write; dead with them.
@@ -126,9 +125,6 @@ func bringAbout(ctx context.Context) (err error) {
 	}
 	if world.collector, err = gateways.Binary(ctx, gateways.Collector, os.Stderr); err != nil {
 		return err
-	}
-	if world.oldPrometheus, err = exec.LookPath("prometheus"); err != nil {
-		return fmt.Errorf("%w: apt-get install prometheus", err)
 	}
 	return nil
 }

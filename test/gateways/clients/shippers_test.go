@@ -32,6 +32,14 @@ func allShippers(t *testing.T) []shipper {
 	return append(all,
 		newHTTPCollector(about{"collector-http", "team-acme"}, "http://"+world.entrances["nginx"].http),
 		newGRPCCollector(about{"collector-grpc", "team-globex"}, secure, authority),
+		&prometheusShipper{
+			about: about{"prometheus", "team-acme"}, program: world.prometheus,
+			config: "remote-write.yaml", endpoint: world.entrances["caddy"].http,
+		},
+		&prometheusShipper{
+			about: about{"prometheus-headers", "team-globex"}, program: world.prometheus,
+			config: "remote-write-2.42.yaml", endpoint: world.entrances["nginx"].http, reloads: true,
+		},
 	)
 }
 

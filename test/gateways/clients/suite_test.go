@@ -126,6 +126,9 @@ func bringAbout(ctx context.Context) (err error) {
 	if world.collector, err = gateways.Binary(ctx, gateways.Collector, os.Stderr); err != nil {
 		return err
 	}
+	if world.prometheus, err = gateways.Binary(ctx, gateways.Prometheus, os.Stderr); err != nil {
+		return err
+	}
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -121,6 +120,8 @@ func (s *prometheusShipper) configure(first int) error {
 			write := write.(map[string]any)
 			// Each key has a queue of its own, which keeps its name.
 			write["name"] = fmt.Sprintf("%v-%d", write["name"], first+i)
+			// Small batches, many of them.
+			write["queue_config"].(map[string]any)["batch_send_deadline"] = "250ms"
 			writes = append(writes, write)
 		}
 	}
@@ -201,20 +202,7 @@ func (s *prometheusShipper) finish(ctx context.Context) (map[recorder.Stream][]i
 
 // get asks Prometheus itself.
 func (s *prometheusShipper) get(ctx context.Context, target string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+target, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", target, response.Status)
-	}
-	return body, err
+	return fetch(ctx, "http://"+s.address+target)
 }
 
 // result is one series of what a query finds.

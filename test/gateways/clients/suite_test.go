@@ -37,8 +37,9 @@ const (
 // world is what all tests run on.
 var world struct {
 	product *stack.Stack
-	// store is what everything arrives at.
-	store *recorder.Recorder
+	// store is what everything arrives at, by way of upstream.
+	store    *recorder.Recorder
+	upstream *upstream
 	// authServers and proxies are the Services before the auth servers.
 	authServers, proxies *service.Service
 	// entrances are where clients send to: each gateway, and the built-in proxy.
@@ -83,7 +84,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	world.store = recorder.New()
-	upstream := world.store.Start()
+	world.upstream = &upstream{recorder: world.store}
+	upstream := recorder.Serve(world.upstream)
 	defer upstream.Close()
 
 	starting, startCtx := errgroup.WithContext(ctx)
@@ -217,4 +219,3 @@ func within(t *testing.T, timeout time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
-

@@ -29,7 +29,7 @@ func (r *Recorder) serveRemoteWrite(w http.ResponseWriter, request *http.Request
 		http.Error(w, "not a whole message", http.StatusBadRequest)
 		return
 	}
-	series, err := readSeries(compressed)
+	series, err := ReadSeries(compressed)
 	if err != nil {
 		r.fault("%s: %v", request.URL.Path, err)
 		http.Error(w, "not a write request", http.StatusBadRequest)
@@ -37,13 +37,13 @@ func (r *Recorder) serveRemoteWrite(w http.ResponseWriter, request *http.Request
 	}
 	var items []Item
 	for _, one := range series {
-		if one.labels["__name__"] != NumberedMetric {
+		if one.Labels["__name__"] != NumberedMetric {
 			continue // such as up
 		}
-		for _, value := range one.values {
+		for _, value := range one.Values {
 			// NaN is Prometheus' mark for a series that has ended.
 			if !math.IsNaN(value) {
-				items = append(items, Item{Stream: Stream{Client: one.labels[ClientLabel], Signal: Samples}, Number: int64(value)})
+				items = append(items, Item{Stream: Stream{Client: one.Labels[ClientLabel], Signal: Samples}, Number: int64(value)})
 			}
 		}
 	}
@@ -51,25 +51,27 @@ func (r *Recorder) serveRemoteWrite(w http.ResponseWriter, request *http.Request
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// series is a TimeSeries of a WriteRequest, without times.
-type series struct {
-	labels map[string]string
-	values []float64
+// Series is a TimeSeries of a WriteRequest. There are as many Times, in milliseconds, as
+// Values.
+type Series struct {
+	Labels map[string]string
+	Values []float64
+	Times  []int64
 }
 
-// readSeries reads a prometheus.WriteRequest. The few fields that matter are read by
+// ReadSeries reads a prometheus.WriteRequest. The few fields that matter are read by
 // hand, since Prometheus' own types would bring all of Prometheus along.
-func readSeries(compressed []byte) ([]series, error) {
+func ReadSeries(compressed []byte) ([]Series, error) {
 	data, err := snappy.Decode(nil, compressed)
 	if err != nil {
 		return nil, err
 	}
-	var all []series
+	var all []Series
 	err = eachField(data, func(number protowire.Number, value []byte, _ uint64) error {
 		if number != 1 { // timeseries
 			return nil
 		}
-		one := series{labels: map[string]string{}}
+		one := Series{Labels: map[string]string{}}
 		err := eachField(value, func(number protowire.Number, value []byte, _ uint64) error {
 			switch number {
 			case 1: // labels
@@ -86,7 +88,7 @@ func readSeries(compressed []byte) ([]series, error) {
 	return all, err
 }
 
-func (s *series) readLabel(data []byte) error {
+func (s *Series) readLabel(data []byte) error {
 	var name, text string
 	err := eachField(data, func(number protowire.Number, value []byte, _ uint64) error {
 		switch number {
@@ -97,17 +99,25 @@ func (s *series) readLabel(data []byte) error {
 		}
 		return nil
 	})
-	s.labels[name] = text
+	s.Labels[name] = text
 	return err
 }
 
-func (s *series) readSample(data []byte) error {
-	return eachField(data, func(number protowire.Number, _ []byte, bits uint64) error {
-		if number == 1 {
-			s.values = append(s.values, math.Float64frombits(bits))
+func (s *Series) readSample(data []byte) error {
+	var value float64
+	var milliseconds int64
+	err := eachField(data, func(number protowire.Number, _ []byte, bits uint64) error {
+		switch number {
+		case 1:
+			value = math.Float64frombits(bits)
+		case 2:
+			milliseconds = int64(bits)
 		}
 		return nil
 	})
+	// Protobuf leaves out what is 0.
+	s.Values, s.Times = append(s.Values, value), append(s.Times, milliseconds)
+	return err
 }
 
 // eachField calls visit for each field of a message, with its bytes or its number.

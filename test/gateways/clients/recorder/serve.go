@@ -8,10 +8,10 @@ import (
 	"net/http/httptest"
 )
 
-// Start serves the recorder on a free port of loopback, over HTTP/1.1 and HTTP/2
-// without TLS, until the server is closed.
-func (r *Recorder) Start() *httptest.Server {
-	server := httptest.NewUnstartedServer(r)
+// Serve serves a handler, such as a Recorder, on a free port of loopback, over HTTP/1.1
+// and HTTP/2 without TLS, until the server is closed.
+func Serve(handler http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(handler)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)

@@ -20,6 +20,8 @@ import (
 // change, so another key means another pod: the new one starts before the old one ends.
 type podShipper struct {
 	about
+	// entrance is the name of that which it sends to.
+	entrance string
 	// environment is what the pod has beside the Secret.
 	environment []string
 
@@ -44,6 +46,10 @@ func newPodShipper(a about, protocol, endpoint string) *podShipper {
 		"OTEL_EXPORTER_OTLP_INSECURE=true",
 		// Small batches, many of them.
 		"OTEL_BSP_SCHEDULE_DELAY=200", "OTEL_BLRP_SCHEDULE_DELAY=200", "OTEL_METRIC_EXPORT_INTERVAL=200",
+		// So long that a batch is sent again for as long as the SDK does that by itself, a
+		// minute: see docs/clients.md. The first of them counts every attempt over gRPC.
+		"OTEL_EXPORTER_OTLP_TIMEOUT=90000",
+		"OTEL_BSP_EXPORT_TIMEOUT=90000", "OTEL_BLRP_EXPORT_TIMEOUT=90000", "OTEL_METRIC_EXPORT_TIMEOUT=90000",
 	}}
 }
 

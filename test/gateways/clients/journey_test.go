@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,7 @@ func TestNothingIsLostWhileKeysAreReplacedAndAuthServersRestart(t *testing.T) {
 		t.Logf("%s: %.1f s", step.name, time.Since(began).Seconds())
 	}
 	for i, shipper := range j.shippers {
-		t.Run(shipper.name(), func(t *testing.T) { j.compare(t, i) })
+		t.Run(shipper.name(), func(t *testing.T) { compare(t, shipper, j.sent[i], "agents-1", "agents-2") })
 	}
 	if faults := world.store.Faults(); len(faults) > 0 {
 		t.Errorf("%d requests should not have come to the back end, such as %s", len(faults), faults[0])
@@ -178,11 +179,12 @@ func (j *journey) finish(ctx context.Context) error {
 	})
 }
 
-// compare compares what one client has sent with what arrived.
-func (j *journey) compare(t *testing.T, i int) {
-	shipper := j.shippers[i]
+// compare compares what a client has sent with what arrived, all of it with the keys of
+// these names.
+func compare(t *testing.T, shipper shipper, allSent map[recorder.Stream][]int64, names ...string) {
+	t.Helper()
 	keysSeen := map[string]bool{}
-	for stream, sent := range j.sent[i] {
+	for stream, sent := range allSent {
 		tally := world.store.Tally(stream)
 		missing := tally.Missing(sent)
 		if len(missing) > 0 {
@@ -202,10 +204,12 @@ func (j *journey) compare(t *testing.T, i int) {
 		}
 		t.Logf("%s %s: %d sent, %s", stream.Client, stream.Signal, len(sent), tally)
 	}
-	for _, name := range []string{"agents-1", "agents-2"} {
-		if k := (key{namespace: shipper.team(), name: name}); !keysSeen[k.String()] {
-			t.Errorf("nothing came with key %s", k)
-		}
+	want := map[string]bool{}
+	for _, name := range names {
+		want[key{namespace: shipper.team(), name: name}.String()] = true
+	}
+	if !maps.Equal(keysSeen, want) {
+		t.Errorf("it came with the keys %v, want %v", keysSeen, want)
 	}
 }
 

@@ -16,17 +16,26 @@ import (
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
 )
 
-// allShippers returns every client before every entrance. What speaks HTTP has keys of
-// acme, what speaks gRPC those of globex.
+// podShippers returns a pod before every entrance for each protocol. What speaks HTTP has
+// keys of acme, what speaks gRPC those of globex.
+func podShippers(prefix string) (all []*podShipper) {
+	for _, name := range slices.Sorted(maps.Keys(world.entrances)) {
+		entrance := world.entrances[name]
+		overHTTP := newPodShipper(about{prefix + "http-" + name, "team-acme"}, "http/protobuf", "http://"+entrance.http)
+		overGRPC := newPodShipper(about{prefix + "grpc-" + name, "team-globex"}, "grpc", "http://"+entrance.h2c)
+		overHTTP.entrance, overGRPC.entrance = name, name
+		all = append(all, overHTTP, overGRPC)
+	}
+	return all
+}
+
+// allShippers returns every client that there is: pods before every entrance, and the
+// others before some.
 func allShippers(t *testing.T) []shipper {
 	t.Helper()
 	var all []shipper
-	for _, name := range slices.Sorted(maps.Keys(world.entrances)) {
-		entrance := world.entrances[name]
-		all = append(all,
-			newPodShipper(about{"sdk-http-" + name, "team-acme"}, "http/protobuf", "http://"+entrance.http),
-			newPodShipper(about{"sdk-grpc-" + name, "team-globex"}, "grpc", "http://"+entrance.h2c),
-		)
+	for _, pod := range podShippers("sdk-") {
+		all = append(all, pod)
 	}
 	secure, authority := secured(t, world.entrances["haproxy"].h2c)
 	return append(all,

@@ -1,12 +1,14 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command otelcol is an OpenTelemetry Collector of what an agent needs to send to a
+// Command collector is an OpenTelemetry Collector with what an agent needs to send to a
 // gateway with an API key: the OTLP receiver, the batch processor, the OTLP exporters
-// over gRPC and HTTP, the extension that reads the key from its file again when the
-// file changes, and the one that keeps the queue on disk. It is what the collector's builder would generate, by hand, because
-// tests pin it like any other Go program. The distribution
-// called contrib has all of these components.
+// over gRPC and HTTP, the extension that reads the key from its file again when that
+// changes, and the one that keeps the queue on disk. The distribution called contrib has
+// all of these.
+//
+// It is what the collector's builder would generate, by hand, so that tests pin it as
+// they pin any other program.
 package main
 
 import (

@@ -69,5 +69,8 @@ func secret(ctx context.Context, k key) (map[string][]byte, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("secret of %s: %w", k, err)
 	}
+	world.mintedMu.Lock()
+	defer world.mintedMu.Unlock()
+	world.minted = append(world.minted, s.Data["api-key"])
 	return s.Data, nil
 }

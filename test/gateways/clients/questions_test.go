@@ -190,7 +190,7 @@ func questions(attacker, victim *tenant, entrances []string) []question {
 			}
 		}
 		for _, entrance := range entrances {
-			for _, labels := range [][]label{nil, {{tenantLabel, victim.id}}, {{tenantLabel, ""}}, {{"Tenant", victim.id}}} {
+			for _, labels := range [][]label{nil, {{tenantLabel, victim.id}}, {{tenantLabel, ""}}, {{tenantLabel, attacker.id}, {tenantLabel, victim.id}}} {
 				text := fmt.Sprintf("series with %v", labels)
 				add(entrance, s, right, writing, text).plant(len(all), labels)
 			}

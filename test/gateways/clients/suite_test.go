@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,6 +49,9 @@ var world struct {
 	otlpclient, collector, prometheus string
 	// root is the repository's.
 	root string
+	// minted are the keys that clients have got.
+	mintedMu sync.Mutex
+	minted   [][]byte
 	// dir is for what tests write; dead with them.
 	dir string
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -176,9 +177,7 @@ func questions(attacker, victim *tenant, entrances []string) []question {
 			attacker: attacker, victim: victim, entrance: entrance, kind: name, spoof: s.name, credential: c.name, text: text,
 			method: http.MethodGet, header: c.header(attacker.key),
 		}
-		for name, values := range s.header {
-			q.header[name] = values
-		}
+		maps.Copy(q.header, s.header)
 		all = append(all, q)
 		return &all[len(all)-1]
 	}

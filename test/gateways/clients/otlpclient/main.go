@@ -29,14 +29,18 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
 
-	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
+// What the recorder counts: its NumberAttribute and NumberedMetric.
+const (
+	numberAttribute = "number"
+	numberedMetric  = "numbered"
 )
 
 // Report is what the program prints at its end.
 type Report struct {
 	// Sent is how much it made of each signal: the highest number.
-	Sent map[recorder.Signal]int64
+	Sent map[string]int64
 	// Errors are what the SDK could not do.
 	Errors []string
 }
@@ -72,7 +76,7 @@ func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
 	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 
 	var points atomic.Int64
-	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(recorder.NumberedMetric,
+	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,
 		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
 			if stopping.Err() == nil {
 				observer.Observe(points.Add(1))
@@ -90,8 +94,8 @@ func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
 	if err := errors.Join(traces.ForceFlush(ctx), logs.ForceFlush(ctx), metrics.ForceFlush(ctx)); err != nil {
 		complaints.Handle(err)
 	}
-	report := Report{Errors: complaints.all(), Sent: map[recorder.Signal]int64{
-		recorder.Traces: made, recorder.Logs: made, recorder.Metrics: points.Load(),
+	report := Report{Errors: complaints.all(), Sent: map[string]int64{
+		"traces": made, "logs": made, "metrics": points.Load(),
 	}}
 	// An empty export that is abandoned is a complaint, too, but not of interest any more.
 	_ = errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx))
@@ -106,12 +110,12 @@ func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.Log
 	defer ticker.Stop()
 	for number := int64(1); ; number++ {
 		_, span := tracer.Start(ctx, "numbered")
-		span.SetAttributes(attribute.Int64(recorder.NumberAttribute, number))
+		span.SetAttributes(attribute.Int64(numberAttribute, number))
 		span.End()
 
 		var record log.Record
 		record.SetBody(attribute.StringValue("numbered"))
-		record.AddAttributes(attribute.Int64(recorder.NumberAttribute, number))
+		record.AddAttributes(attribute.Int64(numberAttribute, number))
 		logger.Emit(ctx, record)
 		select {
 		case <-ctx.Done():

@@ -67,12 +67,12 @@ func ReadSeries(compressed []byte) ([]Series, error) {
 		return nil, err
 	}
 	var all []Series
-	err = eachField(data, func(number protowire.Number, value []byte, _ uint64) error {
+	err = eachField(data, func(number int, value []byte, _ uint64) error {
 		if number != 1 { // timeseries
 			return nil
 		}
 		one := Series{Labels: map[string]string{}}
-		err := eachField(value, func(number protowire.Number, value []byte, _ uint64) error {
+		err := eachField(value, func(number int, value []byte, _ uint64) error {
 			switch number {
 			case 1: // labels
 				return one.readLabel(value)
@@ -90,7 +90,7 @@ func ReadSeries(compressed []byte) ([]Series, error) {
 
 func (s *Series) readLabel(data []byte) error {
 	var name, text string
-	err := eachField(data, func(number protowire.Number, value []byte, _ uint64) error {
+	err := eachField(data, func(number int, value []byte, _ uint64) error {
 		switch number {
 		case 1:
 			name = string(value)
@@ -106,7 +106,7 @@ func (s *Series) readLabel(data []byte) error {
 func (s *Series) readSample(data []byte) error {
 	var value float64
 	var milliseconds int64
-	err := eachField(data, func(number protowire.Number, _ []byte, bits uint64) error {
+	err := eachField(data, func(number int, _ []byte, bits uint64) error {
 		switch number {
 		case 1:
 			value = math.Float64frombits(bits)
@@ -121,7 +121,7 @@ func (s *Series) readSample(data []byte) error {
 }
 
 // eachField calls visit for each field of a message, with its bytes or its number.
-func eachField(data []byte, visit func(number protowire.Number, value []byte, bits uint64) error) error {
+func eachField(data []byte, visit func(number int, value []byte, bits uint64) error) error {
 	for len(data) > 0 {
 		number, kind, length := protowire.ConsumeTag(data)
 		if length < 0 {
@@ -146,7 +146,7 @@ func eachField(data []byte, visit func(number protowire.Number, value []byte, bi
 			return protowire.ParseError(length)
 		}
 		data = data[length:]
-		if err := visit(number, value, bits); err != nil {
+		if err := visit(int(number), value, bits); err != nil {
 			return err
 		}
 	}

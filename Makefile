@@ -134,6 +134,10 @@ model: ## Check the model of revocation exhaustively (docs/revocation.md); needs
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.
 	@go run ./hack/bench $(BENCHFLAGS)
 
+.PHONY: bench-flood
+bench-flood: controlplane ## Measure what ten times as much junk does to valid requests; BENCHFLAGS=-help shows what can be set.
+	@go run ./hack/flood $(BENCHFLAGS)
+
 .PHONY: demo
 demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.
 	@CGO_ENABLED=0 go build -o bin/demo ./hack/demo

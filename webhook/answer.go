@@ -74,7 +74,7 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.clock.Now()
 	c := e.read(r, e.imitable)
-	d := e.decider.decide(r.Header, &c)
+	d := e.decider.decide(r.Context(), r.Header, &c)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {

@@ -4,6 +4,7 @@
 package webhook
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -19,6 +20,13 @@ type Authenticator interface {
 	Authenticate(keys.Digest) (registry.Grant, registry.Verdict)
 	// Ready reports whether Authenticate decides.
 	Ready() bool
+}
+
+// Surface says which requests are permitted at all: a *surface.Table, or a
+// *surface.File, which the Server then runs.
+type Surface interface {
+	// Lookup is called for each request whose path has one reading. It must not block.
+	Lookup(caller surface.Caller, method string, path surface.Path) (*surface.Rule, surface.Outcome)
 }
 
 // claim is the request that is asked about, as a contract tells it.
@@ -42,22 +50,27 @@ type decision struct {
 // decider makes decisions. It has no state of its own, and takes no locks.
 type decider struct {
 	authenticator Authenticator
-	surface       *surface.Table
+	surface       Surface
+	// sessions is nil if none are accepted.
+	sessions Sessions
 }
 
-// decide answers about one request. The order of reasons is: credentials, key,
-// request. The registry is nevertheless asked last of all, so that nothing stands
+// decide answers about one request. The order of reasons is: credentials, key or
+// session, request. The registry is nevertheless asked last of all, so that nothing stands
 // between its check that this replica may still decide and the answer.
-func (d *decider) decide(header http.Header, c *claim) decision {
-	key, refusal := extract(header)
+func (d *decider) decide(ctx context.Context, header http.Header, c *claim) decision {
+	shown, refusal := extract(header, d.sessions != nil)
 	if refusal != Allowed {
 		return decision{reason: refusal}
 	}
-	digest, err := keys.Parse(key)
+	if shown.session != "" {
+		return d.decideSession(ctx, shown.session, c)
+	}
+	digest, err := keys.Parse(shown.key)
 	if err != nil {
 		return decision{reason: MalformedKey}
 	}
-	needed, refusal, detail := d.judge(c)
+	needed, refusal, detail := d.judge(surface.Key, c)
 
 	grant, verdict := d.authenticator.Authenticate(digest)
 	switch verdict {
@@ -80,8 +93,9 @@ func (d *decider) decide(header http.Header, c *claim) decision {
 	return decision{reason: Allowed, grant: grant}
 }
 
-// judge finds the scope that a request needs.
-func (d *decider) judge(c *claim) (needed scope.Set, refusal Reason, detail string) {
+// judge finds the scope that a request with a key needs, or says why it is not for
+// the caller.
+func (d *decider) judge(caller surface.Caller, c *claim) (needed scope.Set, refusal Reason, detail string) {
 	if c.refusal != Allowed {
 		return 0, c.refusal, c.detail
 	}
@@ -89,7 +103,7 @@ func (d *decider) judge(c *claim) (needed scope.Set, refusal Reason, detail stri
 	if err != nil {
 		return 0, AmbiguousPath, err.Error()
 	}
-	rule, found := d.surface.Lookup(c.method, path)
+	rule, found := d.surface.Lookup(caller, c.method, path)
 	switch found {
 	case surface.Found:
 		return rule.Scope, Allowed, ""

@@ -55,7 +55,7 @@ func TestDecide(t *testing.T) {
 		"malformed key, ambiguous path": {"hxk_", "POST", "//", MalformedKey},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := d.decide(http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
+			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
 			if got.reason != test.want {
 				t.Errorf("%v, want %v", got.reason, test.want)
 			}
@@ -66,6 +66,54 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// A rule for dashboard sessions does not exist for keys, whatever their scopes are.
+func TestNoKeyIsLetInByARuleForSessions(t *testing.T) {
+	known := newFakeRegistry()
+	table, err := surface.Parse([]byte(`
+apiVersion: auth.hexcovery.io/v1alpha1
+kind: Surface
+rules:
+- {name: people, sessions: true, methods: [GET], paths: [/dashboards]}
+- {name: both, scope: query, sessions: true, methods: [GET], paths: [/both]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &decider{authenticator: known, surface: table}
+	all, nothing := known.accept(t, v1alpha1.AllScopes()...), known.accept(t)
+	for _, test := range []struct {
+		key, method, target string
+		want                Reason
+	}{
+		{all, "GET", "/dashboards", NotInSurface},
+		{all, "POST", "/dashboards", NotInSurface},
+		{nothing, "GET", "/dashboards", NotInSurface},
+		{all, "GET", "/both", Allowed},
+		{nothing, "GET", "/both", ScopeMissing},
+	} {
+		got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
+		if got.reason != test.want {
+			t.Errorf("%s %s: %v, want %v", test.method, test.target, got.reason, test.want)
+		}
+	}
+}
+
+// Whatever surface answers: an empty scope lets no key in.
+func TestNoKeyIsLetInByAnEmptyScope(t *testing.T) {
+	known := newFakeRegistry()
+	d := &decider{authenticator: known, surface: foundWithoutScope{}}
+	got := d.decide(t.Context(), http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &claim{method: "GET", target: "/", refusal: Allowed})
+	if got.reason != ScopeMissing {
+		t.Errorf("%v, want %v", got.reason, ScopeMissing)
+	}
+}
+
+type foundWithoutScope struct{}
+
+func (foundWithoutScope) Lookup(surface.Caller, string, surface.Path) (*surface.Rule, surface.Outcome) {
+	return &surface.Rule{Name: "people", Sessions: true}, surface.Found
+}
+
 func TestScopeMissingNamesTheScope(t *testing.T) {
 	known := newFakeRegistry()
 	d := &decider{authenticator: known, surface: surface.Default()}
@@ -73,7 +121,7 @@ func TestScopeMissingNamesTheScope(t *testing.T) {
 		known.accept(t, v1alpha1.ScopeIngest): "needs the scope query; the API key has: ingest.",
 		known.accept(t):                       "needs the scope query; the API key has none.",
 	} {
-		got := d.decide(http.Header{keyHeader: {key}}, &claim{method: "POST", target: "/api/v1/dsl", refusal: Allowed})
+		got := d.decide(t.Context(), http.Header{keyHeader: {key}}, &claim{method: "POST", target: "/api/v1/dsl", refusal: Allowed})
 		if got.reason != ScopeMissing || !strings.Contains(got.detail, want) {
 			t.Errorf("%v: %q", got.reason, got.detail)
 		}
@@ -90,7 +138,7 @@ func TestDecideGuardsTheOrganization(t *testing.T) {
 	} {
 		key, digest := mint(t)
 		known.grants[digest] = registry.Grant{KeyID: "k", Namespace: "n", Name: "m", Organization: organization, Scopes: scope.All()}
-		got := d.decide(http.Header{keyHeader: {key}}, &claim{method: "POST", target: "/v1/logs", refusal: Allowed})
+		got := d.decide(t.Context(), http.Header{keyHeader: {key}}, &claim{method: "POST", target: "/v1/logs", refusal: Allowed})
 		if got.reason != want {
 			t.Errorf("organization %q: %v, want %v", organization, got.reason, want)
 		}
@@ -100,7 +148,7 @@ func TestDecideGuardsTheOrganization(t *testing.T) {
 func TestZeroValuesDoNotAllow(t *testing.T) {
 	known := newFakeRegistry()
 	d := &decider{authenticator: known, surface: surface.Default()}
-	got := d.decide(http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &claim{})
+	got := d.decide(t.Context(), http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &claim{})
 	if got.reason == Allowed || (decision{}).reason == Allowed || Reason(200).Status() == http.StatusOK {
 		t.Error("a zero value allows")
 	}
@@ -142,7 +190,7 @@ func BenchmarkDecide(b *testing.B) {
 	b.Run("decision", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if got := d.decide(header, &claim{method: "POST", target: "/v1/metrics", refusal: Allowed}); got.reason != Allowed {
+			if got := d.decide(b.Context(), header, &claim{method: "POST", target: "/v1/metrics", refusal: Allowed}); got.reason != Allowed {
 				b.Fatal(got)
 			}
 		}
@@ -151,7 +199,7 @@ func BenchmarkDecide(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			c := originalContract.read(header, imitable)
-			if got := d.decide(header, &c); got.reason != Allowed {
+			if got := d.decide(b.Context(), header, &c); got.reason != Allowed {
 				b.Fatal(got)
 			}
 		}
@@ -161,7 +209,7 @@ func BenchmarkDecide(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				c := originalContract.read(header, imitable)
-				if got := d.decide(header, &c); got.reason != Allowed {
+				if got := d.decide(b.Context(), header, &c); got.reason != Allowed {
 					panic(got)
 				}
 			}
@@ -180,7 +228,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		imitable := append(identity{organization: "X-Scope-Orgid"}.names(), "X-Original-Method", "X-Original-Uri")
 		if n := testing.AllocsPerRun(100, func() {
 			c := originalContract.read(header, imitable)
-			d.decide(header, &c)
+			d.decide(t.Context(), header, &c)
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}

@@ -6,7 +6,8 @@
 //
 //	request ── contract ──► claim ─┐   method and path, as this gateway tells them
 //	           headers ──► extract ┴─► decide ──► answer
-//	                                   surface, then the registry
+//	                                   key: the surface, then the registry
+//	                                   session: the issuer, then the surface
 //
 // Each gateway contract is an endpoint of its own that believes its own headers
 // only, because whoever can choose which headers are believed can choose which
@@ -26,10 +27,14 @@
 //   - A refusal has a stable Reason, in an RFC 9457 body, or, from the proxy to a
 //     gRPC client, in the status. To a gateway that body is in the header
 //     X-Auth-Problem, too, for those that drop bodies.
-//   - 401 is said only when it is certain that the key is not good; 503 when it is not.
-//   - Reasons are found in the order credentials, key, request: who has no good key
-//     learns nothing of the surface.
-//   - What could be read in two ways is refused: two keys, look-alike headers, paths.
+//   - 401 is said only when it is certain that the key or session is not good; 503
+//     when it is not.
+//   - Reasons are found in the order credentials, key or session, request: who has
+//     nothing good to show learns nothing of the surface.
+//   - A key reaches what has a scope, a session what is marked for sessions; neither
+//     learns of what is only for the other.
+//   - What could be read in two ways is refused: two keys, a key beside a session,
+//     look-alike headers, paths.
 //   - The path that was judged is, byte for byte, the path that the proxy forwards.
 //
 // What it must never do: answer, log or count anything that a key could be derived

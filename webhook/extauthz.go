@@ -54,12 +54,12 @@ type extAuthz struct {
 }
 
 // Check implements envoy.service.auth.v3.Authorization. It returns no error.
-func (e *extAuthz) Check(_ context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+func (e *extAuthz) Check(ctx context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	start := e.clock.Now()
 	attributes := request.GetAttributes().GetRequest().GetHttp()
 	header := attributeHeader(attributes)
 	c := readAttributes(attributes, header, e.imitable)
-	d := e.decider.decide(header, &c)
+	d := e.decider.decide(ctx, header, &c)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {
@@ -135,9 +135,9 @@ func (e *extAuthz) allowed(header http.Header, d *decision) *authv3.CheckRespons
 			HeadersToRemove: e.removal.of(header),
 		}},
 		DynamicMetadata: dynamicMetadata(
-			metadataOrganization, answer.Get(e.identity.organization),
-			metadataKeyID, answer.Get(keyIDHeader),
-			metadataKeyName, answer.Get(keyNameHeader),
+			[2]string{metadataOrganization, answer.Get(e.identity.organization)},
+			[2]string{metadataKeyID, answer.Get(keyIDHeader)},
+			[2]string{metadataKeyName, answer.Get(keyNameHeader)},
 		),
 	}
 }
@@ -163,7 +163,7 @@ func denied(header http.Header, reason Reason, detail string) *authv3.CheckRespo
 	return &authv3.CheckResponse{
 		Status:          &rpcstatus.Status{Code: int32(grpcCode(status))},
 		HttpResponse:    &authv3.CheckResponse_DeniedResponse{DeniedResponse: response},
-		DynamicMetadata: dynamicMetadata(metadataReason, reason.String()),
+		DynamicMetadata: dynamicMetadata([2]string{metadataReason, reason.String()}),
 	}
 }
 
@@ -178,10 +178,10 @@ func overwrite(name, value string) *corev3.HeaderValueOption {
 }
 
 // dynamicMetadata makes a struct of names and values.
-func dynamicMetadata(pairs ...string) *structpb.Struct {
-	fields := make(map[string]*structpb.Value, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		fields[pairs[i]] = structpb.NewStringValue(pairs[i+1])
+func dynamicMetadata(pairs ...[2]string) *structpb.Struct {
+	fields := make(map[string]*structpb.Value, len(pairs))
+	for _, pair := range pairs {
+		fields[pair[0]] = structpb.NewStringValue(pair[1])
 	}
 	return &structpb.Struct{Fields: fields}
 }

@@ -91,7 +91,7 @@ func reasonOf(t testing.TB, response *authv3.CheckResponse) string {
 		t.Fatalf("a no that leaves the answer to the gateway: %v", response)
 	}
 	for _, field := range denied.GetHeaders() {
-		if field.GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD || field.GetAppend() != nil {
+		if field.GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD || field.GetAppend() != nil { //nolint:staticcheck // It is deprecated, and Envoy goes by it all the same.
 			t.Errorf("%s is appended", field.GetHeader().GetKey())
 		}
 	}
@@ -112,7 +112,7 @@ func TestCheckAllowsWithTheWholeIdentity(t *testing.T) {
 		}
 		set := map[string]string{}
 		for _, field := range response.GetOkResponse().GetHeaders() {
-			if field.GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD || field.GetAppend() != nil {
+			if field.GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD || field.GetAppend() != nil { //nolint:staticcheck // It is deprecated, and Envoy goes by it all the same.
 				t.Errorf("%s is appended to what the client sent", field.GetHeader().GetKey())
 			}
 			set[field.GetHeader().GetKey()] = field.GetHeader().GetValue()
@@ -363,7 +363,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil || keys != 1 || pseudo != path && fields[":path"] != path {
 			t.Fatalf("allowed: %d keys, path %q, :path %q, %s: %v", keys, path, pseudo, name, err)
 		}
-		if _, found := surface.Default().Lookup(method, judged); found != surface.Found {
+		if _, found := surface.Default().Lookup(surface.Key, method, judged); found != surface.Found {
 			t.Fatalf("allowed: %s %s", method, path)
 		}
 		if sameFolded(name, "X-Scope-Orgid") && http.CanonicalHeaderKey(name) != "X-Scope-Orgid" {

@@ -61,7 +61,16 @@ func (i identity) names() []string {
 func (i identity) set(header http.Header, grant *registry.Grant) {
 	header.Set(i.organization, grant.Organization)
 	header.Set(keyIDHeader, grant.KeyID)
-	header.Set(keyNameHeader, grant.Namespace+"/"+grant.Name)
+	header.Set(keyNameHeader, grantName(grant))
+}
+
+// grantName tells upstreams whose request it is. A session is no APIKey and has no
+// namespace, so its name is no key's.
+func grantName(grant *registry.Grant) string {
+	if grant.Namespace == "" {
+		return grant.Name
+	}
+	return grant.Namespace + "/" + grant.Name
 }
 
 // imitates reports whether a header is none of the protected ones, but could be

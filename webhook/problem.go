@@ -13,6 +13,9 @@ const (
 	problemType = "https://auth.hexcovery.io/problems/"
 	// challenge tells a client how to authenticate (RFC 9110, section 11.6.1).
 	challenge = `ApiKey realm="hexcovery", header="X-API-Key"`
+	// sessionChallenge tells it to whoever came with a session (RFC 6750, section 3.1).
+	// It is one field, for gateways that keep one of several.
+	sessionChallenge = `Bearer realm="hexcovery", error="invalid_token", ` + challenge
 	// retryAfter is how many seconds a client should wait: joining and catching up
 	// take less.
 	retryAfter = "1"
@@ -49,7 +52,11 @@ func (r Reason) headers() [][2]string {
 	fields := [][2]string{{contentTypeHeader, "application/problem+json"}, {"Cache-Control", "no-store"}}
 	switch r.Status() {
 	case http.StatusUnauthorized:
-		fields = append(fields, [2]string{"WWW-Authenticate", challenge})
+		wanted := challenge
+		if r == InvalidSession || r == ExpiredSession {
+			wanted = sessionChallenge
+		}
+		fields = append(fields, [2]string{"WWW-Authenticate", wanted})
 	case http.StatusServiceUnavailable:
 		fields = append(fields, [2]string{"Retry-After", retryAfter})
 	}

@@ -68,7 +68,7 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id ide
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := p.clock.Now()
 	c := proxyClaim(r)
-	d := p.decider.decide(r.Header, &c)
+	d := p.decider.decide(r.Context(), r.Header, &c)
 	p.metrics.observe(d.reason, p.clock.Since(start))
 
 	if d.reason != Allowed {

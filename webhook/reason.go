@@ -11,21 +11,24 @@ type Reason uint8
 
 const (
 	// Undecided surfaces when this replica cannot say: it has not read all keys
-	// yet, lost contact with the API server, or does not know a key that may be new.
+	// yet, lost contact with the API server, or does not know a key that may be new;
+	// or it does not know the issuer's key that a session is signed with, and the
+	// issuer does not answer.
 	Undecided Reason = iota
 	// Allowed is the only Reason that lets a request through.
 	Allowed
 
 	// MissingKey surfaces when there is no X-API-Key, or an empty one.
 	MissingKey
-	// AmbiguousCredentials surfaces when there are two keys, an Authorization header
-	// beside the key, or a header that other servers could take for X-API-Key.
+	// AmbiguousCredentials surfaces when there are two keys or two sessions, an
+	// Authorization header beside the key, or a header that other servers could take
+	// for X-API-Key or Authorization.
 	AmbiguousCredentials
 	// WrongHeader surfaces when the Authorization header holds an API key, or
 	// anything else but a bearer token.
 	WrongHeader
 	// SessionsNotAccepted surfaces when the Authorization header holds a bearer
-	// token: those are dashboard sessions.
+	// token, which is a dashboard session, and no issuer of sessions is configured.
 	SessionsNotAccepted
 	// MalformedKey surfaces when X-API-Key holds no key: mistyped or cut off.
 	MalformedKey
@@ -34,8 +37,14 @@ const (
 	UnknownKey
 	// ExpiredKey surfaces when the key's expiresAt has passed.
 	ExpiredKey
+	// InvalidSession surfaces when the bearer token is no session that is accepted
+	// here: malformed, not signed by the issuer, for another audience, not valid yet,
+	// or without an organization.
+	InvalidSession
+	// ExpiredSession surfaces when the session was good, but has expired.
+	ExpiredSession
 
-	// BadGatewayRequest surfaces when the key is good but the gateway did not say,
+	// BadGatewayRequest surfaces when the key or session is good but the gateway did not say,
 	// once and consistently, which request it asks about. It is the gateway's
 	// configuration that has to change.
 	BadGatewayRequest
@@ -50,6 +59,9 @@ const (
 	MethodNotAllowed
 	// ScopeMissing surfaces when the key lacks the scope that the request needs.
 	ScopeMissing
+	// SessionNotPermitted surfaces when the session is good, but nothing that sessions
+	// are for has this path, or this method.
+	SessionNotPermitted
 	// UpgradeRefused surfaces when a request asks for another protocol.
 	UpgradeRefused
 	// MethodOverridden surfaces when a header asks for another method than that of
@@ -94,6 +106,10 @@ var outcomes = [reasonCount]outcome{
 		"This API key is not accepted. It may have been rotated or revoked."},
 	ExpiredKey: {"expired_key", http.StatusUnauthorized, "Expired API key",
 		"This API key has expired."},
+	InvalidSession: {"invalid_session", http.StatusUnauthorized, "Session not accepted",
+		"This session is not accepted here. Sign in again."},
+	ExpiredSession: {"expired_session", http.StatusUnauthorized, "Session expired",
+		"This session has expired. Sign in again."},
 
 	BadGatewayRequest: {"bad_gateway_request", http.StatusForbidden, "The gateway did not describe the request",
 		"The gateway has to tell the auth server the method and the path of the request, once each."},
@@ -107,8 +123,10 @@ var outcomes = [reasonCount]outcome{
 		"API keys reach this path, but not with this method."},
 	ScopeMissing: {"scope_missing", http.StatusForbidden, "Scope missing",
 		"The API key does not have the scope that this request needs."},
+	SessionNotPermitted: {"session_not_permitted", http.StatusForbidden, "Not for sessions",
+		"Dashboard sessions do not reach this path."},
 	UpgradeRefused: {"upgrade_refused", http.StatusForbidden, "Protocol upgrade refused",
-		"API keys do not reach anything that needs another protocol."},
+		"Nothing that needs another protocol is reached through here."},
 	MethodOverridden: {"method_overridden", http.StatusForbidden, "Method override refused",
 		"A header asks for another method than that of the request. Send the request with the method that is meant."},
 

@@ -19,8 +19,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
-
-	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
 const (
@@ -35,8 +33,12 @@ const (
 type Config struct {
 	// Authenticator knows the keys.
 	Authenticator Authenticator
-	// Surface says what they reach.
-	Surface *surface.Table
+	// Surface says what they reach. If it has a method Run, as a *surface.File has, that
+	// runs as long as the Server does.
+	Surface Surface
+	// Sessions knows dashboard sessions; nil to accept none. It runs while the server
+	// does.
+	Sessions Sessions
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 
@@ -96,7 +98,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, ended: make(chan struct{})}
-	d := &decider{authenticator: config.Authenticator, surface: config.Surface}
+	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 
 	gateways := newHTTPListener("gateways", config.Gateways, s.closing(newGateways(d, id, m, config.Clock, config.Log)), config.Log)
 	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
@@ -162,7 +164,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
-	failed := make(chan error, len(s.serving)+2)
+	failed := make(chan error, len(s.serving)+4)
 	var running sync.WaitGroup
 	start := func(run func() error) {
 		running.Go(func() {
@@ -174,8 +176,14 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range append([]listener{s.operations}, s.serving...) {
 		start(l.serve)
 	}
+	if follower, ok := s.config.Surface.(interface{ Run(context.Context) error }); ok {
+		start(func() error { return follower.Run(background) })
+	}
 	if certificates := s.config.Certificates; certificates != nil {
 		start(func() error { return certificates.Start(background) })
+	}
+	if sessions := s.config.Sessions; sessions != nil {
+		start(func() error { return sessions.Run(background) })
 	}
 
 	var err error
@@ -219,7 +227,7 @@ func (s *Server) shutdown(ctx context.Context) {
 
 // describe says, for the log, what is served where.
 func (s *Server) describe() []any {
-	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil}
+	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil, "sessions", s.config.Sessions != nil}
 	for _, l := range s.serving {
 		values = append(values, l.name(), l.address().String())
 	}

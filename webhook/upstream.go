@@ -52,15 +52,16 @@ func ParseUpstream(s string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-// LoadRoots reads the certificates, in PEM, that an upstream's is to be signed by.
+// LoadRoots reads the certificates, in PEM, that those of an upstream, or of an issuer
+// of sessions, are to be signed by.
 func LoadRoots(file string) (*x509.CertPool, error) {
 	data, err := os.ReadFile(file) //nolint:gosec // The administrator names it.
 	if err != nil {
-		return nil, fmt.Errorf("upstream CA: %w", err)
+		return nil, fmt.Errorf("read certificates: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("upstream CA: %s holds no certificate in PEM", file)
+		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
 	}
 	return roots, nil
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 
@@ -32,17 +33,28 @@ import (
 )
 
 func main() {
-	options, err := parse(os.Args[1:], os.Getenv, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil {
-		err = run(ctrl.SetupSignalHandler(), options)
-	}
+	code, err := execute(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "authserver: %v\n", err)
-		os.Exit(1)
 	}
+	os.Exit(code)
+}
+
+// execute does what the command line says, and returns what to exit with.
+func execute(arguments []string, environment func(string) string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+	options, err := parse(arguments, environment, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK, nil
+	case err != nil:
+		return exitUsage, err
+	case options.check != nil:
+		return options.check.run(stdin, stdout)
+	}
+	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+		return exitFailed, err
+	}
+	return exitOK, nil
 }
 
 func run(ctx context.Context, options *options) error {
@@ -111,9 +123,12 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 	}
 	var err error
 	if options.surface != "" {
-		if config.Surface, err = surface.Load(options.surface); err != nil {
+		if config.Surface, err = openSurface(options.surface); err != nil {
 			return config, fmt.Errorf("--surface: %w", err)
 		}
+	}
+	if config.Sessions, err = options.oidc.verifier(); err != nil {
+		return config, err
 	}
 	if options.tlsDirectory != "" {
 		if config.Certificates, err = webhook.LoadCertificates(options.tlsDirectory); err != nil {
@@ -141,6 +156,10 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 	}
 	config.Operations, err = listen(ctx, "--ops-listen", options.opsListen)
 	return config, err
+}
+
+func openSurface(file string) (*surface.File, error) {
+	return surface.Open(surface.FileConfig{Name: file, Log: ctrl.Log.WithName("surface"), Metrics: metrics.Registry})
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {

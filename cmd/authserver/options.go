@@ -29,11 +29,14 @@ type options struct {
 	upstream                                   *url.URL
 	upstreamCA                                 string
 	surface                                    string
+	oidc                                       oidcOptions
 	organizationHeader                         string
 	leaseNamespace, leaseName                  string
 	maxStaleness, suspectAfter                 time.Duration
 	drainDelay, shutdownTimeout                time.Duration
 	logging                                    zap.Options
+	// check is set if nothing is to be served.
+	check *surfaceCheck
 }
 
 // parse reads the command line. Errors say which flag to change, and how.
@@ -51,7 +54,9 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "", "directory with tls.crt and tls.key for --listen, --grpc-listen and --proxy-listen, reloaded when they change; empty to serve without TLS")
 	upstream := flags.String("upstream", "", "URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for no proxy")
 	flags.StringVar(&o.upstreamCA, "upstream-ca", "", "file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
-	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach; empty for the one that is built in")
+	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach, reloaded when it changes; empty for the one that is built in")
+	checked := flags.String("check-surface", "", "read the surface in `FILE`, with METHOD and PATH after it say which of its rules decides that request, without them list the rules, and exit: with 0 if the request is permitted, 1 if it is refused, 2 if FILE is no surface. - is standard input, and default is the surface that is built in")
+	o.oidc.bind(flags)
 	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
 	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")
@@ -63,11 +68,16 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}
+	set := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	if set["check-surface"] {
+		var err error
+		o.check, err = newSurfaceCheck(*checked, flags.Args())
+		return o, err
+	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: everything is a flag, see --help", flags.Arg(0))
 	}
-	set := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	return o, o.complete(set, *upstream, environment("POD_UID"))
 }
 
@@ -100,6 +110,9 @@ func (o *options) complete(set map[string]bool, upstream, podUID string) error {
 			return fmt.Errorf("--upstream: %w", err)
 		}
 		o.upstream = u
+	}
+	if err := o.oidc.check(set); err != nil {
+		return err
 	}
 	// A restart in the same pod takes over the Lease of the process before it, which
 	// is known to be dead. Without a pod nobody knows that, so the name is new.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -73,6 +75,15 @@ func TestBadFlagsSayWhatToDo(t *testing.T) {
 		{"--upstream=http://backend/prefix", "leave out what follows the host"},
 		{"--proxy-listen=:80", "--proxy-listen: needs --upstream"},
 		{"--upstream-ca=/ca", "--upstream-ca: needs --upstream"},
+		{"--oidc-audience=a", "--oidc-audience: needs --oidc-issuer"},
+		{"--oidc-ca=/ca", "--oidc-ca: needs --oidc-issuer"},
+		{"--oidc-organization-claim=org", "--oidc-organization-claim: needs --oidc-issuer"},
+		{"--oidc-clock-skew=1s", "--oidc-clock-skew: needs --oidc-issuer"},
+		{"--oidc-issuer=https://issuer.example", "--oidc-audience: set it"},
+		{"--oidc-issuer=http://issuer.example --oidc-audience=a", "--oidc-issuer: use https://: whoever can change what the issuer answers"},
+		{"--oidc-issuer=issuer.example --oidc-audience=a", "--oidc-issuer: not a URL with a host"},
+		{"--oidc-issuer=https://issuer.example --oidc-audience=a --oidc-organization-claim=", "--oidc-organization-claim: set it"},
+		{"--oidc-issuer=https://issuer.example --oidc-audience=a --oidc-clock-skew=1h", "--oidc-clock-skew 1h0m0s: set it to between 0s and 5m0s"},
 		{"serve", `"serve": everything is a flag`},
 		{"--no-such-flag", "no-such-flag"},
 	} {
@@ -88,7 +99,7 @@ func TestHelpListsTheFlags(t *testing.T) {
 	if _, err := parse([]string{"--help"}, environment(), &help); !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"listen", "kubeconfig", "zap-log-level", "surface", "upstream"} {
+	for _, name := range []string{"listen", "kubeconfig", "zap-log-level", "surface", "upstream", "oidc-issuer"} {
 		if !strings.Contains(help.String(), "-"+name) {
 			t.Errorf("no --%s in\n%s", name, help.String())
 		}
@@ -100,6 +111,7 @@ func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
 		{"--surface=/no/such/file", "--surface: "},
 		{"--tls-cert-dir=/no/such/directory", "--tls-cert-dir: "},
 		{"--upstream=https://a --upstream-ca=/no/such/file", "--upstream-ca: "},
+		{"--oidc-issuer=https://issuer.example --oidc-audience=a --oidc-ca=/no/such/file", "--oidc-ca: "},
 		{"--listen=999.0.0.1:x", `--listen "999.0.0.1:x"`},
 		{"--listen=127.0.0.1:0 --grpc-listen=999.0.0.1:x", `--grpc-listen "999.0.0.1:x"`},
 	} {
@@ -109,6 +121,47 @@ func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
 		}
 		if _, err := serverConfig(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.arguments, err, test.want)
+		}
+	}
+}
+
+func TestSurfaceIsFollowed(t *testing.T) {
+	o, err := parse([]string{"--surface=../../config/authserver/surface.yaml", "--listen=127.0.0.1:0", "--grpc-listen=", "--ops-listen=127.0.0.1:0"}, environment(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := serverConfig(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Gateways.Close()
+	config.Operations.Close()
+	if _, ok := config.Surface.(*surface.File); !ok {
+		t.Errorf("%T", config.Surface)
+	}
+}
+
+func TestSessionsAreAcceptedWithAnIssuerOnly(t *testing.T) {
+	for _, test := range []struct {
+		arguments []string
+		accepted  bool
+	}{
+		{nil, false},
+		{[]string{"--oidc-issuer=https://issuer.example/realms/a", "--oidc-audience=dashboard", "--oidc-organization-claim=https://hexcovery.example/org", "--oidc-clock-skew=0s"}, true},
+	} {
+		o, err := parse(append(test.arguments, "--listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"), environment(), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := serverConfig(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Gateways.Close()
+		config.GRPC.Close()
+		config.Operations.Close()
+		if (config.Sessions != nil) != test.accepted {
+			t.Errorf("%q: %v", test.arguments, config.Sessions)
 		}
 	}
 }

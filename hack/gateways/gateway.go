@@ -60,6 +60,7 @@ type Program struct {
 func All() []Program {
 	return []Program{
 		{Name: nginxName, Start: StartNginx},
+		{Name: ingressNginxName, Start: StartIngressNginx},
 		{Name: haproxyName, Start: StartHAProxy},
 		{Name: caddyName, Start: StartCaddy},
 	}

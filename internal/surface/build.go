@@ -7,39 +7,35 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
-	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
 // build makes the tree of all patterns.
 func build(rules []ruleConfig) (*Table, error) {
-	table := &Table{}
+	table := &Table{rules: len(rules)}
+	names := make(map[string]bool, len(rules))
 	for i := range rules {
-		if err := table.add(&rules[i]); err != nil {
+		if err := table.add(&rules[i], names); err != nil {
 			return nil, fmt.Errorf("rules[%d] %q: %w", i, rules[i].Name, err)
 		}
 	}
 	return table, nil
 }
 
-func (t *Table) add(c *ruleConfig) error {
+func (t *Table) add(c *ruleConfig, names map[string]bool) error {
 	if c.Name == "" {
 		return errors.New("has no name: give it one, errors and logs name rules by it")
 	}
-	if slices.ContainsFunc(t.rules, func(r *Rule) bool { return r.Name == c.Name }) {
+	if names[c.Name] {
 		return errors.New("has the name of an earlier rule: rename one of them")
 	}
-	if !scope.Known(c.Scope) {
-		return fmt.Errorf("scope %q: use one of %v", c.Scope, v1alpha1.AllScopes())
-	}
+	names[c.Name] = true
 	if err := c.validate(); err != nil {
 		return err
 	}
-	rule := &Rule{Name: c.Name, Scope: scope.Of(c.Scope)}
-	t.rules = append(t.rules, rule)
+	rule := &Rule{Name: c.Name, Scope: scope.Of(c.Scope), Sessions: c.Sessions}
 	for _, pattern := range c.Paths {
 		if err := t.bind(rule, pattern, c.Methods); err != nil {
 			return fmt.Errorf("path %q: %w", pattern, err)
@@ -82,11 +78,12 @@ func (t *Table) bind(rule *Rule, pattern string, methods []string) error {
 	for _, method := range methods {
 		for _, b := range *ends {
 			if b.method == method {
-				return fmt.Errorf("%s is already permitted by rule %q: keep it in one place only", method, b.rule.Name)
+				return fmt.Errorf("%s is already permitted by rule %q: keep it in one place only (a rule may have a scope and sessions: true)", method, b.rule.Name)
 			}
 		}
-		*ends = append(*ends, binding{method: method, rule: rule})
+		*ends = append(*ends, binding{method: method, rule: rule, pattern: pattern})
 	}
+	t.entries = append(t.entries, Entry{Rule: rule, Methods: methods, Pattern: pattern})
 	return nil
 }
 

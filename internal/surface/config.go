@@ -6,12 +6,14 @@ package surface
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
 // What the file has to say that it is.
@@ -28,19 +30,48 @@ type config struct {
 }
 
 type ruleConfig struct {
-	Name    string         `json:"name"`
-	Scope   v1alpha1.Scope `json:"scope"`
-	Methods []string       `json:"methods,omitempty"`
-	Paths   []string       `json:"paths,omitempty"`
-	GRPC    []string       `json:"grpc,omitempty"`
+	Name     string         `json:"name"`
+	Scope    v1alpha1.Scope `json:"scope,omitempty"`
+	Sessions bool           `json:"sessions,omitempty"`
+	Methods  []string       `json:"methods,omitempty"`
+	Paths    []string       `json:"paths,omitempty"`
+	GRPC     []string       `json:"grpc,omitempty"`
 }
+
+// MaxFileBytes is the size of the largest file that is read. A ConfigMap holds no more.
+const MaxFileBytes = 1 << 20
 
 // Load reads a Table from a file.
 func Load(file string) (*Table, error) {
-	data, err := os.ReadFile(file) //nolint:gosec // The administrator names it.
+	data, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parseFile(file, data)
+}
+
+func readFile(file string) ([]byte, error) {
+	// Before it is opened: to open a pipe waits for whoever writes into it.
+	info, err := os.Stat(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the surface: %w", err)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read the surface: %s is no regular file: name the file itself", file)
+	}
+	f, err := os.Open(file) //nolint:gosec // The administrator names it.
+	if err != nil {
+		return nil, fmt.Errorf("read the surface: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the surface: %w", err)
+	}
+	return data, nil
+}
+
+func parseFile(file string, data []byte) (*Table, error) {
 	table, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("surface %s: %w", file, err)
@@ -48,10 +79,13 @@ func Load(file string) (*Table, error) {
 	return table, nil
 }
 
-// Parse reads a Table from YAML. Unknown and repeated fields are errors, and so is
+// Parse reads a Table from YAML, of MaxFileBytes at most. Unknown and repeated fields are errors, and so is
 // everything that would leave in doubt which rule decides; an error names the rule
 // and says what to do.
 func Parse(data []byte) (*Table, error) {
+	if len(data) > MaxFileBytes {
+		return nil, fmt.Errorf("larger than %d bytes: a surface has to fit into a ConfigMap", MaxFileBytes)
+	}
 	var c config
 	if err := yaml.UnmarshalStrict(data, &c); err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
@@ -68,6 +102,12 @@ func Parse(data []byte) (*Table, error) {
 
 // validate checks a rule by itself. What it says does not name the rule: build does.
 func (r *ruleConfig) validate() error {
+	if r.Scope == "" && !r.Sessions {
+		return fmt.Errorf("is for nobody: add a scope, one of %v, for keys that have it, or sessions: true, or both", v1alpha1.AllScopes())
+	}
+	if r.Scope != "" && !scope.Known(r.Scope) {
+		return fmt.Errorf("scope %q: use one of %v", r.Scope, v1alpha1.AllScopes())
+	}
 	if len(r.GRPC) > 0 {
 		if len(r.Methods) > 0 || len(r.Paths) > 0 {
 			return errors.New("has grpc beside methods or paths: make two rules of it")

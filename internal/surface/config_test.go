@@ -40,31 +40,37 @@ func TestParseSaysWhichRuleIsWrongAndWhatToDo(t *testing.T) {
 		"no name":         {head + "rules:\n- {scope: query, methods: [GET], paths: [/a]}", []string{"rules[0]", "name"}},
 		"name twice": {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a]}\n- {name: a, scope: query, methods: [GET], paths: [/b]}",
 			[]string{`rules[1] "a"`, "rename"}},
-		"unknown scope":      {head + "rules:\n- {name: a, scope: admin, methods: [GET], paths: [/a]}", []string{`"a"`, `"admin"`, "ingest"}},
-		"no scope":           {head + "rules:\n- {name: a, methods: [GET], paths: [/a]}", []string{`"a"`, "ingest"}},
-		"nothing":            {head + "rules:\n- {name: a, scope: query}", []string{`"a"`, "paths", "grpc"}},
-		"no methods":         {head + "rules:\n- {name: a, scope: query, paths: [/a]}", []string{`"a"`, "methods"}},
-		"lower-case method":  {head + "rules:\n- {name: a, scope: query, methods: [get], paths: [/a]}", []string{`"a"`, "capitals"}},
-		"two methods in one": {head + "rules:\n- {name: a, scope: query, methods: ['GET,POST'], paths: [/a]}", []string{`"a"`, "one an entry"}},
-		"CONNECT":            {head + "rules:\n- {name: a, scope: query, methods: [CONNECT], paths: [/a]}", []string{`"a"`, "never"}},
-		"grpc and paths":     {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a], grpc: [s/m]}", []string{`"a"`, "two rules"}},
-		"grpc form":          {head + "rules:\n- {name: a, scope: query, grpc: [/s/m]}", []string{`"a"`, "package.Service/Method"}},
-		"grpc wildcard":      {head + "rules:\n- {name: a, scope: query, grpc: ['s/{m}']}", []string{`"a"`, "package.Service/Method"}},
-		"grpc literal":       {head + "rules:\n- {name: a, scope: query, grpc: ['s!/m']}", []string{`"a"`, "letters, digits"}},
-		"relative path":      {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [a]}", []string{`"a"`, `start it with "/"`}},
-		"dot segment":        {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a/..]}", []string{`"a"`, "dot segment"}},
-		"empty segment":      {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a//b]}", []string{`"a"`, "empty segment"}},
-		"escape":             {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a%20b]}", []string{`"a"`, "letters, digits"}},
-		"two spellings":      {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a:b']}", []string{`"a"`, "letters, digits"}},
-		"non-ASCII":          {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/ü]}", []string{`"a"`, "letters, digits"}},
-		"star":               {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a/*]}", []string{`"a"`, "letters, digits"}},
-		"half a wildcard":    {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{id']}", []string{`"a"`, "{name}"}},
-		"wildcard in part":   {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{id}.json']}", []string{`"a"`, "whole segment"}},
-		"nameless wildcard":  {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{...}']}", []string{`"a"`, "{name...}"}},
-		"rest in the middle": {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{b...}/c']}", []string{`"a"`, "{b...}", "last segment"}},
-		"over-long":          {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/" + strings.Repeat("a", MaxPathBytes) + "]}", []string{`"a"`, "longer than 2048"}},
+		"unknown scope":           {head + "rules:\n- {name: a, scope: admin, methods: [GET], paths: [/a]}", []string{`"a"`, `"admin"`, "ingest"}},
+		"for nobody":              {head + "rules:\n- {name: a, methods: [GET], paths: [/a]}", []string{`"a"`, "ingest", "sessions: true"}},
+		"sessions: false":         {head + "rules:\n- {name: a, sessions: false, methods: [GET], paths: [/a]}", []string{`"a"`, "ingest", "sessions: true"}},
+		"sessions as a scope":     {head + "rules:\n- {name: a, scope: sessions, methods: [GET], paths: [/a]}", []string{`"a"`, `"sessions"`, "ingest"}},
+		"no truth":                {head + "rules:\n- {name: a, sessions: dashboards, methods: [GET], paths: [/a]}", []string{"decode", "sessions"}},
+		"unknown scope, sessions": {head + "rules:\n- {name: a, scope: admin, sessions: true, methods: [GET], paths: [/a]}", []string{`"a"`, `"admin"`}},
+		"nothing":                 {head + "rules:\n- {name: a, scope: query}", []string{`"a"`, "paths", "grpc"}},
+		"no methods":              {head + "rules:\n- {name: a, scope: query, paths: [/a]}", []string{`"a"`, "methods"}},
+		"lower-case method":       {head + "rules:\n- {name: a, scope: query, methods: [get], paths: [/a]}", []string{`"a"`, "capitals"}},
+		"two methods in one":      {head + "rules:\n- {name: a, scope: query, methods: ['GET,POST'], paths: [/a]}", []string{`"a"`, "one an entry"}},
+		"CONNECT":                 {head + "rules:\n- {name: a, scope: query, methods: [CONNECT], paths: [/a]}", []string{`"a"`, "never"}},
+		"grpc and paths":          {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a], grpc: [s/m]}", []string{`"a"`, "two rules"}},
+		"grpc form":               {head + "rules:\n- {name: a, scope: query, grpc: [/s/m]}", []string{`"a"`, "package.Service/Method"}},
+		"grpc wildcard":           {head + "rules:\n- {name: a, scope: query, grpc: ['s/{m}']}", []string{`"a"`, "package.Service/Method"}},
+		"grpc literal":            {head + "rules:\n- {name: a, scope: query, grpc: ['s!/m']}", []string{`"a"`, "letters, digits"}},
+		"relative path":           {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [a]}", []string{`"a"`, `start it with "/"`}},
+		"dot segment":             {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a/..]}", []string{`"a"`, "dot segment"}},
+		"empty segment":           {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a//b]}", []string{`"a"`, "empty segment"}},
+		"escape":                  {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a%20b]}", []string{`"a"`, "letters, digits"}},
+		"two spellings":           {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a:b']}", []string{`"a"`, "letters, digits"}},
+		"non-ASCII":               {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/ü]}", []string{`"a"`, "letters, digits"}},
+		"star":                    {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a/*]}", []string{`"a"`, "letters, digits"}},
+		"half a wildcard":         {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{id']}", []string{`"a"`, "{name}"}},
+		"wildcard in part":        {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{id}.json']}", []string{`"a"`, "whole segment"}},
+		"nameless wildcard":       {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{...}']}", []string{`"a"`, "{name...}"}},
+		"rest in the middle":      {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: ['/a/{b...}/c']}", []string{`"a"`, "{b...}", "last segment"}},
+		"over-long":               {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/" + strings.Repeat("a", MaxPathBytes) + "]}", []string{`"a"`, "longer than 2048"}},
 		"same request": {head + "rules:\n- {name: a, scope: query, methods: [GET, PUT], paths: ['/a/{x}']}\n- {name: b, scope: ingest, methods: [PUT], paths: ['/a/{y}']}",
 			[]string{`rules[1] "b"`, `rule "a"`, "PUT"}},
+		"keys here, sessions there": {head + "rules:\n- {name: a, scope: query, methods: [GET], paths: [/a]}\n- {name: b, sessions: true, methods: [GET], paths: [/a]}",
+			[]string{`rules[1] "b"`, `rule "a"`, "GET", "a scope and sessions: true"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := Parse([]byte(test.yaml))
@@ -90,5 +96,18 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a bad file: %v", err)
+	}
+}
+
+func TestPackageDocumentationHasASurface(t *testing.T) {
+	source, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(source), "// # The file\n//\n")
+	example, _, _ = strings.Cut(example, "\n//\n")
+	table, err := Parse([]byte(strings.ReplaceAll("\n"+example, "\n//\t", "\n")))
+	if err != nil || table.Rules() != 4 {
+		t.Errorf("%v, %v", table, err)
 	}
 }

@@ -1,8 +1,8 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package surface says which requests a key may make at all, and which scope
-// each of them needs.
+// Package surface says which requests a key may make at all, which scope each of
+// them needs, and which requests a dashboard session may make.
 //
 // A Table is an allow-list: a method and a path that no rule names are refused,
 // whatever the key. It is read from a configuration file (Load), or is the one
@@ -10,7 +10,9 @@
 // gateway, this server and an upstream could read in more than one way is
 // refused, because the path that is judged has to be the path that is served.
 //
-// A Table never changes once it is made, and a lookup neither locks nor allocates.
+// A Table never changes once it is made, and a lookup neither locks nor allocates. A
+// File has another Table when the file changes (Open, Run): what is no surface replaces
+// nothing. Explain says why a request is decided as it is, with the code of Lookup.
 //
 // # The file
 //
@@ -31,9 +33,20 @@
 //	  scope: ingest
 //	  grpc:                       # instead of methods and paths
 //	  - opentelemetry.proto.collector.logs.v1.LogsService/Export
+//	- name: dashboards
+//	  sessions: true              # for dashboard sessions; without a scope, for no key
+//	  methods: [GET]
+//	  paths:
+//	  - /api/v1/dashboards
 //
-// Patterns are those of net/http's ServeMux, without its hosts: paths are compared
-// case-sensitively, and a trailing slash makes another path. Where two patterns
-// match, the more specific one decides alone: segment by segment from the left,
-// a literal goes before {id}, and {id} before {path...}.
+// Patterns are those of net/http's ServeMux, without its hosts, methods and {$}: paths
+// are compared case-sensitively, a trailing slash makes another path and stands only for
+// itself, and {path...} is never empty. Where two patterns match, the more specific one
+// decides alone: segment by segment from the left, a literal goes before {id}, and {id}
+// before {path...}. If it does not permit the method, no other pattern is tried. That is
+// also how patterns are ordered that ServeMux refuses to have both, as /a/{id}/c and
+// /a/b/{id}.
+//
+// A rule has a scope, or sessions: true, or both. One without a scope does not exist
+// for keys.
 package surface

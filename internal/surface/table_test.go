@@ -16,7 +16,7 @@ func lookup(t *testing.T, table *Table, method, target string) (string, Outcome)
 	if err != nil {
 		t.Fatalf("Judge(%q): %v", target, err)
 	}
-	rule, outcome := table.Lookup(method, path)
+	rule, outcome := table.Lookup(Key, method, path)
 	if (rule != nil) != (outcome == Found) {
 		t.Fatalf("Lookup(%s, %q) = %v, %v", method, target, rule, outcome)
 	}
@@ -80,8 +80,65 @@ rules:
 			t.Errorf("Lookup(%s, %s) = %q, %v; want %q, %v", test.method, test.target, rule, outcome, test.rule, test.outcome)
 		}
 	}
-	if _, outcome := table.Lookup("GET", ""); outcome != NotFound {
+	if _, outcome := table.Lookup(Key, "GET", ""); outcome != NotFound {
 		t.Errorf("Lookup of a path that was not judged: %v", outcome)
+	}
+}
+
+const mixed = `
+apiVersion: auth.hexcovery.io/v1alpha1
+kind: Surface
+rules:
+- {name: keys, scope: query, methods: [GET], paths: [/keys]}
+- {name: both, scope: query, sessions: true, methods: [GET], paths: [/both]}
+- {name: people, sessions: true, methods: [GET], paths: [/people, "/things/admin", "/all/{rest...}"]}
+- {name: things, scope: annotations, methods: [GET], paths: ["/things/{id}", /split]}
+- {name: split, sessions: true, methods: [POST], paths: [/split]}
+`
+
+func TestARuleIsForWhomItSays(t *testing.T) {
+	table, err := Parse([]byte(mixed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		method  string
+		path    Path
+		key     Outcome
+		session Outcome
+	}{
+		{"GET", "/keys", Found, NotFound},
+		{"POST", "/keys", OtherMethod, NotFound},
+		{"GET", "/both", Found, Found},
+		{"POST", "/both", OtherMethod, OtherMethod},
+		{"GET", "/people", NotFound, Found},
+		{"POST", "/people", NotFound, OtherMethod}, // nothing tells a key that the path is there
+		{"GET", "/all/people", NotFound, Found},
+		{"GET", "/things/admin", NotFound, Found}, // what is taken from keys is not given back by {id}
+		{"GET", "/things/Admin", Found, NotFound}, // and exactly that is taken
+		{"GET", "/things/admin/", NotFound, NotFound},
+		{"GET", "/things/7", Found, NotFound},
+		{"GET", "/split", Found, OtherMethod},
+		{"POST", "/split", OtherMethod, Found},
+		{"PUT", "/split", OtherMethod, OtherMethod},
+	} {
+		for caller, want := range map[Caller]Outcome{Key: test.key, Session: test.session, 99: NotFound} {
+			rule, got := table.Lookup(caller, test.method, test.path)
+			if got != want || (rule != nil) != (got == Found) {
+				t.Errorf("caller %d, %s %s: %+v, %v; want %v", caller, test.method, test.path, rule, got, want)
+			}
+			if caller == Key && rule != nil && rule.Scope.Empty() {
+				t.Errorf("%s %s: a key needs no scope", test.method, test.path)
+			}
+		}
+	}
+}
+
+func TestNoSessionReachesTheDefault(t *testing.T) {
+	for _, entry := range Default().Entries() {
+		if entry.Rule.Sessions {
+			t.Errorf("rule %q is for sessions", entry.Rule.Name)
+		}
 	}
 }
 
@@ -125,7 +182,7 @@ func TestDefaultIsTheProgrammaticSurface(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rule, outcome := table.Lookup(method, path)
+			rule, outcome := table.Lookup(Key, method, path)
 			want, ok := methods[method]
 			if ok != (outcome == Found) || ok && rule.Scope != scope.Of(want) {
 				t.Errorf("%s %s: %v, %v; want %q", method, target, rule, outcome, want)
@@ -142,7 +199,7 @@ func BenchmarkLookup(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		path, err := Judge("/api/v1/annotations/deploy-42?full=1")
-		if _, outcome := table.Lookup("DELETE", path); err != nil || outcome != Found {
+		if _, outcome := table.Lookup(Key, "DELETE", path); err != nil || outcome != Found {
 			b.Fatal(err, outcome)
 		}
 	}
@@ -151,7 +208,7 @@ func BenchmarkLookup(b *testing.B) {
 func TestLookupDoesNotAllocate(t *testing.T) {
 	table := Default()
 	for _, path := range []Path{"/v1/metrics", "/api/v1/annotations/7", "/nowhere/at/all"} {
-		if n := testing.AllocsPerRun(100, func() { _, _ = table.Lookup("POST", path) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _, _ = table.Lookup(Key, "POST", path) }); n != 0 {
 			t.Errorf("Lookup(%q) allocates %v times", path, n)
 		}
 	}

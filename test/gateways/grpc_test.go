@@ -168,12 +168,21 @@ var grpcChecks = []check{
 		w.http2(t, "/v1/metrics", "application/json", key.Plaintext).arrived(t, key)
 		w.http2(t, "/v1/metrics", "application/json", rig.Mint(t).Plaintext).refused(t, http.StatusUnauthorized, "unknown_key")
 		w.http2(t, "/api/v1/sql", "application/json", key.Plaintext).refused(t, http.StatusForbidden, "not_in_surface")
-		w.http2(t, "/v1//metrics", "application/json", key.Plaintext).refused(t, http.StatusForbidden, "ambiguous_path")
+		if a := w.http2(t, "/v1//metrics", "application/json", key.Plaintext); !w.manners.normalizes {
+			a.refused(t, http.StatusForbidden, "ambiguous_path")
+		} else if arrived := a.arrived(t, key).Target; arrived != "/v1/metrics" {
+			t.Errorf("/v1//metrics arrived as %s", arrived)
+		}
 	}},
 	{name: "what is no gRPC is not told 200, whatever its path", run: func(t *testing.T, w *world) {
 		unknown := rig.Mint(t)
 		w.send(t, "POST", collector.MetricsService_Export_FullMethodName, "{}", with(unknown)).refused(t, http.StatusUnauthorized, "unknown_key")
-		w.send(t, "POST", collector.MetricsService_Export_FullMethodName, "{}", with(unknown), "Content-Type: application/grpc").refused(t, http.StatusUnauthorized, "unknown_key")
+		typed := w.send(t, "POST", collector.MetricsService_Export_FullMethodName, "{}", with(unknown), "Content-Type: application/grpc")
+		if !w.manners.grpcByType {
+			typed.refused(t, http.StatusUnauthorized, "unknown_key")
+		} else if len(typed.arrivals) != 0 || typed.header.Get("Grpc-Status") != "16" {
+			t.Errorf("%d %v", typed.status, typed.header)
+		}
 		for _, contentType := range []string{"application/grpc-web", "application/grpcx", "text/plain; application/grpc", "application/json"} {
 			w.http2(t, collector.MetricsService_Export_FullMethodName, contentType, unknown.Plaintext).refused(t, http.StatusUnauthorized, "unknown_key")
 		}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,11 +44,11 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range mutants() {
+	for _, m := range slices.Concat(mutants(), replayMutants()) {
 		t.Run(m.gateway+"/"+m.name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			if err := os.CopyFS(folder, os.DirFS(filepath.Join(root, "config", "gateways", m.gateway))); err != nil {
+			if err := os.CopyFS(folder, os.DirFS(filepath.Join(root, "config", "gateways", folderOf(m.gateway)))); err != nil {
 				t.Fatal(err)
 			}
 			for _, e := range m.edits {

@@ -6,6 +6,11 @@ package manifests
 import (
 	"strings"
 	"testing"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
 )
 
 func TestEnvoyTakesTheBootstraps(t *testing.T) {
@@ -38,5 +43,40 @@ func TestEnvoyRefusesABrokenBootstrap(t *testing.T) {
 				t.Error("is taken")
 			}
 		})
+	}
+}
+
+// What the route guards as well, and what the auth server refuses by itself: the files do
+// not rely on that, and no replay would notice.
+func TestTheBootstrapsAreClosedByThemselves(t *testing.T) {
+	for _, name := range []string{"envoy/envoy-grpc.yaml", "envoy/envoy-http.yaml"} {
+		bootstrap, err := ParseBootstrap(read(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		var look func(proto.Message) error
+		look = func(message proto.Message) error {
+			switch m := message.(type) {
+			case *authzv3.ExtAuthz:
+				found++
+				if m.GetFailureModeAllow() || !m.GetEncodeRawHeaders() || m.GetStatusOnError().GetCode() != 503 || m.GetWithRequestBody() != nil {
+					t.Errorf("%s: %v", name, m)
+				}
+			case *hcmv3.HttpConnectionManager:
+				found++
+				if m.GetCommonHttpProtocolOptions().GetHeadersWithUnderscoresAction() != corev3.HttpProtocolOptions_REJECT_REQUEST ||
+					!m.GetUseRemoteAddress().GetValue() || m.GetRouteConfig().GetVirtualHosts()[0].GetRequestHeadersToRemove()[0] != "x-api-key" {
+					t.Errorf("%s: %v", name, m)
+				}
+			}
+			return eachAny(message.ProtoReflect(), look)
+		}
+		if err := look(bootstrap); err != nil {
+			t.Fatal(err)
+		}
+		if found != 2 {
+			t.Errorf("%s: found %d of what it should have", name, found)
+		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/hexcovery/apikey-operator/test/gateways/manifests"
+	"github.com/hexcovery/apikey-operator/test/gateways/manifests" //nolint:depguard // all of this module is for tests
 )
 
 // config is what a bootstrap says, as far as a replay knows it.
@@ -120,8 +120,8 @@ func (c *config) parseRoutes() error {
 	for _, route := range c.host.GetRoutes() {
 		errs = append(errs, onlyKnown(route, knownOfRoute), onlyKnown(route.GetMatch(), knownOfMatch))
 		for _, header := range route.GetMatch().GetHeaders() {
-			if !header.GetPresentMatch() || header.GetInvertMatch() {
-				errs = append(errs, fmt.Errorf("a replay knows no match of headers but present_match: %v", header))
+			if header.GetStringMatch() == nil || header.GetInvertMatch() || header.GetTreatMissingHeaderAsEmpty() {
+				errs = append(errs, fmt.Errorf("a replay knows no match of headers but string_match: %v", header))
 			}
 		}
 	}

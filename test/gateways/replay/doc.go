@@ -9,8 +9,9 @@
 //	                               │
 //	                               └──► auth server, over HTTP or gRPC
 //
-// This is not Envoy. It was written after Envoy's sources, which the comments name,
-// and it knows of them what these configurations use; whatever else a configuration
-// says is an error, so that nothing passes for tested that was not. A change of the
+// These are not Envoy and Traefik. They were written after their sources (Envoy's as of
+// 1.36 to 1.40, Traefik's of 3.7.13), which the comments name, and know of them what these
+// configurations use; whatever else a configuration says is an error, so that nothing
+// passes for tested that was not. A change of the
 // file changes what a replay does. What its author misread it does not find.
 package replay

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 )
 
@@ -30,14 +31,20 @@ type Gateway struct {
 	// Address is the host:port where it speaks HTTP/1.1 and HTTP/2 without TLS.
 	Address string
 
-	server   *http.Server
-	served   chan error
-	upstream *upstream
-	auth     *grpc.ClientConn
+	server *http.Server
+	served chan error
+	end    func() error
 }
 
 // readHeaderTimeout bounds a client that says nothing.
 const readHeaderTimeout = 10 * time.Second
+
+// eager has a connection that broke be made anew at once, as Envoy does it for each
+// question that finds none.
+var eager = grpc.WithConnectParams(grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: time.Millisecond, Multiplier: 1, MaxDelay: time.Millisecond},
+	MinConnectTimeout: time.Second,
+})
 
 // Start serves the bootstrap of Envoy until Stop.
 func Start(ctx context.Context, bootstrap []byte, options Options) (*Gateway, error) {
@@ -45,17 +52,26 @@ func Start(ctx context.Context, bootstrap []byte, options Options) (*Gateway, er
 	if err != nil {
 		return nil, fmt.Errorf("start the replay of Envoy: %w", err)
 	}
-	auth, err := grpc.NewClient(options.AuthServerGRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	auth, err := grpc.NewClient(options.AuthServerGRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), eager)
 	if err != nil {
 		return nil, fmt.Errorf("start the replay of Envoy: %w", err)
 	}
+	upstream := newUpstream(options.Upstream)
+	envoy := &envoy{config: config, upstream: upstream, authority: newAuthority(config, options, auth)}
+	return serve(ctx, envoy, func() error {
+		upstream.close()
+		return auth.Close()
+	})
+}
+
+// serve has the handler serve on a free port until Stop, which then calls end.
+func serve(ctx context.Context, handler http.Handler, end func() error) (*Gateway, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the replay of Envoy: %w", err), auth.Close())
+		return nil, errors.Join(fmt.Errorf("start a replay: %w", err), end())
 	}
-	g := &Gateway{Address: listener.Addr().String(), served: make(chan error, 1), upstream: newUpstream(options.Upstream), auth: auth}
-	envoy := &envoy{config: config, upstream: g.upstream, authority: newAuthority(config, options, auth)}
-	g.server = &http.Server{Handler: envoy, Protocols: new(http.Protocols), ReadHeaderTimeout: readHeaderTimeout}
+	g := &Gateway{Address: listener.Addr().String(), served: make(chan error, 1), end: end}
+	g.server = &http.Server{Handler: handler, Protocols: new(http.Protocols), ReadHeaderTimeout: readHeaderTimeout}
 	g.server.Protocols.SetHTTP1(true)
 	g.server.Protocols.SetUnencryptedHTTP2(true)
 	go func() { g.served <- g.server.Serve(listener) }()
@@ -68,6 +84,5 @@ func (g *Gateway) Stop() error {
 	if served := <-g.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	g.upstream.close()
-	return errors.Join(err, g.auth.Close())
+	return errors.Join(err, g.end())
 }

@@ -72,25 +72,27 @@ func (h header) option(o *corev3.HeaderValueOption, value string) {
 // matches is a list of StringMatchers: source/common/common/matchers.cc. An expression
 // has to match the whole.
 func matches(list *matcherv3.ListStringMatcher, name string) bool {
-	return slices.ContainsFunc(list.GetPatterns(), func(m *matcherv3.StringMatcher) bool {
-		fold := func(s string) string { return s }
-		if m.GetIgnoreCase() {
-			fold = strings.ToLower
-		}
-		subject := fold(name)
-		switch p := m.GetMatchPattern().(type) {
-		case *matcherv3.StringMatcher_Exact:
-			return subject == fold(p.Exact)
-		case *matcherv3.StringMatcher_Prefix:
-			return strings.HasPrefix(subject, fold(p.Prefix))
-		case *matcherv3.StringMatcher_Suffix:
-			return strings.HasSuffix(subject, fold(p.Suffix))
-		case *matcherv3.StringMatcher_Contains:
-			return strings.Contains(subject, fold(p.Contains))
-		case *matcherv3.StringMatcher_SafeRegex:
-			matched, err := regexp.MatchString("^(?:"+p.SafeRegex.GetRegex()+")$", name)
-			return err == nil && matched
-		}
-		return false
-	})
+	return slices.ContainsFunc(list.GetPatterns(), func(m *matcherv3.StringMatcher) bool { return matchesOne(m, name) })
+}
+
+func matchesOne(m *matcherv3.StringMatcher, value string) bool {
+	fold := func(s string) string { return s }
+	if m.GetIgnoreCase() {
+		fold = strings.ToLower
+	}
+	subject := fold(value)
+	switch p := m.GetMatchPattern().(type) {
+	case *matcherv3.StringMatcher_Exact:
+		return subject == fold(p.Exact)
+	case *matcherv3.StringMatcher_Prefix:
+		return strings.HasPrefix(subject, fold(p.Prefix))
+	case *matcherv3.StringMatcher_Suffix:
+		return strings.HasSuffix(subject, fold(p.Suffix))
+	case *matcherv3.StringMatcher_Contains:
+		return strings.Contains(subject, fold(p.Contains))
+	case *matcherv3.StringMatcher_SafeRegex:
+		matched, err := regexp.MatchString("^(?:"+p.SafeRegex.GetRegex()+")$", value)
+		return err == nil && matched
+	}
+	return false
 }

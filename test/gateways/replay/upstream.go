@@ -5,6 +5,7 @@ package replay
 
 import (
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -99,16 +100,14 @@ func relay(w http.ResponseWriter, response *http.Response, h header) {
 			}
 			_ = controller.Flush()
 		}
-		if err == io.EOF { //nolint:errorlint // io.Reader returns io.EOF itself
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	for name, values := range response.Trailer {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), response.Trailer)
 }
 
 // isGRPC is Grpc::Common::hasGrpcContentType, source/common/grpc/common.cc.

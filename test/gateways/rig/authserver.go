@@ -20,6 +20,8 @@ import (
 type AuthServer struct {
 	// Gateways is the host:port where gateways ask.
 	Gateways string
+	// GRPC is the host:port where Envoy asks over gRPC.
+	GRPC string
 	// Proxy is the host:port of the built-in proxy; empty without an upstream.
 	Proxy string
 }
@@ -31,11 +33,11 @@ func StartAuthServer(t testing.TB, registry webhook.Authenticator, upstream stri
 	metrics := prometheus.NewRegistry()
 	config := webhook.Config{
 		Authenticator: registry, Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
-		Gateways: Listen(t), Operations: Listen(t),
+		Gateways: Listen(t), GRPC: Listen(t), Operations: Listen(t),
 		ShutdownTimeout: webhook.DefaultShutdownTimeout,
 		Clock:           clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
 	}
-	server := &AuthServer{Gateways: config.Gateways.Addr().String()}
+	server := &AuthServer{Gateways: config.Gateways.Addr().String(), GRPC: config.GRPC.Addr().String()}
 	if upstream != "" {
 		u, err := webhook.ParseUpstream(upstream)
 		if err != nil {

@@ -1,0 +1,133 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package surface
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+)
+
+// FileConfig configures a File.
+type FileConfig struct {
+	// Name is the path of the file. Where it is a symbolic link, it is followed at
+	// each reading.
+	Name string
+	// Clock is the real one unless it is set.
+	Clock clock.WithTicker
+	// Log says which surface is in force, and why another one is not.
+	Log logr.Logger
+	// Metrics, if it is set, has the state of the file registered.
+	Metrics prometheus.Registerer
+}
+
+// File is a surface that follows a file: while Run runs, another content of the file
+// replaces the Table, as a whole. What cannot be read, or is no surface, replaces
+// nothing: the last good one stays in force.
+type File struct {
+	name    string
+	clock   clock.WithTicker
+	log     logr.Logger
+	metrics *fileMetrics
+	table   atomic.Pointer[Table]
+
+	// What follows belongs to Run.
+
+	inForce []byte   // the content that the Table was made of
+	told    reading  // the reading that was acted upon last
+	pending *reading // the first of one that is different, and may be half of a write
+
+	settle, poll time.Duration
+}
+
+// reading is what a file was found to be.
+type reading struct {
+	at   time.Time
+	data []byte
+	err  error
+}
+
+func (r reading) same(other reading) bool {
+	if r.err != nil || other.err != nil {
+		return r.err != nil && other.err != nil && r.err.Error() == other.err.Error()
+	}
+	return bytes.Equal(r.data, other.data)
+}
+
+// Open reads a file that holds a surface. The file is not followed until Run runs.
+func Open(config FileConfig) (*File, error) {
+	data, err := readFile(config.Name)
+	if err != nil {
+		return nil, err
+	}
+	table, err := parseFile(config.Name, data)
+	if err != nil {
+		return nil, err
+	}
+	if config.Clock == nil {
+		config.Clock = clock.RealClock{}
+	}
+	f := &File{
+		name: config.Name, clock: config.Clock, log: config.Log.WithValues("file", config.Name),
+		inForce: data, told: reading{data: data},
+		settle: settleTime, poll: pollInterval,
+	}
+	f.table.Store(table)
+	if f.metrics, err = newFileMetrics(config.Metrics); err != nil {
+		return nil, err
+	}
+	f.metrics.took(table, data, f.clock.Now())
+	f.log.Info("surface read", "rules", table.Rules(), "sha256", fingerprint(data))
+	return f, nil
+}
+
+// Lookup is that of the Table in force. It neither locks nor allocates.
+func (f *File) Lookup(caller Caller, method string, path Path) (*Rule, Outcome) {
+	return f.table.Load().Lookup(caller, method, path)
+}
+
+// take acts upon what the file has become.
+func (f *File) take(r reading) {
+	f.told = r
+	if r.err != nil {
+		f.refuse(r.err)
+		return
+	}
+	if bytes.Equal(r.data, f.inForce) {
+		f.metrics.successful.Set(1)
+		f.log.Info("surface file is again as it is in force", "rules", f.table.Load().Rules())
+		return
+	}
+	table, err := parseFile(f.name, r.data)
+	if err != nil {
+		f.refuse(err)
+		return
+	}
+	before := f.table.Swap(table)
+	f.inForce = r.data
+	f.metrics.reloads.WithLabelValues(accepted).Inc()
+	f.metrics.took(table, r.data, f.clock.Now())
+	f.log.Info("surface replaced", "rules", table.Rules(), "rulesBefore", before.Rules(), "sha256", fingerprint(r.data))
+}
+
+// refuse says loudly, but once for each thing that is wrong, that the file is not
+// what is in force.
+func (f *File) refuse(err error) {
+	f.metrics.reloads.WithLabelValues(refused).Inc()
+	f.metrics.successful.Set(0)
+	f.log.Error(err, "surface file refused, the surface before it stays in force: correct the file",
+		"rulesInForce", f.table.Load().Rules(), "sha256InForce", fingerprint(f.inForce))
+}
+
+// fingerprint is how sha256sum FILE begins.
+func fingerprint(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:6])
+}

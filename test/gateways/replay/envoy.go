@@ -1,0 +1,169 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package replay
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+)
+
+// envoy does with a request what the connection manager, ext_authz and the router do.
+type envoy struct {
+	config    *config
+	upstream  *upstream
+	authority *authority
+}
+
+// request is a request on its way through the filters.
+type request struct {
+	*http.Request
+	target string
+	header header
+	grpc   bool
+}
+
+func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{Request: r, header: lower(r.Header)}
+	q.grpc = isGRPC(q.header)
+	if reply := e.admit(q); reply != nil {
+		e.reply(w, q, *reply)
+		return
+	}
+	// A request without a route is not asked about; here there is always one.
+	route := e.route(q)
+	verdict := e.authority.check(q) //nolint:contextcheck // q has the context
+	if verdict.refusal != nil {
+		e.reply(w, q, *verdict.refusal)
+		return
+	}
+	verdict.apply(q.header)
+	if e.config.authz.GetClearRouteCache() && verdict.changes() {
+		route = e.route(q)
+	}
+	e.routeTo(w, q, route)
+}
+
+func (e *envoy) reply(w http.ResponseWriter, q *request, l localReply) {
+	l.write(w, e.config.manager.GetLocalReplyConfig(), q.grpc)
+}
+
+// admit is what comes before the filters: ConnectionManagerImpl::ActiveStream::
+// decodeHeaders, source/common/http/conn_manager_impl.cc, and the codecs.
+func (e *envoy) admit(q *request) *localReply {
+	manager := e.config.manager
+	if q.ProtoMajor == 1 && q.ProtoMinor == 0 && !manager.GetHttpProtocolOptions().GetAcceptHttp_10() {
+		return &localReply{status: http.StatusUpgradeRequired}
+	}
+	if manager.GetCommonHttpProtocolOptions().GetHeadersWithUnderscoresAction() == corev3.HttpProtocolOptions_REJECT_REQUEST &&
+		slices.ContainsFunc(q.header.names(), func(name string) bool { return strings.Contains(name, "_") }) {
+		return &localReply{status: http.StatusBadRequest}
+	}
+	var host string
+	if q.target, host = target(q.RequestURI); host != "" {
+		q.Host = host
+	}
+	if q.Method == http.MethodConnect || !strings.HasPrefix(q.target, "/") {
+		return &localReply{status: http.StatusNotFound}
+	}
+	var ok bool
+	if q.target, ok = normalize(manager, q.target); !ok {
+		return &localReply{status: http.StatusBadRequest}
+	}
+	e.sanitize(q)
+	// No upgrade_configs: createUpgradeFilterChain refuses. An upgrade to h2c is ignored.
+	if upgrade := q.header.get("upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "h2c") {
+		return &localReply{status: http.StatusForbidden}
+	}
+	removeHopByHop(q.header)
+	return nil
+}
+
+// sanitize is ConnectionManagerUtility::mutateRequestHeaders,
+// source/common/http/conn_manager_utility.cc, and the early mutations.
+func (e *envoy) sanitize(q *request) {
+	port := 0
+	if address, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		port = address.Port
+	}
+	q.Host = normalizeHost(e.config.manager, q.Host, port)
+	for _, name := range e.config.removeEarly {
+		delete(q.header, name)
+	}
+	// Of a client from outside (use_remote_address): cleanInternalHeaders.
+	for name := range q.header {
+		if strings.HasPrefix(name, "x-envoy-") {
+			delete(q.header, name)
+		}
+	}
+	if e.config.manager.GetUseRemoteAddress().GetValue() {
+		q.header["x-forwarded-for"] = []string{strings.Join(append(q.header["x-forwarded-for"], q.client()), ",")}
+		q.header["x-forwarded-proto"] = []string{"http"}
+	}
+}
+
+func (q *request) client() string {
+	host, _, _ := net.SplitHostPort(q.RemoteAddr)
+	return host
+}
+
+// route is the first that matches: source/common/router/config_impl.cc.
+func (e *envoy) route(q *request) *routev3.Route {
+	for _, route := range e.config.host.GetRoutes() {
+		// A header that is not there matches nothing; several of one name are one, with commas.
+		missing := func(m *routev3.HeaderMatcher) bool {
+			values := q.header[strings.ToLower(m.GetName())]
+			return values == nil || !matchesOne(m.GetStringMatch(), strings.Join(values, ","))
+		}
+		if strings.HasPrefix(q.target, route.GetMatch().GetPrefix()) && !slices.ContainsFunc(route.GetMatch().GetHeaders(), missing) {
+			return route
+		}
+	}
+	return nil
+}
+
+// routeTo is the router: source/common/router/router.cc. Headers that are to be removed
+// go first (finalizeRequestHeaders), long after ext_authz has set its own.
+func (e *envoy) routeTo(w http.ResponseWriter, q *request, route *routev3.Route) {
+	if route == nil {
+		e.reply(w, q, localReply{status: http.StatusNotFound})
+		return
+	}
+	if direct := route.GetDirectResponse(); direct != nil {
+		h := header{}
+		e.finalizeResponse(h, route)
+		e.reply(w, q, localReply{status: int(direct.GetStatus()), body: direct.GetBody().GetInlineString(), header: h})
+		return
+	}
+	for _, name := range e.config.host.GetRequestHeadersToRemove() {
+		delete(q.header, strings.ToLower(name))
+	}
+	for _, option := range e.config.host.GetRequestHeadersToAdd() {
+		q.header.option(option, q.format(option.GetHeader().GetValue()))
+	}
+	response, err := e.upstream.forward(q.Request, q.target, q.header)
+	if err != nil {
+		e.reply(w, q, localReply{status: http.StatusServiceUnavailable, flag: "UF", body: "upstream connect error or disconnect/reset before headers"})
+		return
+	}
+	h := lower(response.Header)
+	e.finalizeResponse(h, route)
+	relay(w, response, h)
+}
+
+// finalizeResponse adds the headers of the route, then those of the virtual host.
+func (e *envoy) finalizeResponse(h header, route *routev3.Route) {
+	for _, option := range slices.Concat(route.GetResponseHeadersToAdd(), e.config.host.GetResponseHeadersToAdd()) {
+		h.option(option, option.GetHeader().GetValue())
+	}
+}
+
+// format knows one command: source/common/formatter.
+func (q *request) format(value string) string {
+	return strings.ReplaceAll(value, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", q.client())
+}

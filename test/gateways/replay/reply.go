@@ -1,0 +1,127 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package replay
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+)
+
+// localReply is an answer that Envoy gives by itself.
+type localReply struct {
+	status int
+	// flag is the response flag, as access logs have it.
+	flag   string
+	body   string
+	header header
+}
+
+// unauthorized is the flag of what ext_authz refuses, also by an error.
+const unauthorized = "UAEX"
+
+// write is Http::Utility::prepareLocalReply, source/common/http/utility.cc: the mapper
+// first, then, for a client of gRPC, all of it as a status.
+func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig, forGRPC bool) {
+	h := l.header
+	if h == nil {
+		h = header{}
+	}
+	contentType := "text/plain"
+	for _, mapper := range config.GetMappers() {
+		if !l.selected(mapper.GetFilter()) {
+			continue
+		}
+		if status := mapper.GetStatusCode(); status != nil {
+			l.status = int(status.GetValue())
+		}
+		for _, option := range mapper.GetHeadersToAdd() {
+			h.option(option, option.GetHeader().GetValue())
+		}
+		if override := mapper.GetBodyFormatOverride(); override != nil {
+			l.body, contentType = override.GetTextFormatSource().GetInlineString(), override.GetContentType()
+		}
+		break
+	}
+	delete(h, ":status")
+	delete(h, "content-length")
+	if forGRPC {
+		h["content-type"] = []string{"application/grpc"}
+		h["grpc-status"] = []string{strconv.Itoa(grpcStatus(l.status))}
+		if l.body != "" {
+			h["grpc-message"] = []string{percentEncode(l.body)}
+		}
+		h.into(w.Header())
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	switch {
+	case l.body == "":
+		delete(h, "content-type")
+	case h["content-type"] == nil:
+		h["content-type"] = []string{contentType}
+	}
+	h["content-length"] = []string{strconv.Itoa(len(l.body))}
+	h.into(w.Header())
+	w.WriteHeader(l.status)
+	_, _ = w.Write([]byte(l.body)) //nolint:gosec // what a gateway does; whoever has gone away needs no answer
+}
+
+// selected evaluates the filter of a mapper: source/common/access_log/access_log_impl.cc.
+func (l localReply) selected(filter *accesslogv3.AccessLogFilter) bool {
+	switch f := filter.GetFilterSpecifier().(type) {
+	case *accesslogv3.AccessLogFilter_AndFilter:
+		return !slices.ContainsFunc(f.AndFilter.GetFilters(), func(f *accesslogv3.AccessLogFilter) bool { return !l.selected(f) })
+	case *accesslogv3.AccessLogFilter_StatusCodeFilter:
+		comparison := f.StatusCodeFilter.GetComparison()
+		value := int(comparison.GetValue().GetDefaultValue())
+		switch comparison.GetOp() {
+		case accesslogv3.ComparisonFilter_EQ:
+			return l.status == value
+		case accesslogv3.ComparisonFilter_NE:
+			return l.status != value
+		case accesslogv3.ComparisonFilter_GE:
+			return l.status >= value
+		case accesslogv3.ComparisonFilter_LE:
+			return l.status <= value
+		}
+	case *accesslogv3.AccessLogFilter_ResponseFlagFilter:
+		return slices.Contains(f.ResponseFlagFilter.GetFlags(), l.flag)
+	}
+	panic(fmt.Sprintf("a replay does not know the filter %v", filter))
+}
+
+// grpcStatus is Grpc::Utility::httpToGrpcStatus, source/common/grpc/status.cc.
+func grpcStatus(status int) int {
+	switch status {
+	case http.StatusBadRequest:
+		return 13
+	case http.StatusUnauthorized:
+		return 16
+	case http.StatusForbidden:
+		return 7
+	case http.StatusNotFound:
+		return 12
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return 14
+	}
+	return 2
+}
+
+func percentEncode(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -22,8 +22,8 @@ var covered = map[string]string{
 	"gateway-api":      "manifests.TestKubernetesTakesTheManifests",
 	"ingress-nginx":    "TestGateways: a replay; manifests.TestKubernetesTakesTheManifests",
 	"istio":            "manifests.TestKubernetesTakesTheManifests; meshconfig.yaml: manifests.TestIstioTakesTheMeshConfiguration",
-	"otel-collector":   "manifests.TestTheCollectorIsGivenTheKeyFromAFile",
-	"prometheus":       "manifests.TestPrometheusTakesTheConfigurations",
+	"otel-collector":   "clients: the real program; manifests.TestTheCollectorIsGivenTheKeyFromAFile",
+	"prometheus":       "clients: the real program, surface.yaml too; manifests.TestPrometheusTakesTheConfigurations",
 	"traefik":          "TestGateways: a replay; kubernetes.yaml: manifests.TestKubernetesTakesTheManifests, TestTheCRDsOfTraefikSayWhatTheFileSays",
 	"prom-label-proxy": "package clients",
 }
@@ -66,7 +66,7 @@ var readBy = map[string]map[string]bool{
 	"ingress-nginx":  set("controller-configmap.yaml", "ingress.yaml"),
 	"istio":          set("authorizationpolicy.yaml", "envoyfilter.yaml", "meshconfig.yaml", "virtualservice.yaml"),
 	"otel-collector": set("otlp-grpc.yaml", "otlp-http.yaml"),
-	"prometheus":     set("remote-write.yaml", "remote-write-2.42.yaml"),
+	"prometheus":     set("remote-write.yaml", "remote-write-2.42.yaml", "surface.yaml"),
 	"traefik":        set("dynamic.yaml", "kubernetes.yaml", "traefik.yaml"),
 }
 

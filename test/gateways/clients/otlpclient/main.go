@@ -1,0 +1,147 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command otlpclient is a program with the OpenTelemetry SDK for Go in it, as any pod
+// may run: everything about where and how it sends is in its environment. It makes
+// spans, log records and data points, numbered from 1, until it is asked to stop, as a
+// pod is; then it shuts the SDK down, and prints a [Report].
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// What the recorder counts: its NumberAttribute and NumberedMetric.
+const (
+	numberAttribute = "number"
+	numberedMetric  = "numbered"
+)
+
+// Report is what the program prints at its end.
+type Report struct {
+	// Sent is how much it made of each signal: the highest number.
+	Sent map[string]int64
+	// Errors are what the SDK could not do.
+	Errors []string
+}
+
+func main() {
+	interval := flag.Duration("interval", 100*time.Millisecond, "how often to make a span and a log record")
+	flag.Parse()
+	if err := run(context.Background(), *interval, os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
+	stopping, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	complaints := &complaints{}
+	otel.SetErrorHandler(complaints)
+	spans, err := autoexport.NewSpanExporter(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := autoexport.NewMetricReader(ctx)
+	if err != nil {
+		return err
+	}
+	records, err := autoexport.NewLogExporter(ctx)
+	if err != nil {
+		return err
+	}
+	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans))
+	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
+	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+
+	var points atomic.Int64
+	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,
+		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
+			if stopping.Err() == nil {
+				observer.Observe(points.Add(1))
+			}
+			return nil
+		}))
+	if err != nil {
+		return err
+	}
+	made := work(stopping, traces, logs, interval)
+
+	// A reader that is shut down abandons what it is just sending, and sends again what it
+	// then observes, which is all the same for a metric, but not for who counts. So the
+	// numbers end first, and only when they are sent everything is shut down.
+	if err := errors.Join(traces.ForceFlush(ctx), logs.ForceFlush(ctx), metrics.ForceFlush(ctx)); err != nil {
+		complaints.Handle(err)
+	}
+	report := Report{Errors: complaints.all(), Sent: map[string]int64{
+		"traces": made, "logs": made, "metrics": points.Load(),
+	}}
+	// An empty export that is abandoned is a complaint, too, but not of interest any more.
+	_ = errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx))
+	return json.NewEncoder(stdout).Encode(report)
+}
+
+// work makes a span and a log record at each interval, until ctx is done, and says how
+// many it made.
+func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider, interval time.Duration) int64 {
+	tracer, logger := traces.Tracer("otlpclient"), logs.Logger("otlpclient")
+	ticker := time.NewTicker(interval) //nolint:forbidigo // this program lives in real time
+	defer ticker.Stop()
+	for number := int64(1); ; number++ {
+		_, span := tracer.Start(ctx, "numbered")
+		span.SetAttributes(attribute.Int64(numberAttribute, number))
+		span.End()
+
+		var record log.Record
+		record.SetBody(attribute.StringValue("numbered"))
+		record.AddAttributes(attribute.Int64(numberAttribute, number))
+		logger.Emit(ctx, record)
+		select {
+		case <-ctx.Done():
+			return number
+		case <-ticker.C:
+		}
+	}
+}
+
+// complaints collects what the SDK reports.
+type complaints struct {
+	mu     sync.Mutex
+	errors []string
+}
+
+// Handle is called by the SDK.
+func (c *complaints) Handle(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errors = append(c.errors, err.Error())
+	// At once, too: who waits for the first complaint reads it here.
+	fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
+}
+
+func (c *complaints) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.errors
+}

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/hexcovery/apikey-operator/test/gateways/manifests" //nolint:depguard // all of this module is for tests
+	"github.com/hexcovery/apikey-operator/test/gateways/manifests"
 )
 
 // config is what a bootstrap says, as far as a replay knows it.

@@ -37,7 +37,7 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A request without a route is not asked about; here there is always one.
 	route := e.route(q)
-	verdict := e.authority.check(q) //nolint:contextcheck // q has the context
+	verdict := e.authority.check(q)
 	if verdict.refusal != nil {
 		e.reply(w, q, *verdict.refusal)
 		return

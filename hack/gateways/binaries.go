@@ -18,15 +18,15 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
+// What Binary can bring about: the folders below binaries, each of them a module that
+// pins one program.
 const (
-	// Caddy and PromLabelProxy are what Binary can bring about: the folders below
-	// binaries, each of them a module that pins one program.
 	Caddy          = "caddy"
 	PromLabelProxy = "prom-label-proxy"
-
-	// buildGrace is how long an interrupted build may take to end by itself.
-	buildGrace = 10 * time.Second
 )
+
+// buildGrace is how long an interrupted build may take to end by itself.
+const buildGrace = 10 * time.Second
 
 // Binary returns the path of the program, which it builds at the version that is
 // pinned if it is missing. log is told about that.

@@ -163,6 +163,9 @@ func (a *answer) refusalHeaders(t *testing.T) {
 	if got := a.header.Get("Retry-After"); a.status == http.StatusServiceUnavailable && got != "1" {
 		t.Errorf("%d has Retry-After %q", a.status, got)
 	}
+	if got := a.header["X-Auth-Problem"]; got != nil {
+		t.Errorf("%d has what is for gateways: %q", a.status, got)
+	}
 	if got := a.header["Content-Type"]; len(got) != 1 || got[0] != "application/problem+json" {
 		t.Errorf("%d has Content-Type %q", a.status, got)
 	}

@@ -138,7 +138,7 @@ func mutants() []mutant {
 		one("nginx", "sends no organization in gRPC", headersConf, "grpc_set_header  X-Scope-OrgID  $hexcovery_organization;", "", grpcSpoofed),
 		one("nginx", "sends the key on", headersConf, `proxy_set_header X-API-Key "";`, "", goodKey),
 		one("nginx", "sends cookies on", headersConf, `proxy_set_header Cookie    "";`, "", deceiving),
-		one("nginx", "lets the client override the method", headersConf, `proxy_set_header X-HTTP-Method-Override "";`, "", deceiving),
+		one("nginx", "lets the client name another path", headersConf, `proxy_set_header X-Rewrite-URL          "";`, "", deceiving),
 		one("nginx", "does not speak gRPC", httpConf, `"~^h2c? `, `"~^never `, grpcRefused),
 		one("nginx", "speaks gRPC with everybody", httpConf, `"~^h2c? application/grpc(\+.*|;.*)?$"`, `"~."`, noGRPC),
 		{"nginx", "caches answers", []edit{
@@ -187,10 +187,6 @@ func mutants() []mutant {
 		one("caddy", "sends cookies on", caddyfile, "\t\t\trequest_header -Cookie\n", "\n", deceiving),
 		one("caddy", "sends on where a client says it is", caddyfile, "request_header -X-Forwarded-*", "", deceiving),
 		one("caddy", "heeds Connection", caddyfile, "request_header -Connection", "", connection),
-		{"caddy", "lets other protocols through", []edit{
-			{caddyfile, "request_header -Connection", ""},
-			{caddyfile, "request_header -Upgrade", ""},
-		}, protocols},
 		one("caddy", "lets answers be cached", caddyfile, "header_down Cache-Control no-store", "", uncached),
 		one("caddy", "forwards gRPC over HTTP/1.1", caddyfile, "@grpc h2c://", "@grpc ", grpcGood),
 		one("caddy", "speaks gRPC with all of HTTP/2", caddyfile, "\t\t\t\t\theader_regexp Content-Type ^application/grpc([+;].*)?$\n", "", plainHTTP2),

@@ -63,7 +63,7 @@ func StartUpstream(t testing.TB) *Upstream {
 	server.Protocols.SetUnencryptedHTTP2(true)
 	done := make(chan struct{})
 	go func() { _ = server.Serve(listener); close(done) }()
-	t.Cleanup(func() { server.Close(); <-done })
+	t.Cleanup(func() { _ = server.Close(); <-done })
 	return u
 }
 

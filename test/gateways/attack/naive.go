@@ -205,17 +205,17 @@ func downgrade(request *wire.Request) (line string, head []string, payload strin
 	line = request.Method + " " + request.Target + " HTTP/1.1"
 	length := false
 	for _, f := range request.Fields {
-		switch {
-		case f.Name == ":authority":
+		switch f.Name {
+		case ":authority":
 			head = append(head, "Host: "+f.Value)
-		case f.Name == ":method" || f.Name == ":path" || f.Name == ":scheme":
+		case ":method", ":path", ":scheme":
 		default:
 			length = length || f.Name == "content-length" || f.Name == "transfer-encoding"
 			head = append(head, f.Name+": "+f.Value)
 		}
 	}
 	if len(request.Trailers) > 0 && !length {
-		head, length = append(head, "Transfer-Encoding: chunked"), true
+		head = append(head, "Transfer-Encoding: chunked")
 		payload = fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(request.Body), request.Body)
 		for _, f := range request.Trailers {
 			payload += f.Name + ": " + f.Value + "\r\n"

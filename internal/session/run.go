@@ -76,17 +76,21 @@ func (v *Verifier) attempt(ctx context.Context, began time.Time) bool {
 // idle waits for the pause to pass, or, after the shorter one, for somebody who wants
 // a key. It reports false if ctx is done.
 func (v *Verifier) idle(ctx context.Context, pause, shorter time.Duration) bool {
-	long, short := v.clock.NewTimer(pause), v.clock.NewTimer(shorter)
+	long := v.clock.NewTimer(pause)
 	defer long.Stop()
-	defer short.Stop()
-	var wanted chan struct{} // nil: nobody is heard
+	wanted, allowed := v.wanted, (<-chan time.Time)(nil)
+	if shorter > 0 {
+		short := v.clock.NewTimer(shorter)
+		defer short.Stop()
+		wanted, allowed = nil, short.C() // until then nobody is heard
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-long.C():
 			return true
-		case <-short.C():
+		case <-allowed:
 			wanted = v.wanted
 		case <-wanted:
 			return true

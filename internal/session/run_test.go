@@ -183,7 +183,9 @@ func TestFloodOfMadeUpKeys(t *testing.T) {
 		case <-ended:
 			return true
 		default:
-			h.clock.Step(patience)
+			if h.clock.Waiters() > 2 { // more than the loop has
+				h.clock.Step(patience)
+			}
 			return false
 		}
 	})
@@ -378,7 +380,7 @@ func TestMetricsAndLogsHoldNoToken(t *testing.T) {
 		}
 	}
 	for _, token := range []string{good, expired, unknown} {
-		for _, part := range strings.Split(token, ".") {
+		for part := range strings.SplitSeq(token, ".") {
 			if text := page + h.logged(); strings.Contains(text, part) || strings.Contains(text, "made-up") {
 				t.Errorf("a part of a token is in %s", text)
 			}

@@ -15,11 +15,11 @@
 //
 // Standard output has one line a result and nothing else:
 //
-//	valid_alone_p50_ms=…
+//	valid_alone_p50_ms=…     of all phases together, and so the next three
 //	valid_alone_p99_ms=…
 //	valid_flooded_p50_ms=…
 //	valid_flooded_p99_ms=…
-//	flooded_to_alone_p99=…   of these two; at most 2
+//	flooded_to_alone_p99=…   of neighbouring phases, the median of all pairs; at most 2
 //	junk_per_s=…             that were answered
 //	rss_before_mb=…          of the auth server, after the first phase alone
 //	rss_first_flood_mb=…     most in the first phase of junk

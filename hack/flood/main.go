@@ -26,8 +26,8 @@ func main() {
 	var opts options
 	flag.IntVar(&opts.valid, "valid", 200, "how many valid requests are sent a second")
 	flag.IntVar(&opts.times, "times", 10, "how many times as much junk there is")
-	flag.IntVar(&opts.phases, "phases", 3, "how many phases there are of either kind")
-	flag.DurationVar(&opts.phase, "phase", 15*time.Second, "how long a phase is")
+	flag.IntVar(&opts.phases, "phases", 12, "how many phases there are of either kind")
+	flag.DurationVar(&opts.phase, "phase", 5*time.Second, "how long a phase is")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,8 @@ const (
 
 // results are what was measured.
 type results struct {
-	alone, flooded []time.Duration
+	// alone and flooded are the times of each phase, sorted; neighbours are a pair.
+	alone, flooded [][]time.Duration
 	junkPerSecond  float64
 	// Memory in bytes; flood has the most of each phase.
 	before float64
@@ -68,14 +70,14 @@ func measure(ctx context.Context, server *stack.AuthServer, key string, opts opt
 		if err != nil {
 			return r, err
 		}
-		r.alone, r.flooded = append(r.alone, alone.times...), append(r.flooded, flooded.times...)
+		r.alone, r.flooded = append(r.alone, alone.times), append(r.flooded, flooded.times)
 		r.flood = append(r.flood, flooded.memory)
 	}
 	r.junkPerSecond = float64(f.junk.Load()) / (opts.phase * time.Duration(opts.phases)).Seconds()
 	return r, nil
 }
 
-// phase is one phase's times of valid requests, and the most memory meanwhile.
+// phase is one phase's times of valid requests, sorted, and the most memory meanwhile.
 type phase struct {
 	times  []time.Duration
 	memory float64
@@ -106,9 +108,8 @@ func (f *flood) phase(ctx context.Context, flooded bool) (p phase, err error) {
 		return err
 	})
 	err = running.Wait()
-	for _, t := range times {
-		p.times = append(p.times, t...)
-	}
+	p.times = slices.Concat(times...)
+	slices.Sort(p.times)
 	return p, err
 }
 

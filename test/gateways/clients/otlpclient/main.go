@@ -106,7 +106,7 @@ func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
 // many it made.
 func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider, interval time.Duration) int64 {
 	tracer, logger := traces.Tracer("otlpclient"), logs.Logger("otlpclient")
-	ticker := time.NewTicker(interval) //nolint:forbidigo // this program lives in real time
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for number := int64(1); ; number++ {
 		_, span := tracer.Start(ctx, "numbered")

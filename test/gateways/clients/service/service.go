@@ -132,7 +132,7 @@ func (s *Service) await(ctx context.Context, what string, condition func() bool)
 
 // probe asks one endpoint for its readiness, over and over.
 func (s *Service) probe(ctx context.Context, i int) {
-	ticker := time.NewTicker(probeInterval) //nolint:forbidigo // it stands between processes, in real time
+	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()

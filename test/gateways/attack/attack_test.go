@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/hexcovery/apikey-operator/hack/gateways"
+	"github.com/hexcovery/apikey-operator/test/gateways/replay"
 )
 
 func corpus(t *testing.T) []*Case {
@@ -130,6 +132,51 @@ func TestGateways(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor around those that are replayed; what such a one makes of HTTP itself is what
+// net/http makes of it, but what it asks, and what becomes of the answer, is theirs.
+func TestReplays(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, replay.Options) (*replay.Gateway, error){
+		"envoy-grpc": envoyWith("envoy-grpc.yaml"),
+		"envoy-http": envoyWith("envoy-http.yaml"),
+		"traefik": func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
+			return replay.StartTraefik(t.Context(), readConfig(t, "traefik/traefik.yaml"), readConfig(t, "traefik/dynamic.yaml"), options)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ring, upstream := newKeyring(t), startUpstream(t)
+			product := startProduct(t, ring, upstream)
+			gateway, err := start(t, replay.Options{AuthServer: product.Gateways, AuthServerGRPC: product.GRPC, Upstream: upstream.Address()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := gateway.Stop(); err != nil {
+					t.Error(err)
+				}
+			})
+			attackAll(t, &Target{
+				Name: name, Address: gateway.Address, HTTP2: gateway.Address, Upstream: upstream, Keys: ring, Decisions: product.Decisions,
+			})
+		})
+	}
+}
+
+func envoyWith(file string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
+	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
+		return replay.Start(t.Context(), readConfig(t, "envoy/"+file), options)
+	}
+}
+
+func readConfig(t *testing.T, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../../../config/gateways", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // summary has a line for each class.

@@ -20,8 +20,8 @@ import (
 // Product is the auth server, on sockets of its own, over a registry that knows the
 // keys of the corpus.
 type Product struct {
-	// Gateways and Proxy are where it listens.
-	Gateways, Proxy string
+	// Gateways, GRPC and Proxy are where it listens.
+	Gateways, GRPC, Proxy string
 
 	metrics *prometheus.Registry
 	stop    context.CancelFunc
@@ -35,7 +35,7 @@ func StartProduct(keyring *Keyring, upstream string) (*Product, error) {
 		return nil, err
 	}
 	var listeners []net.Listener
-	for range 3 {
+	for range 4 {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
@@ -45,7 +45,7 @@ func StartProduct(keyring *Keyring, upstream string) (*Product, error) {
 	metrics := prometheus.NewRegistry()
 	server, err := webhook.New(webhook.Config{
 		Authenticator: keyring, Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
-		Gateways: listeners[0], Proxy: listeners[1], Upstream: target, Operations: listeners[2],
+		Gateways: listeners[0], Proxy: listeners[1], Upstream: target, Operations: listeners[2], GRPC: listeners[3],
 		ShutdownTimeout: webhook.DefaultShutdownTimeout,
 		Clock:           clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
 	})
@@ -53,7 +53,7 @@ func StartProduct(keyring *Keyring, upstream string) (*Product, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Product{Gateways: listeners[0].Addr().String(), Proxy: listeners[1].Addr().String(), metrics: metrics, stop: stop, done: make(chan error, 1)}
+	p := &Product{Gateways: listeners[0].Addr().String(), GRPC: listeners[3].Addr().String(), Proxy: listeners[1].Addr().String(), metrics: metrics, stop: stop, done: make(chan error, 1)}
 	go func() { p.done <- server.Run(ctx) }()
 	return p, nil
 }

@@ -120,8 +120,8 @@ func (c *config) parseRoutes() error {
 	for _, route := range c.host.GetRoutes() {
 		errs = append(errs, onlyKnown(route, knownOfRoute), onlyKnown(route.GetMatch(), knownOfMatch))
 		for _, header := range route.GetMatch().GetHeaders() {
-			if header.GetStringMatch() == nil || header.GetInvertMatch() || header.GetTreatMissingHeaderAsEmpty() {
-				errs = append(errs, fmt.Errorf("a replay knows no match of headers but string_match: %v", header))
+			if header.GetStringMatch() == nil || header.GetTreatMissingHeaderAsEmpty() {
+				errs = append(errs, fmt.Errorf("a replay knows no match of headers but string_match, inverted or not: %v", header))
 			}
 		}
 	}

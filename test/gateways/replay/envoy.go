@@ -115,10 +115,14 @@ func (q *request) client() string {
 // route is the first that matches: source/common/router/config_impl.cc.
 func (e *envoy) route(q *request) *routev3.Route {
 	for _, route := range e.config.host.GetRoutes() {
-		// A header that is not there matches nothing; several of one name are one, with commas.
+		// A header that is not there matches nothing, also not inverted; several of one name
+		// are one, with commas: source/common/http/header_utility.h.
 		missing := func(m *routev3.HeaderMatcher) bool {
 			values := q.header[strings.ToLower(m.GetName())]
-			return values == nil || !matchesOne(m.GetStringMatch(), strings.Join(values, ","))
+			if m.GetName() == ":authority" {
+				values = []string{q.Host}
+			}
+			return values == nil || matchesOne(m.GetStringMatch(), strings.Join(values, ",")) == m.GetInvertMatch()
 		}
 		if strings.HasPrefix(q.target, route.GetMatch().GetPrefix()) && !slices.ContainsFunc(route.GetMatch().GetHeaders(), missing) {
 			return route

@@ -151,12 +151,17 @@ func (a *answer) refused(t *testing.T, status int, reason string) {
 		problem.Type != "https://auth.hexcovery.io/problems/"+reason {
 		t.Errorf("%d %q, want %d %s", a.status, a.body, status, reason)
 	}
-	a.refusalHeaders(t)
+	a.refusalHeaders(t, strings.HasSuffix(reason, "_session"))
 }
 
-func (a *answer) refusalHeaders(t *testing.T) {
+// refusalHeaders checks what beside the body a refusal consists of; session is whether
+// it is a session that was refused (RFC 6750, section 3).
+func (a *answer) refusalHeaders(t *testing.T, session bool) {
 	t.Helper()
-	const challenge = `ApiKey realm="hexcovery", header="X-API-Key"`
+	challenge := `ApiKey realm="hexcovery", header="X-API-Key"`
+	if session {
+		challenge = `Bearer realm="hexcovery", error="invalid_token", ` + challenge
+	}
 	if got := a.header["Www-Authenticate"]; a.status == http.StatusUnauthorized && (len(got) != 1 || got[0] != challenge) {
 		t.Errorf("%d has WWW-Authenticate %q, want %q", a.status, got, challenge)
 	}

@@ -89,6 +89,7 @@ func one(gateway, name, file, old, replacement, check string) mutant {
 const (
 	goodKey      = "a good key reaches the upstream, as its organization"
 	noKey        = "no key: 401"
+	session      = "a session reaches what is for sessions, as its organization"
 	unknownKey   = "an unknown key: 401"
 	otherMethods = "other methods are refused"
 	twoKeys      = "two keys, or a key and a session: 401"
@@ -124,6 +125,9 @@ func mutants() []mutant {
 			{httpConf, "# Nobody is there: 502.", `map $request_uri $merged { "~^//(?<rest>.*)$" /$rest; default $request_uri; }`},
 			{serverConf, "X-Original-URI    $request_uri", "X-Original-URI $merged"},
 		}, twoReadings},
+		one("nginx", "asks without the session", serverConf, `proxy_set_header Host apikey-authserver;`, `proxy_set_header Host apikey-authserver; proxy_set_header Authorization "";`, session),
+		one("haproxy", "asks without the session", lua, `"upgrade", "http2-settings",`, `"upgrade", "authorization", "http2-settings",`, session),
+		one("caddy", "keeps the session from the upstream", caddyfile, "request_header -Cookie2", "request_header -Authorization", session),
 		one("nginx", "tells another method", serverConf, "X-Original-Method $request_method", "X-Original-Method POST", otherMethods),
 		one("nginx", "forwards the path decoded", serverConf, "http://$hexcovery_api_upstream;", "http://$hexcovery_api_upstream$uri;", bytewise),
 		one("nginx", "needs no identity", httpConf, "default 0;", "default 1;", elsewhere),

@@ -70,7 +70,7 @@ func readConfig(t *testing.T, gateway, file string) []byte {
 func startEnvoy(t *testing.T, file string, w *world) {
 	t.Helper()
 	bootstrap := readConfig(t, "envoy", file)
-	server := rig.StartAuthServer(t, w.registry, "")
+	server := rig.StartAuthServer(t, w.registry, w.sessions, "")
 	w.authServer = server.Gateways
 	if file == "envoy-grpc.yaml" {
 		w.authServer = server.GRPC
@@ -87,7 +87,7 @@ func startEnvoy(t *testing.T, file string, w *world) {
 func startTraefik(t *testing.T, w *world) {
 	t.Helper()
 	static, dynamic := readConfig(t, "traefik", "traefik.yaml"), readConfig(t, "traefik", "dynamic.yaml")
-	w.authServer = rig.StartAuthServer(t, w.registry, "").Gateways
+	w.authServer = rig.StartAuthServer(t, w.registry, w.sessions, "").Gateways
 	w.auth = rig.NewSwitch(t, w.authServer)
 	gateway, err := replay.StartTraefik(t.Context(), static, dynamic, replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
 	w.use(t, "traefik", gateway, err)

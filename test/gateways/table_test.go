@@ -26,6 +26,7 @@ type world struct {
 	// http and h2c are where it speaks HTTP/1.1 and HTTP/2 with clients.
 	http, h2c string
 	registry  *rig.Registry
+	sessions  *rig.Sessions
 	// auth is the switch between the gateway and the auth server; nil if it is the
 	// auth server itself.
 	auth *rig.Switch
@@ -85,7 +86,7 @@ type check struct {
 
 // checks are the rows, in the order of the table.
 func checks() []check {
-	return slices.Concat(allowedChecks, refusedChecks, undecidedChecks, headerChecks, pathChecks, grpcChecks)
+	return slices.Concat(allowedChecks, sessionChecks, refusedChecks, undecidedChecks, headerChecks, pathChecks, grpcChecks)
 }
 
 // TestGateways fills the table.
@@ -122,13 +123,13 @@ func TestGateways(t *testing.T) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	upstream := rig.StartUpstream(t)
-	return &world{registry: rig.NewRegistry(), upstream: upstream, way: rig.NewSwitch(t, upstream.Address)}
+	return &world{registry: rig.NewRegistry(), sessions: rig.NewSessions(t), upstream: upstream, way: rig.NewSwitch(t, upstream.Address)}
 }
 
 // startGateway puts a real gateway into the world.
 func startGateway(t *testing.T, program gateways.Program, w *world) {
 	t.Helper()
-	w.authServer = rig.StartAuthServer(t, w.registry, "").Gateways
+	w.authServer = rig.StartAuthServer(t, w.registry, w.sessions, "").Gateways
 	w.auth = rig.NewSwitch(t, w.authServer)
 	options := gateways.Options{
 		AuthServer: w.auth.Address, Upstream: w.way.Address,
@@ -153,7 +154,7 @@ func startGateway(t *testing.T, program gateways.Program, w *world) {
 // startProxy has the auth server be the gateway.
 func startProxy(t *testing.T, w *world) {
 	t.Helper()
-	server := rig.StartAuthServer(t, w.registry, "http://"+w.way.Address)
+	server := rig.StartAuthServer(t, w.registry, w.sessions, "http://"+w.way.Address)
 	w.http, w.h2c = server.Proxy, server.Proxy
 }
 

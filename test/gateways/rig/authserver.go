@@ -28,11 +28,11 @@ type AuthServer struct {
 
 // StartAuthServer serves until the test ends. upstream is the URL that the built-in
 // proxy is for; empty for no proxy.
-func StartAuthServer(t testing.TB, registry webhook.Authenticator, upstream string) *AuthServer {
+func StartAuthServer(t testing.TB, registry webhook.Authenticator, sessions *Sessions, upstream string) *AuthServer {
 	t.Helper()
 	metrics := prometheus.NewRegistry()
 	config := webhook.Config{
-		Authenticator: registry, Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
+		Authenticator: registry, Sessions: sessions.verifier(t), Surface: withDashboards{surface.Default()}, OrganizationHeader: webhook.DefaultOrganizationHeader,
 		Gateways: Listen(t), GRPC: Listen(t), Operations: Listen(t),
 		ShutdownTimeout: webhook.DefaultShutdownTimeout,
 		Clock:           clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,

@@ -57,7 +57,8 @@ var _ = Describe("outages", func() {
 		began := time.Now()
 		Expect(plane.RestartEtcd(ctx)).To(Succeed())
 		AddReportEntry("restarted in", time.Since(began))
-		Expect(get(ctx, object)).To(Succeed())
+		// The API server has a connection for each kind, and finds etcd again with each.
+		Eventually(get).WithArguments(ctx, object).Should(Succeed())
 		Expect(newConfigMap(ctx, object.Namespace, "after").UID).NotTo(BeEmpty())
 		expectControllers(ctx)
 	})

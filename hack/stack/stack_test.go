@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +33,20 @@ func leases(t *testing.T, s *Stack) []coordinationv1.Lease {
 	return list.Items
 }
 
+// checkGRPC asks the auth server whether it serves Envoy.
+func checkGRPC(t *testing.T, server *AuthServer) {
+	t.Helper()
+	connection, err := grpc.NewClient(server.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	health, err := grpc_health_v1.NewHealthClient(connection).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "envoy.service.auth.v3.Authorization"})
+	if err != nil || health.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("over gRPC: %v, %v", health, err)
+	}
+}
+
 // TestProcessesEndAndComeBack is about what tests of faults rest on.
 func TestProcessesEndAndComeBack(t *testing.T) {
 	s, err := Start(t.Context(), Options{AuthServers: 1, Log: t.Output()})
@@ -43,6 +60,7 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	})
 	server := s.AuthServers[0]
 	before := leases(t, s)
+	checkGRPC(t, server)
 
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)

@@ -76,8 +76,8 @@ func parse(data []byte) (*config, error) {
 // newConfig reads what a connection manager has, of a bootstrap or as another program
 // makes it.
 func newConfig(manager *hcmv3.HttpConnectionManager) (*config, error) {
-	switch manager.GetPathWithEscapedSlashesAction() {
-	case hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD, hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT:
+	if action := manager.GetPathWithEscapedSlashesAction(); action == hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD ||
+		action == hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT {
 		return nil, errors.New("a replay does not unescape slashes")
 	}
 	c := &config{manager: manager}

@@ -50,6 +50,9 @@ func (r *gatewayRule) route(answer *gatewayAnswer) (*routev3.Route, error) {
 		case "ResponseHeaderModifier":
 			filter.ResponseHeaderModifier.add(route)
 		case "ExtensionRef":
+			if filter.ExtensionRef.Kind != "HTTPRouteFilter" || answer.DirectResponse.Body.Type != "Inline" {
+				return nil, unknown("an extension but an answer of its own: %v", filter.ExtensionRef)
+			}
 			answer.answer(route)
 		default:
 			return nil, unknown("the filter %s", filter.Type)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -96,6 +97,9 @@ func startManager(ctx context.Context, manager *hcmv3.HttpConnectionManager, opt
 	return startEnvoy(ctx, config, options)
 }
 
+// knownKinds may stand in one file. GatewayClass and Gateway say where Envoy listens.
+var knownKinds = []string{"GatewayClass", "Gateway", "ClientTrafficPolicy", "HTTPRoute", "HTTPRouteFilter", "VirtualService"}
+
 // specOf returns the spec of the one object of this kind.
 func specOf(data []byte, kind string) (json.RawMessage, error) {
 	var found []json.RawMessage
@@ -109,8 +113,11 @@ func specOf(data []byte, kind string) (json.RawMessage, error) {
 		if err := yaml.UnmarshalStrict(document, &object); err != nil {
 			return nil, err
 		}
-		if object.Kind == kind {
+		switch {
+		case object.Kind == kind:
 			found = append(found, object.Spec)
+		case !slices.Contains(knownKinds, object.Kind):
+			return nil, unknown("objects of the kind %q", object.Kind)
 		}
 	}
 	if len(found) != 1 {

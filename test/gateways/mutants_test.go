@@ -44,7 +44,7 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range slices.Concat(mutants(), replayMutants()) {
+	for _, m := range slices.Concat(mutants(), replayMutants(), meshMutants()) {
 		t.Run(m.gateway+"/"+m.name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()

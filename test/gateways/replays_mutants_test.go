@@ -5,12 +5,52 @@ package gateways
 
 import "strings"
 
-// folderOf is where the configuration of a column is: two of Envoy share one.
+// folderOf is where the configuration of a column is: those that ask over gRPC and over
+// HTTP share one.
 func folderOf(column string) string {
-	if strings.HasPrefix(column, "envoy-") {
-		return "envoy"
+	program, _, shared := strings.Cut(column, "-")
+	switch {
+	case program == "eg":
+		return "envoy-gateway"
+	case shared && program != "ingress":
+		return program
 	}
 	return column
+}
+
+// meshMutants are those of Istio and of Envoy Gateway.
+func meshMutants() []mutant {
+	const (
+		mesh, service, filter   = "meshconfig.yaml", "virtualservice.yaml", "envoyfilter.yaml"
+		listener, route         = "gateway.yaml", "httproute.yaml"
+		overHTTP, overGRPC      = "securitypolicy-http.yaml", "securitypolicy-grpc.yaml"
+		lookAlikes, folds, none = "nor do they under look-alike names", `"x.*[^a-z0-9-].*"`, `"x-nobody"`
+	)
+	return []mutant{
+		one("istio-http", "does not send the key", mesh, "    - x-api-key\n    - x-api*\n", "", goodKey),
+		one("istio-http", "takes no organization from the answer", mesh, "    headersToUpstreamOnAllow:\n    - x-scope-orgid\n", "    headersToUpstreamOnAllow:\n", goodKey),
+		one("istio-http", "asks elsewhere", mesh, "pathPrefix: /auth/envoy", "pathPrefix: /auth", goodKey),
+		one("istio-http", "keeps slashes", mesh, "normalization: MERGE_SLASHES", "normalization: BASE", plainHTTP2),
+		one("istio-grpc", "waits too long", mesh, "    # The default is 600s.\n    timeout: 1s\n", "", hanging),
+		one("istio-http", "needs no identity", service, "      headers:\n        x-scope-orgid: {regex: \".+\"}\n        x-api-key-id: {regex: \".+\"}\n        x-api-key-name: {regex: \".+\"}\n", "", elsewhere),
+		one("istio-http", "lets answers be cached", service, "      response:\n        set: {cache-control: no-store}\n", "", uncached),
+		one("istio-grpc", "keeps the first route", filter, "clear_route_cache: true", "clear_route_cache: false", goodKey),
+		one("istio-http", "passes look-alikes on", filter, folds, none, lookAlikes),
+		one("istio-http", "opens WebSockets", filter, "{exact: websocket, ignore_case: true}", "{exact: nobody}", protocols),
+		one("istio-http", "passes on what is no answer", filter, "status_code: 503", "status_code: 201", elsewhere),
+		one("istio-http", "adds to what a client says of its address", filter, "              - remove: x-forwarded-for\n", "", deceiving),
+		one("istio-http", "believes a client where the answer says nothing", filter, "              - remove: x-scope-orgid\n              - remove: x-api-key-id\n              - remove: x-api-key-name\n", "", elsewhere),
+
+		one("eg-http", "does not send the key", overHTTP, "    headersToExtAuth:\n    - X-API-Key\n", "    headersToExtAuth:\n", goodKey),
+		one("eg-http", "takes no organization from the answer", overHTTP, "      headersToBackend:\n      - X-Scope-OrgID\n", "      headersToBackend:\n", goodKey),
+		one("eg-grpc", "sends the key only", overGRPC, "    timeout: 1s\n", "    timeout: 1s\n    headersToExtAuth: [X-API-Key]\n", session),
+		one("eg-grpc", "keeps the first route", overGRPC, "recomputeRoute: true", "recomputeRoute: false", goodKey),
+		one("eg-http", "lets answers be cached", route, "    - type: ResponseHeaderModifier\n      responseHeaderModifier:\n        set:\n        - {name: Cache-Control, value: no-store}\n", "", uncached),
+		one("eg-http", "passes look-alikes on", listener, folds, none, lookAlikes),
+		one("eg-http", "opens WebSockets", listener, `"(?i)websocket"`, `"nobody"`, protocols),
+		one("eg-http", "shows what is for gateways", listener, "remove: [X-Auth-Problem]", "remove: [X-Nobody]", unknownKey),
+		one("eg-http", "adds to what a client says of its address", listener, "      - X-Forwarded-For\n", "", deceiving),
+	}
 }
 
 // replayMutants are those of the replays, and of ingress-nginx. Where a file guards

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,10 @@ var replays = []column{
 	{name: "envoy-grpc", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-grpc.yaml", w) }},
 	{name: "envoy-http", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-http.yaml", w) }},
 	{name: "traefik", start: startTraefik, differs: differsTraefik},
+	{name: "istio-grpc", start: func(t *testing.T, w *world) { startIstio(t, "grpc", w) }, differs: differsIstioGRPC},
+	{name: "istio-http", start: func(t *testing.T, w *world) { startIstio(t, "http", w) }},
+	{name: "eg-grpc", start: func(t *testing.T, w *world) { startEnvoyGateway(t, "grpc", w) }, differs: differsGatewayGRPC},
+	{name: "eg-http", start: func(t *testing.T, w *world) { startEnvoyGateway(t, "http", w) }, differs: slices.Concat(differsGatewayGRPC, differsGatewayHTTP)},
 }
 
 // beyond are the checks that a gateway of package gateways does not pass, for a reason
@@ -167,8 +172,8 @@ func TestTraefikRefusesInItsOwnWay(t *testing.T) {
 // rely on that.
 func TestTheFilesThemselvesDropTheKey(t *testing.T) {
 	for _, column := range replays {
-		if column.name == "envoy-grpc" {
-			continue // TestTheBootstrapsOfEnvoyAgree
+		if strings.HasSuffix(column.name, "-grpc") {
+			continue // the same file as over HTTP, or TestTheBootstrapsOfEnvoyAgree
 		}
 		t.Run(column.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -140,6 +140,10 @@ func TestReplays(t *testing.T) {
 	for name, start := range map[string]func(*testing.T, replay.Options) (*replay.Gateway, error){
 		"envoy-grpc": envoyWith("envoy-grpc.yaml"),
 		"envoy-http": envoyWith("envoy-http.yaml"),
+		"istio-grpc": istioWith("apikey-authserver-grpc"),
+		"istio-http": istioWith("apikey-authserver-http"),
+		"eg-grpc":    envoyGatewayWith("securitypolicy-grpc.yaml"),
+		"eg-http":    envoyGatewayWith("securitypolicy-http.yaml"),
 		"traefik": func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
 			return replay.StartTraefik(t.Context(), readConfig(t, "traefik/traefik.yaml"), readConfig(t, "traefik/dynamic.yaml"), options)
 		},
@@ -167,6 +171,25 @@ func TestReplays(t *testing.T) {
 func envoyWith(file string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
 	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
 		return replay.Start(t.Context(), readConfig(t, "envoy/"+file), options)
+	}
+}
+
+func istioWith(provider string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
+	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
+		return replay.StartIstio(t.Context(), replay.IstioFiles{
+			MeshConfig: readConfig(t, "istio/meshconfig.yaml"), AuthorizationPolicy: readConfig(t, "istio/authorizationpolicy.yaml"),
+			VirtualService: readConfig(t, "istio/virtualservice.yaml"), EnvoyFilter: readConfig(t, "istio/envoyfilter.yaml"),
+			Provider: provider,
+		}, options)
+	}
+}
+
+func envoyGatewayWith(policy string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
+	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
+		return replay.StartEnvoyGateway(t.Context(), replay.EnvoyGatewayFiles{
+			Gateway: readConfig(t, "envoy-gateway/gateway.yaml"), HTTPRoute: readConfig(t, "envoy-gateway/httproute.yaml"),
+			SecurityPolicy: readConfig(t, "envoy-gateway/"+policy),
+		}, options)
 	}
 }
 

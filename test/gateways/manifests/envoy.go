@@ -17,6 +17,7 @@ import (
 	// What the files name in typed_config. An extension that is not here is refused.
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -44,8 +45,11 @@ func ParseMessage(data []byte, into proto.Message) error {
 	if err := protojson.Unmarshal(object, into); err != nil {
 		return err
 	}
-	return validate(into.ProtoReflect())
+	return Validate(into)
 }
+
+// Validate applies the rules of Envoy's messages, as Envoy does to all that it is given.
+func Validate(message proto.Message) error { return validate(message.ProtoReflect()) }
 
 // validator is what Envoy's messages have: rules of protoc-gen-validate.
 type validator interface{ ValidateAll() error }

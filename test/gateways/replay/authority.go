@@ -134,10 +134,10 @@ func (a *authority) checkGRPC(q *request) verdict {
 	question := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: a.attributes(q)}}}
 	answer, err := a.grpc.Check(ctx, question, grpc.WaitForReady(true))
 	// retry_policy of the service: source/common/grpc/async_client_impl.cc. What a broken
-	// connection comes to is UNAVAILABLE.
+	// connection comes to is UNAVAILABLE here, and to Envoy whichever of these it is told.
 	retry := a.config.GetGrpcService().GetRetryPolicy()
 	for range retry.GetNumRetries().GetValue() {
-		if status.Code(err) == codes.Unavailable && slices.Contains(strings.Split(retry.GetRetryOn(), ","), "unavailable") {
+		if status.Code(err) == codes.Unavailable && slices.ContainsFunc(strings.Split(retry.GetRetryOn(), ","), onBrokenConnection) {
 			answer, err = a.grpc.Check(ctx, question, grpc.WaitForReady(true))
 		}
 	}
@@ -157,6 +157,11 @@ func (a *authority) checkGRPC(q *request) verdict {
 		reply.header.option(option, option.GetHeader().GetValue())
 	}
 	return verdict{refusal: reply}
+}
+
+// onBrokenConnection is whether a trigger of retries is one.
+func onBrokenConnection(trigger string) bool {
+	return slices.Contains([]string{"unavailable", "connect-failure", "reset-before-request"}, trigger)
 }
 
 // checkHTTP is RawHttpClientImpl, ext_authz_http_impl.cc.

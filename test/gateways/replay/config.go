@@ -11,10 +11,12 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -24,10 +26,14 @@ import (
 // config is what a bootstrap says, as far as a replay knows it.
 type config struct {
 	manager *hcmv3.HttpConnectionManager
-	// removeEarly are the headers that are removed before anything else.
-	removeEarly []string
-	authz       *authzv3.ExtAuthz
-	host        *routev3.VirtualHost
+	// removeEarly are the headers that are removed before anything else, and
+	// removeEarlyMatching what names of such match.
+	removeEarly         []string
+	removeEarlyMatching []*matcherv3.StringMatcher
+	// removeLate are the headers that are removed from every answer.
+	removeLate []string
+	authz      *authzv3.ExtAuthz
+	host       *routev3.VirtualHost
 }
 
 // What a replay knows. The fields of other messages are read one by one below.
@@ -36,8 +42,9 @@ var (
 		"stat_prefix", "codec_type", "use_remote_address", "normalize_path", "merge_slashes", "path_with_escaped_slashes_action",
 		"strip_trailing_host_dot", "strip_matching_host_port", "common_http_protocol_options", "http_protocol_options",
 		"http2_protocol_options", "max_request_headers_kb", "request_headers_timeout", "stream_idle_timeout",
-		"early_header_mutation_extensions", "http_filters", "local_reply_config", "access_log", "route_config",
+		"early_header_mutation_extensions", "http_filters", "local_reply_config", "access_log", "route_config", "upgrade_configs",
 	}
+	knownOfHTTP1 = []string{"accept_http_10", "ignore_http_11_upgrade"}
 	knownOfAuthz = []string{
 		"transport_api_version", "grpc_service", "http_service", "failure_mode_allow", "status_on_error", "encode_raw_headers",
 		"validate_mutations", "clear_route_cache", "include_peer_certificate", "allowed_headers",
@@ -46,7 +53,7 @@ var (
 	knownOfHost        = []string{
 		"name", "domains", "routes", "request_headers_to_remove", "request_headers_to_add", "response_headers_to_add",
 	}
-	knownOfRoute = []string{"match", "route", "direct_response", "response_headers_to_add"}
+	knownOfRoute = []string{"name", "match", "route", "direct_response", "request_headers_to_remove", "response_headers_to_add"}
 	knownOfMatch = []string{"prefix", "headers"}
 )
 
@@ -59,11 +66,27 @@ func parse(data []byte) (*config, error) {
 	if len(listeners) != 1 || len(listeners[0].GetFilterChains()) != 1 || len(listeners[0].GetFilterChains()[0].GetFilters()) != 1 {
 		return nil, errors.New("a replay knows one listener with one filter chain of one filter")
 	}
-	c := &config{manager: &hcmv3.HttpConnectionManager{}}
-	if err := listeners[0].GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(c.manager); err != nil {
+	manager := &hcmv3.HttpConnectionManager{}
+	if err := listeners[0].GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(manager); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(onlyKnown(c.manager, knownOfManager), c.parseEarly(), c.parseFilters(), c.parseRoutes())
+	return newConfig(manager)
+}
+
+// newConfig reads what a connection manager has, of a bootstrap or as another program
+// makes it.
+func newConfig(manager *hcmv3.HttpConnectionManager) (*config, error) {
+	if action := manager.GetPathWithEscapedSlashesAction(); action == hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD ||
+		action == hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT {
+		return nil, errors.New("a replay does not unescape slashes")
+	}
+	c := &config{manager: manager}
+	err := errors.Join(onlyKnown(manager, knownOfManager), onlyKnown(manager.GetHttpProtocolOptions(), knownOfHTTP1),
+		c.parseEarly(), c.parseFilters(), c.parseRoutes())
+	if err == nil && c.authz == nil {
+		err = errors.New("nobody is asked")
+	}
+	return c, err
 }
 
 func (c *config) parseEarly() error {
@@ -73,10 +96,16 @@ func (c *config) parseEarly() error {
 			return err
 		}
 		for _, mutation := range early.GetMutations() {
-			if mutation.GetRemove() == "" {
-				return fmt.Errorf("a replay knows no early mutation but remove: %v", mutation)
+			switch key := mutation.GetRemoveOnMatch().GetKeyMatcher(); {
+			case mutation.GetRemove() != "":
+				c.removeEarly = append(c.removeEarly, strings.ToLower(mutation.GetRemove()))
+			case key == nil:
+				return fmt.Errorf("a replay knows no early mutation but the removals: %v", mutation)
+			case slices.ContainsFunc([]string{":method", ":path", ":authority", ":scheme"}, func(name string) bool { return matchesOne(key, name) }):
+				return fmt.Errorf("an early mutation removes what is no header: %v", mutation)
+			default:
+				c.removeEarlyMatching = append(c.removeEarlyMatching, key)
 			}
-			c.removeEarly = append(c.removeEarly, strings.ToLower(mutation.GetRemove()))
 		}
 	}
 	return nil
@@ -96,6 +125,13 @@ func (c *config) parseFilters() error {
 			c.authz = f
 			if err := errors.Join(onlyKnown(f, knownOfAuthz), onlyKnown(f.GetHttpService(), knownOfHTTPService)); err != nil {
 				return err
+			}
+		case *mutationv3.HeaderMutation:
+			for _, mutation := range f.GetMutations().GetResponseMutations() {
+				c.removeLate = append(c.removeLate, strings.ToLower(mutation.GetRemove()))
+			}
+			if err := onlyKnown(f.GetMutations(), []string{"response_mutations"}); err != nil || slices.Contains(c.removeLate, "") {
+				return errors.Join(err, fmt.Errorf("a replay knows no late mutation but remove, of an answer: %v", f))
 			}
 		case *ratelimitv3.LocalRateLimit:
 			// It refuses more, and lets in nothing: a replay has no limits.

@@ -4,6 +4,7 @@
 package replay
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 )
 
 // envoy does with a request what the connection manager, ext_authz and the router do.
@@ -49,7 +52,12 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.routeTo(w, q, route)
 }
 
+// reply goes through the filters on its way back, as any answer does:
+// FilterManager::sendLocalReplyViaFilterChain, source/common/http/filter_manager.cc.
 func (e *envoy) reply(w http.ResponseWriter, q *request, l localReply) {
+	for _, name := range e.config.removeLate {
+		delete(l.header, name)
+	}
 	l.write(w, e.config.manager.GetLocalReplyConfig(), q.grpc)
 }
 
@@ -76,12 +84,26 @@ func (e *envoy) admit(q *request) *localReply {
 		return &localReply{status: http.StatusBadRequest}
 	}
 	e.sanitize(q)
-	// No upgrade_configs: createUpgradeFilterChain refuses. An upgrade to h2c is ignored.
-	if upgrade := q.header.get("upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "h2c") {
+	// Without upgrade_configs createUpgradeFilterChain refuses.
+	upgrade := q.header.get("upgrade")
+	removeHopByHop(q.header)
+	if upgrade == "" || e.ignored(upgrade) {
+		return nil
+	}
+	if !slices.ContainsFunc(manager.GetUpgradeConfigs(), func(c *hcmv3.HttpConnectionManager_UpgradeConfig) bool {
+		return strings.EqualFold(c.GetUpgradeType(), upgrade)
+	}) {
 		return &localReply{status: http.StatusForbidden}
 	}
-	removeHopByHop(q.header)
+	q.header["connection"], q.header["upgrade"] = []string{"Upgrade"}, []string{upgrade}
 	return nil
+}
+
+// ignored is what the codec of HTTP/1 takes for a plain request: an upgrade to h2c, and
+// those of ignore_http_11_upgrade.
+func (e *envoy) ignored(upgrade string) bool {
+	return strings.EqualFold(upgrade, "h2c") || slices.ContainsFunc(e.config.manager.GetHttpProtocolOptions().GetIgnoreHttp_11Upgrade(),
+		func(m *matcherv3.StringMatcher) bool { return matchesOne(m, upgrade) })
 }
 
 // sanitize is ConnectionManagerUtility::mutateRequestHeaders,
@@ -94,6 +116,9 @@ func (e *envoy) sanitize(q *request) {
 	q.Host = normalizeHost(e.config.manager, q.Host, port)
 	for _, name := range e.config.removeEarly {
 		delete(q.header, name)
+	}
+	for _, matcher := range e.config.removeEarlyMatching {
+		maps.DeleteFunc(q.header, func(name string, _ []string) bool { return matchesOne(matcher, name) })
 	}
 	// Of a client from outside (use_remote_address): cleanInternalHeaders.
 	for name := range q.header {
@@ -144,7 +169,7 @@ func (e *envoy) routeTo(w http.ResponseWriter, q *request, route *routev3.Route)
 		e.reply(w, q, localReply{status: int(direct.GetStatus()), body: direct.GetBody().GetInlineString(), header: h})
 		return
 	}
-	for _, name := range e.config.host.GetRequestHeadersToRemove() {
+	for _, name := range slices.Concat(route.GetRequestHeadersToRemove(), e.config.host.GetRequestHeadersToRemove()) {
 		delete(q.header, strings.ToLower(name))
 	}
 	for _, option := range e.config.host.GetRequestHeadersToAdd() {
@@ -157,6 +182,9 @@ func (e *envoy) routeTo(w http.ResponseWriter, q *request, route *routev3.Route)
 	}
 	h := lower(response.Header)
 	e.finalizeResponse(h, route)
+	for _, name := range e.config.removeLate {
+		delete(h, name)
+	}
 	relay(w, response, h)
 }
 

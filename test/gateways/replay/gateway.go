@@ -52,6 +52,10 @@ func Start(ctx context.Context, bootstrap []byte, options Options) (*Gateway, er
 	if err != nil {
 		return nil, fmt.Errorf("start the replay of Envoy: %w", err)
 	}
+	return startEnvoy(ctx, config, options)
+}
+
+func startEnvoy(ctx context.Context, config *config, options Options) (*Gateway, error) {
 	auth, err := grpc.NewClient(options.AuthServerGRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), eager)
 	if err != nil {
 		return nil, fmt.Errorf("start the replay of Envoy: %w", err)

@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -35,9 +36,7 @@ func NewSessions(t testing.TB) *Sessions {
 // is as issuer.Claims has it.
 func (s *Sessions) Token(organization string, changes map[string]any) string {
 	claims := s.issuer.Claims(time.Now(), map[string]any{"organization": organization})
-	for name, value := range changes {
-		claims[name] = value
-	}
+	maps.Copy(claims, changes)
 	return s.key.Sign(claims)
 }
 

@@ -16,7 +16,8 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.keyID`
-// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.lastUsedTime`
+// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.expiresAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name is longer than 63 characters: it becomes a label of the Secret; choose a shorter name"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)",message="spec.secret.name is immutable: what mounts the Secret would keep a key that nothing renews; create another APIKey instead",fieldPath=".spec.secret.name",reason=FieldValueForbidden
@@ -33,6 +34,7 @@ type APIKey struct {
 }
 
 // APIKeySpec says what key is wanted and where it goes.
+// +kubebuilder:validation:XValidation:rule="!(has(self.expiresAt) && has(self.ttl))",message="spec.expiresAt and spec.ttl are both set: use one of them"
 type APIKeySpec struct {
 	// organizationRef names the one Organization that the key belongs to. It
 	// cannot be changed.
@@ -61,6 +63,26 @@ type APIKeySpec struct {
 	// themselves, to the second. A later time makes the same key work again.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+
+	// ttl is how long after the creation of the APIKey the key stops working, in place
+	// of expiresAt: at least a minute, at most ten years.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('87840h')",message="spec.ttl is not between 1m and 87840h (ten years): write it as 720h"
+	TTL *metav1.Duration `json:"ttl,omitempty"`
+
+	// rotation says when the key is replaced, and when the one before it ends.
+	// +optional
+	Rotation Rotation `json:"rotation,omitzero"`
+
+	// import are keys issued elsewhere that are to work here, too, until the first
+	// rotation retires them, or they are taken out of this list.
+	// +optional
+	// +listType=map
+	// +listMapKey=sha256
+	// +kubebuilder:validation:MaxItems=8
+	Import []ImportedKey `json:"import,omitempty"`
 
 	// suspend stops the key, until it is false again.
 	// +optional
@@ -110,7 +132,7 @@ type SecretTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..'))",message="spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.', and no '..' at the beginning"
-	// +kubebuilder:validation:XValidation:rule="!('api-key' in self)",message="spec.secret.data cannot set api-key: it always holds the key itself"
+	// +kubebuilder:validation:XValidation:rule="!('api-key' in self || 'previous-api-key' in self)",message="spec.secret.data cannot set api-key or previous-api-key: they always hold the keys themselves"
 	Data map[string]DataTemplate `json:"data,omitempty"`
 }
 
@@ -150,7 +172,21 @@ type APIKeyStatus struct {
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 
-	// versions are the hashes that auth servers accept for this APIKey.
+	// expiresAt is when the key stops working: spec.expiresAt, or what spec.ttl gives.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+
+	// lastUsedTime is when a key of this APIKey was last used, as far as was gathered.
+	// It is coarse: the manager writes it once an hour at most, by default.
+	// +optional
+	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
+
+	// rotation is what was acted on, and what comes next.
+	// +optional
+	Rotation *RotationStatus `json:"rotation,omitempty"`
+
+	// versions are the hashes of this APIKey's keys: Pending, Active and Retiring ones
+	// are those that auth servers accept.
 	// +optional
 	// +listType=map
 	// +listMapKey=id
@@ -176,14 +212,31 @@ type SecretReference struct {
 }
 
 // VersionState is how far a version has come.
-// +kubebuilder:validation:Enum=Pending;Active
+// +kubebuilder:validation:Enum=Pending;Active;Retiring;Revoked
 type VersionState string
 
 const (
 	// VersionPending is registered; its key may not be in the Secret yet.
 	VersionPending VersionState = "Pending"
-	// VersionActive is published: its key is in the Secret.
+	// VersionActive is published: its key is in the Secret. One that was imported is
+	// accepted, and is in no Secret.
 	VersionActive VersionState = "Active"
+	// VersionRetiring was replaced and is still accepted, until nobody uses it.
+	VersionRetiring VersionState = "Retiring"
+	// VersionRevoked is refused. It stays here until every auth server is known to
+	// refuse it.
+	VersionRevoked VersionState = "Revoked"
+)
+
+// VersionOrigin is where a key comes from.
+// +kubebuilder:validation:Enum=Minted;Imported
+type VersionOrigin string
+
+const (
+	// OriginMinted is a key that the manager has made.
+	OriginMinted VersionOrigin = "Minted"
+	// OriginImported is a key of spec.import.
+	OriginImported VersionOrigin = "Imported"
 )
 
 // KeyVersion is one key of an APIKey, known by its hash.
@@ -206,9 +259,26 @@ type KeyVersion struct {
 	// +required
 	RegisteredAt metav1.Time `json:"registeredAt"`
 
-	// activatedAt is when the key was published.
+	// origin is where the key comes from. Default: Minted.
+	// +optional
+	Origin VersionOrigin `json:"origin,omitempty"`
+
+	// activatedAt is when the key was published, or published again.
 	// +optional
 	ActivatedAt *metav1.Time `json:"activatedAt,omitempty"`
+
+	// retiringAt is when the key was replaced.
+	// +optional
+	RetiringAt *metav1.Time `json:"retiringAt,omitempty"`
+
+	// lastUsedTime is when the key was last used, as far as was gathered.
+	// +optional
+	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
+
+	// requests that bore this key, as far as was gathered.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Requests int64 `json:"requests,omitempty"`
 }
 
 // APIKeyList is a list of APIKeys.
@@ -226,6 +296,26 @@ func (k *APIKey) SecretName() string {
 	}
 	return k.Name
 }
+
+// Expiry returns when the key stops working, and false if it never does.
+func (k *APIKey) Expiry() (metav1.Time, bool) {
+	switch {
+	case k.Spec.ExpiresAt != nil:
+		return *k.Spec.ExpiresAt, true
+	case k.Spec.TTL != nil:
+		return metav1.NewTime(k.CreationTimestamp.Add(k.Spec.TTL.Duration)), true
+	}
+	return metav1.Time{}, false
+}
+
+// Accepted reports whether auth servers accept keys in this state. One that this
+// release does not know is not.
+func (s VersionState) Accepted() bool {
+	return s == VersionPending || s == VersionActive || s == VersionRetiring
+}
+
+// Imported reports whether the key was issued elsewhere.
+func (v *KeyVersion) Imported() bool { return v.Origin == OriginImported }
 
 // Withdrawn reports whether the manager has taken the key back from the auth
 // servers, without giving it out again since.

@@ -117,6 +117,11 @@ const (
 	// AnnotationTemplateDigest on such a Secret is a digest of the spec.secret that
 	// it was made from.
 	AnnotationTemplateDigest = "auth.hexcovery.io/template-digest"
+	// AnnotationPreviousKeyID on such a Secret is the key ID of previous-api-key.
+	AnnotationPreviousKeyID = "auth.hexcovery.io/previous-key-id"
 	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
 	SecretKeyAPIKey = "api-key"
+	// SecretKeyPreviousAPIKey is the entry of the Secret that is the key that was
+	// replaced last, as long as that is Retiring.
+	SecretKeyPreviousAPIKey = "previous-api-key"
 )

@@ -58,6 +58,15 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	Scopes []Scope `json:"scopes,omitempty"`
 
+	// maxKeyAge is the age, since it was registered, at which a key of this organization
+	// is refused, whatever its APIKey says: at least an hour, at most ten years. Keys are
+	// rotated in time before it. Default: none.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('87840h')",message="spec.maxKeyAge is not between 1h and 87840h (ten years): write it as 2160h"
+	MaxKeyAge *metav1.Duration `json:"maxKeyAge,omitempty"`
+
 	// suspend stops every key of the organization, until it is false again.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`

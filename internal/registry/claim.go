@@ -32,11 +32,28 @@ type claim struct {
 	expiresAt time.Time
 	// expired: the manager has found it expired, whatever this process' clock says.
 	expired bool
-	// digests that are to be accepted: none while the APIKey is being deleted,
+	// versions that are to be accepted: none while the APIKey is being deleted,
 	// suspended or not permitted.
-	digests []keys.Digest
+	versions []version
 	// awaited: the manager is waiting for this change to be applied.
 	awaited bool
+}
+
+// version is one hash of a claim.
+type version struct {
+	digest keys.Digest
+	// registered is when the hash was registered: what the organization's maxKeyAge
+	// counts from.
+	registered time.Time
+	// imported: the key was issued elsewhere, and may have any form.
+	imported bool
+	// retiring: the key was replaced, and people want to know who still uses it.
+	retiring bool
+}
+
+// has reports whether digest is one that c asks for.
+func (c *claim) has(digest keys.Digest) bool {
+	return slices.ContainsFunc(c.versions, func(v version) bool { return v.digest == digest })
 }
 
 // claimOf judges an APIKey. It is pure: the same object gives the same claim.
@@ -58,19 +75,23 @@ func claimOf(key *v1alpha1.APIKey) claim {
 	if len(key.Spec.Scopes) > 0 {
 		c.scopes = scope.Of(key.Spec.Scopes...)
 	}
-	if key.Spec.ExpiresAt != nil {
-		c.expiresAt = key.Spec.ExpiresAt.Time
+	if expiry, ok := key.Expiry(); ok {
+		c.expiresAt = expiry.Time
 	}
 	c.expired = expired(key)
 	if !accepted(key) && !c.expired {
 		return c
 	}
-	for _, version := range key.Status.Versions {
-		if !servedState(version.State) {
+	for i := range key.Status.Versions {
+		v := &key.Status.Versions[i]
+		if !v.State.Accepted() {
 			continue
 		}
-		if digest, err := keys.ParseDigest(version.SHA256); err == nil {
-			c.digests = append(c.digests, digest)
+		if digest, err := keys.ParseDigest(v.SHA256); err == nil {
+			c.versions = append(c.versions, version{
+				digest: digest, registered: v.RegisteredAt.Time,
+				imported: v.Imported(), retiring: v.State == v1alpha1.VersionRetiring,
+			})
 		}
 	}
 	return c
@@ -102,15 +123,11 @@ func awaited(key *v1alpha1.APIKey) bool {
 	case len(key.Status.Versions) == 0:
 		return false
 	}
-	pending := func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionPending }
-	return slices.ContainsFunc(key.Status.Versions, pending) || key.Generation != key.Status.ObservedGeneration ||
+	moving := func(v v1alpha1.KeyVersion) bool {
+		return v.State == v1alpha1.VersionPending || v.State == v1alpha1.VersionRevoked
+	}
+	return slices.ContainsFunc(key.Status.Versions, moving) || key.Generation != key.Status.ObservedGeneration ||
 		!meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionRegistered)
-}
-
-// servedState reports whether versions in this state are accepted. A state that
-// this release does not know is not.
-func servedState(state v1alpha1.VersionState) bool {
-	return state == v1alpha1.VersionPending || state == v1alpha1.VersionActive
 }
 
 // older reports whether c's APIKey came before other's; the UID decides between
@@ -127,16 +144,22 @@ type organization struct {
 	revision string
 	id       string
 	scopes   scope.Set
+	// maxKeyAge is the age at which keys are refused; 0 for none.
+	maxKeyAge time.Duration
 	// active: exists, is not being deleted and not suspended.
 	active bool
 }
 
 // organizationOf judges an Organization.
 func organizationOf(org *v1alpha1.Organization) organization {
-	return organization{
+	o := organization{
 		revision: org.ResourceVersion,
 		id:       unique.Make(org.EffectiveID()).Value(),
 		scopes:   scope.Of(org.EffectiveScopes()...),
 		active:   org.DeletionTimestamp.IsZero() && !org.Spec.Suspend,
 	}
+	if org.Spec.MaxKeyAge != nil {
+		o.maxKeyAge = org.Spec.MaxKeyAge.Duration
+	}
+	return o
 }

@@ -173,6 +173,7 @@ func (s keyStore) Transformer() cache.TransformFunc {
 		if key, ok := obj.(*v1alpha1.APIKey); ok {
 			key.ManagedFields, key.Annotations, key.Labels = nil, nil, nil
 			key.Spec.Description, key.Spec.Secret = "", v1alpha1.SecretTemplate{}
+			key.Spec.Rotation, key.Spec.Import = v1alpha1.Rotation{}, nil
 		}
 		return obj, nil
 	}

@@ -18,6 +18,9 @@ type Grant struct {
 	// Scopes is what the key may reach: its own scopes, as far as its
 	// organization has them.
 	Scopes scope.Set
+	// Imported: the key was issued elsewhere. Its form need not be that of a key of
+	// package keys, and a key of any other form is accepted only if this is set.
+	Imported bool
 }
 
 // Verdict is the answer about one key. Its zero value is the safe one.
@@ -31,6 +34,6 @@ const (
 	Accepted
 	// Unknown: no key of that hash is accepted, and that is certain.
 	Unknown
-	// Expired: the key's expiresAt has passed.
+	// Expired: the key's expiresAt, ttl or the organization's maxKeyAge has passed.
 	Expired
 )

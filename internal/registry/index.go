@@ -4,7 +4,6 @@
 package registry
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +42,7 @@ type removals struct {
 type grant struct {
 	claim        *claim
 	organization *organizationSlot
+	version      version
 	keyID        string
 }
 
@@ -74,6 +74,9 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if org == nil || !org.active || org.id != g.claim.organizationID {
 		return Grant{}, Unknown
 	}
+	if org.maxKeyAge > 0 && now.Sub(g.version.registered) >= org.maxKeyAge {
+		return Grant{}, Expired
+	}
 	if g.claim.expired || !g.claim.expiresAt.IsZero() && !now.Before(g.claim.expiresAt) {
 		return Grant{}, Expired
 	}
@@ -83,6 +86,7 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 		Name:         g.claim.name,
 		Organization: org.id,
 		Scopes:       g.claim.scopes.Intersect(org.scopes),
+		Imported:     g.version.imported,
 	}, Accepted
 }
 
@@ -102,20 +106,20 @@ func (ix *index) applyLocked(c claim) (taken, reduces bool) {
 	}
 	ix.claims[c.uid] = &c
 	if previous != nil {
-		reduces = ix.withdraw(previous, c.digests) || previous.scopes.Without(c.scopes) != 0
+		reduces = ix.withdraw(previous, &c) || previous.scopes.Without(c.scopes) != 0
 	}
-	for _, digest := range c.digests {
-		ix.grant(digest, &c)
+	for _, v := range c.versions {
+		ix.grant(v, &c)
 	}
 	return true, reduces
 }
 
-// grant makes digest mean c, unless an older APIKey has it already.
-func (ix *index) grant(digest keys.Digest, c *claim) {
-	if holder := ix.lookup(digest); holder != nil && holder.claim.uid != c.uid && holder.claim.older(c) {
+// grant makes v's digest mean c, unless an older APIKey has it already.
+func (ix *index) grant(v version, c *claim) {
+	if holder := ix.lookup(v.digest); holder != nil && holder.claim.uid != c.uid && holder.claim.older(c) {
 		return
 	}
-	ix.grants.Store(digest, &grant{claim: c, organization: ix.slot(c.organizationName), keyID: digest.KeyID()})
+	ix.grants.Store(v.digest, &grant{claim: c, organization: ix.slot(c.organizationName), version: v, keyID: v.digest.KeyID()})
 }
 
 // remove drops an APIKey that is gone.
@@ -137,15 +141,16 @@ func (ix *index) removeLocked(uid types.UID) (reduces bool) {
 	return ix.withdraw(previous, nil)
 }
 
-// withdraw drops the digests that c claimed, but for those in keep.
-func (ix *index) withdraw(c *claim, keep []keys.Digest) (reduces bool) {
-	for _, digest := range c.digests {
-		if slices.Contains(keep, digest) {
+// withdraw drops the digests that c claimed, but for those that next, unless it is
+// nil, claims too.
+func (ix *index) withdraw(c, next *claim) (reduces bool) {
+	for _, v := range c.versions {
+		if next != nil && next.has(v.digest) {
 			continue
 		}
 		// Another APIKey may hold this digest; what it holds is its own.
-		if holder := ix.lookup(digest); holder != nil && holder.claim.uid == c.uid {
-			ix.grants.Delete(digest)
+		if holder := ix.lookup(v.digest); holder != nil && holder.claim.uid == c.uid {
+			ix.grants.Delete(v.digest)
 			reduces = true
 		}
 	}

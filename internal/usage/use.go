@@ -1,0 +1,40 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package usage counts the requests that each key is used for.
+package usage
+
+import "time"
+
+// Use is what was gathered about one version of a key.
+type Use struct {
+	// Requests that bore the key, as far as was gathered.
+	Requests int64
+	// LastUsed is when the last of them came; zero if there was none.
+	LastUsed time.Time
+	// Sources are where they came from, the busiest first: a few at most, and only of
+	// versions that are retiring.
+	Sources []Source
+}
+
+// Source is where requests came from.
+type Source struct {
+	// Endpoint is the contract by which the auth server was asked.
+	Endpoint string
+	// Gateway is the address that asked.
+	Gateway string
+	// Requests that came from there.
+	Requests int64
+}
+
+// Coverage says how far what was gathered can be relied on.
+type Coverage struct {
+	// Until is the time up to which every request was gathered, from every auth server
+	// that is live; zero if some was never heard.
+	Until time.Time
+	// LastGap is when an auth server last ended without having handed over what it
+	// had counted: until then keys may have been used unseen. Zero if none has.
+	LastGap time.Time
+	// Missing are the auth servers that could not be asked when it was last tried.
+	Missing []string
+}

@@ -56,6 +56,9 @@ type APIKeyReconciler struct {
 	// unpublished has the UIDs of APIKeys that are being deleted and whose Secret this
 	// process has deleted, until each is seen gone.
 	unpublished sync.Map
+	// restarts has, by UID, what this process has restarted after an APIKey's last
+	// rotation, until the APIKey is seen gone.
+	restarts sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

@@ -100,6 +100,15 @@ const (
 	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
 	// as after a restore; it is dropped, and another key is minted.
 	EventDuplicateDigest = "DuplicateDigest"
+	// EventConsumersRestarted: workloads that take the Secret at their start were
+	// restarted after a rotation.
+	EventConsumersRestarted = "ConsumersRestarted"
+	// EventRestartRefused: the API server does not let the manager restart a workload;
+	// the message says what to apply.
+	EventRestartRefused = "RestartRefused"
+	// EventWorkloadNotFound: spec.rotation.restart names a workload that does not
+	// exist.
+	EventWorkloadNotFound = "WorkloadNotFound"
 )
 
 // Names that the operator puts on objects.
@@ -119,6 +128,10 @@ const (
 	AnnotationTemplateDigest = "auth.hexcovery.io/template-digest"
 	// AnnotationPreviousKeyID on such a Secret is the key ID of previous-api-key.
 	AnnotationPreviousKeyID = "auth.hexcovery.io/previous-key-id"
+	// AnnotationRestartPrefix and the APIKey's name are the annotation that a pod
+	// template gets to have its pods restarted; its value is the key ID that they are
+	// to take.
+	AnnotationRestartPrefix = "restart.auth.hexcovery.io/"
 	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
 	SecretKeyAPIKey = "api-key"
 	// SecretKeyPreviousAPIKey is the entry of the Secret that is the key that was

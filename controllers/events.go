@@ -40,6 +40,10 @@ func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) 
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
 }
 
+func (w eventWriter) expiringSoon(key *v1alpha1.APIKey, message string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventExpiringSoon, "Permit", "%s", message)
+}
+
 func (w eventWriter) restarted(key *v1alpha1.APIKey, id string, workloads []string) {
 	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventConsumersRestarted, "Restart",
 		"restarting what takes Secret %s only when it starts, for key %s: %s", key.SecretName(), id, listed(workloads))

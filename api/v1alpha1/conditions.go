@@ -18,6 +18,9 @@ const (
 	ConditionRegistered = "Registered"
 	// ConditionPublished says whether the Secret holds the key.
 	ConditionPublished = "Published"
+	// ConditionExpiringSoon is True while the key is going to stop working within 7 days,
+	// and absent otherwise. Its reason says within how long.
+	ConditionExpiringSoon = "ExpiringSoon"
 	// ConditionReconciling is True while the manager is at work or waits for
 	// something that is going to happen (kstatus).
 	ConditionReconciling = "Reconciling"
@@ -31,8 +34,14 @@ const (
 	ReasonReady = "Ready"
 	// ReasonSuspended surfaces when spec.suspend stops the key or organization.
 	ReasonSuspended = "Suspended"
-	// ReasonExpired surfaces when spec.expiresAt has passed.
+	// ReasonExpired surfaces when spec.expiresAt, or what spec.ttl gives, has passed.
 	ReasonExpired = "Expired"
+	// ReasonWithin7Days surfaces in ExpiringSoon when the key has 7 days or less.
+	ReasonWithin7Days = "Within7Days"
+	// ReasonWithin1Day surfaces in ExpiringSoon when the key has a day or less.
+	ReasonWithin1Day = "Within1Day"
+	// ReasonWithin1Hour surfaces in ExpiringSoon when the key has an hour or less.
+	ReasonWithin1Hour = "Within1Hour"
 
 	// ReasonPermitted surfaces when the Organization permits namespace and scopes.
 	ReasonPermitted = "Permitted"
@@ -100,6 +109,9 @@ const (
 	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
 	// as after a restore; it is dropped, and another key is minted.
 	EventDuplicateDigest = "DuplicateDigest"
+	// EventExpiringSoon: the key is going to stop working within 7 days, a day, or an
+	// hour.
+	EventExpiringSoon = "ExpiringSoon"
 	// EventConsumersRestarted: workloads that take the Secret at their start were
 	// restarted after a rotation.
 	EventConsumersRestarted = "ConsumersRestarted"

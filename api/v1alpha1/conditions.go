@@ -21,6 +21,10 @@ const (
 	// ConditionExpiringSoon is True while the key is going to stop working within 7 days,
 	// and absent otherwise. Its reason says within how long.
 	ConditionExpiringSoon = "ExpiringSoon"
+	// ConditionRotated says how it stands with replacing the key, and with the keys that
+	// it has replaced: True when none of them works any more. It is there where there is
+	// something to say, and has no part in Ready.
+	ConditionRotated = "Rotated"
 	// ConditionReconciling is True while the manager is at work or waits for
 	// something that is going to happen (kstatus).
 	ConditionReconciling = "Reconciling"
@@ -97,6 +101,20 @@ const (
 	// ReasonSecretRefused surfaces when the API server refuses the Secret, as a
 	// policy, a quota or a namespace that is going away makes it do.
 	ReasonSecretRefused = "SecretRefused"
+
+	// ReasonUpToDate surfaces when no key that was replaced works any more.
+	ReasonUpToDate = "UpToDate"
+	// ReasonRotating surfaces while the auth servers learn of the key that is to take
+	// the place of the current one.
+	ReasonRotating = "Rotating"
+	// ReasonRetiring surfaces while a key that was replaced still works; the message
+	// says why.
+	ReasonRetiring = "Retiring"
+	// ReasonTooManyKeys surfaces when the key is to be replaced, and too many of its
+	// predecessors still work.
+	ReasonTooManyKeys = "TooManyKeys"
+	// ReasonInvalidWindow surfaces when spec.rotation.window cannot be read.
+	ReasonInvalidWindow = "InvalidWindow"
 )
 
 // Reasons of events that no condition bears.
@@ -106,6 +124,16 @@ const (
 	// EventSecretDrifted: the Secret was deleted or edited by hand; the key that
 	// it held is revoked, and another is minted.
 	EventSecretDrifted = "SecretDrifted"
+	// EventRotated: another key is in the Secret in place of one that works.
+	EventRotated = "Rotated"
+	// EventRotationUndone: a key that was replaced is the current one again.
+	EventRotationUndone = "RotationUndone"
+	// EventNothingToUndo: spec.rotation.undo has changed, and there is no key that it
+	// could be about.
+	EventNothingToUndo = "NothingToUndo"
+	// EventRetiredInUse: a key that was replaced is revoked because overlap.max has
+	// passed, and may still be in use.
+	EventRetiredInUse = "RetiredInUse"
 	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
 	// as after a restore; it is dropped, and another key is minted.
 	EventDuplicateDigest = "DuplicateDigest"

@@ -62,7 +62,7 @@ type APIKeyReconciler struct {
 	// process has deleted, until each is seen gone.
 	unpublished sync.Map
 	// restarts has, by UID, what this process has restarted after an APIKey's last
-	// rotation, until the APIKey is seen gone.
+	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map
 }
 

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,10 +23,11 @@ import (
 const RestarterRole = "apikey-restarter"
 
 // consumers returns the workloads that spec.rotation.restart is about, read from the
-// API server. What cannot be read is complained of.
-func (r *APIKeyReconciler) consumers(ctx context.Context, key *v1alpha1.APIKey, found *restartFindings) ([]client.Object, error) {
+// API server. What cannot be read is in found.
+func (r *APIKeyReconciler) consumers(ctx context.Context, found *restartFindings) []client.Object {
+	key := found.apiKey
 	if key.Spec.Rotation.Restart.Policy == v1alpha1.RestartNamed {
-		return r.namedConsumers(ctx, key, found)
+		return r.namedConsumers(ctx, found)
 	}
 	var consumers []client.Object
 	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}} {
@@ -39,12 +39,12 @@ func (r *APIKeyReconciler) consumers(ctx context.Context, key *v1alpha1.APIKey, 
 		switch {
 		case apierrors.IsForbidden(err):
 			found.complainOfRights("look for workloads that take the Secret only when they start", err)
-			return nil, nil
+			return nil
 		case err != nil:
-			return nil, fmt.Errorf("list workloads: %w", err)
+			found.fail(ctx, "what takes the Secret", err)
 		}
 	}
-	return consumers, nil
+	return consumers
 }
 
 // eachOf calls f for each object of a namespace, and holds some hundred at a time.
@@ -61,27 +61,28 @@ func (r *APIKeyReconciler) eachOf(ctx context.Context, list client.ObjectList, n
 	})
 }
 
-func (r *APIKeyReconciler) namedConsumers(ctx context.Context, key *v1alpha1.APIKey, found *restartFindings) ([]client.Object, error) {
+func (r *APIKeyReconciler) namedConsumers(ctx context.Context, found *restartFindings) []client.Object {
 	var consumers []client.Object
-	for _, reference := range key.Spec.Rotation.Restart.Workloads {
+	for _, reference := range found.apiKey.Spec.Rotation.Restart.Workloads {
 		obj := emptyWorkload(reference.Kind)
 		if obj == nil {
 			continue
 		}
-		obj.SetNamespace(key.Namespace)
+		obj.SetNamespace(found.apiKey.Namespace)
 		obj.SetName(reference.Name)
+		name := nameOf(obj)
 		switch err := r.Live.Get(ctx, client.ObjectKeyFromObject(obj), obj); {
 		case apierrors.IsNotFound(err):
-			found.complainOfAbsence(nameOf(obj))
+			found.complainOfAbsence(name)
 		case apierrors.IsForbidden(err):
-			found.complainOfRights("look at "+nameOf(obj), err)
+			found.complainOfRights("look at "+name, err)
 		case err != nil:
-			return nil, fmt.Errorf("get %s: %w", nameOf(obj), err)
+			found.fail(ctx, name, err)
 		case obj.GetDeletionTimestamp().IsZero():
 			consumers = append(consumers, obj)
 		}
 	}
-	return consumers, nil
+	return consumers
 }
 
 // emptyWorkload returns an object of a kind, and nil for one that the schema refuses.

@@ -5,8 +5,6 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/workload"
@@ -43,6 +42,14 @@ type rollout struct {
 	message string
 }
 
+// detail is what follows the reason why a key still works.
+func (r rollout) detail() string {
+	if r.message == "" {
+		return ""
+	}
+	return "; " + r.message
+}
+
 // restartRecord is what this process has done after one rotation. It has what the API
 // server cannot tell: that a workload was annotated although the annotation is gone.
 // A pass is the only one over its APIKey, so nobody else has it at hand.
@@ -61,38 +68,35 @@ type restartRecord struct {
 }
 
 // restartConsumers restarts, once, what takes the Secret only when it starts, and
-// says how far that has come. It is for an APIKey whose current key is in the Secret
-// and whose earlier one is retiring.
-func (r *APIKeyReconciler) restartConsumers(ctx context.Context, p *pass) (rollout, error) {
-	restart, version := p.key.Spec.Rotation.Restart, p.current()
-	if version == nil || restart.Policy == "" || restart.Policy == v1alpha1.RestartNone {
-		return rollout{finished: true}, nil
+// says how far that has come. It is for an APIKey of which an earlier key is retiring.
+func (r *APIKeyReconciler) restartConsumers(ctx context.Context, p *pass) rollout {
+	restart, version := p.key.Spec.Rotation.Restart, p.active()
+	switch {
+	case restart.Policy == "" || restart.Policy == v1alpha1.RestartNone:
+		return rollout{finished: true}
+	case p.holds != version.ID:
+		// A rotation was undone a moment ago: what starts now would take the key that is
+		// on its way out.
+		return rollout{}
 	}
 	record := r.restartRecord(p.key.UID, version.ID)
 	if record.finished == p.key.Generation {
-		return rollout{finished: true}, nil
+		return rollout{finished: true}
 	}
 	found := &restartFindings{apiKey: p.key, record: record}
-	consumers, err := r.consumers(ctx, p.key, found)
-	if err != nil {
-		return rollout{}, err
-	}
-	var failed []error
-	for _, consumer := range consumers {
-		if err := r.restart(ctx, consumer, found); err != nil {
-			failed = append(failed, err)
-		}
+	for _, consumer := range r.consumers(ctx, found) {
+		r.restart(ctx, consumer, found)
 	}
 	if len(found.restarted) > 0 {
 		r.Events.restarted(p.key, record.keyID, found.restarted)
 	}
 	r.complain(p.key, found)
-	if len(found.waits)+len(found.complaints)+len(failed) == 0 {
+	if len(found.waits)+len(found.complaints) == 0 {
 		record.finished = p.key.Generation
-		return rollout{finished: true}, nil
+		return rollout{finished: true}
 	}
 	p.lookAgain(restartInterval(p, version))
-	return found.rollout(), errors.Join(failed...)
+	return found.rollout()
 }
 
 func (r *APIKeyReconciler) restartRecord(uid types.UID, keyID string) *restartRecord {
@@ -114,7 +118,7 @@ func restartInterval(p *pass, version *v1alpha1.KeyVersion) time.Duration {
 
 // restart annotates the template of one workload, unless that was done, and finds out
 // what its rollout waits for.
-func (r *APIKeyReconciler) restart(ctx context.Context, consumer client.Object, found *restartFindings) error {
+func (r *APIKeyReconciler) restart(ctx context.Context, consumer client.Object, found *restartFindings) {
 	name := nameOf(consumer)
 	annotation := v1alpha1.AnnotationRestartPrefix + found.apiKey.Name
 	done := workload.Template(consumer).Annotations[annotation] == found.record.keyID || found.record.patched[name]
@@ -122,21 +126,19 @@ func (r *APIKeyReconciler) restart(ctx context.Context, consumer client.Object, 
 	case !done && workload.Paused(consumer):
 		// It would change with whatever a person is preparing there.
 		found.wait(name, "it is paused, and is restarted when it is resumed")
-		return nil
+		return
 	case !done:
-		patch, err := restartPatch(consumer.GetUID(), annotation, found.record.keyID)
-		if err != nil {
-			return err
-		}
-		err = r.Patch(ctx, consumer, client.RawPatch(types.MergePatchType, patch), restartOwner, client.DisableReadYourWritesConsistency)
+		patch := restartPatch(consumer.GetUID(), annotation, found.record.keyID)
+		err := r.Patch(ctx, consumer, patch, restartOwner, client.DisableReadYourWritesConsistency)
 		switch {
 		case apierrors.IsNotFound(err):
-			return nil
+			return
 		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 			found.complainOfRights("restart "+name, err)
-			return nil
+			return
 		case err != nil:
-			return fmt.Errorf("restart %s: %w", name, err)
+			found.fail(ctx, name, err)
+			return
 		}
 		found.record.patched[name] = true
 		found.restarted = append(found.restarted, name)
@@ -144,17 +146,13 @@ func (r *APIKeyReconciler) restart(ctx context.Context, consumer client.Object, 
 	if waits := workload.Unfinished(consumer); waits != "" {
 		found.wait(name, waits)
 	}
-	return nil
 }
 
 // restartPatch is conditional on the UID alone: whatever else changes at the same time
-// does not concern it.
-func restartPatch(uid types.UID, annotation, value string) ([]byte, error) {
-	type object = map[string]any
-	return json.Marshal(object{
-		"metadata": object{"uid": uid},
-		"spec":     object{"template": object{"metadata": object{"annotations": object{annotation: value}}}},
-	})
+// does not concern it. Of the three texts none needs to be quoted.
+func restartPatch(uid types.UID, annotation, value string) client.Patch {
+	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
+		`{"metadata":{"uid":%q},"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, uid, annotation, value))
 }
 
 // complain has an event for each complaint that is new.
@@ -183,6 +181,13 @@ type complaint struct{ reason, subject, message string }
 
 func (f *restartFindings) wait(name, what string) {
 	f.waits = append(f.waits, name+": "+what)
+}
+
+// fail notes what is going to be tried again. It is logged, and not returned: the end of
+// the key that was replaced, at overlap.max, must not wait for it.
+func (f *restartFindings) fail(ctx context.Context, name string, err error) {
+	log.FromContext(ctx).Error(err, "restart of a consumer is tried again", "consumer", name, "namespace", f.apiKey.Namespace)
+	f.wait(name, "the API server cannot be asked just now")
 }
 
 func (f *restartFindings) complainOfAbsence(name string) {

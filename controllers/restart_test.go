@@ -37,6 +37,8 @@ type restartWorld struct {
 	recorder   *events.FakeRecorder
 	key        *v1alpha1.APIKey
 	now        time.Time
+	// holds is the ID of the key that is in the Secret.
+	holds string
 	// patches counts those of each workload, reads all reads.
 	patches map[string]int
 	reads   int
@@ -97,23 +99,19 @@ func newRestartWorld(t *testing.T, restart v1alpha1.Restart, workloads ...client
 // rotate has the APIKey have another current key.
 func (w *restartWorld) rotate(id string) {
 	w.key.Status.KeyID = id
-	w.key.Status.Versions = []v1alpha1.KeyVersion{{ID: id, State: v1alpha1.VersionActive, ActivatedAt: ptr.To(metav1.NewTime(w.now))}}
+	w.key.Status.Versions = []v1alpha1.KeyVersion{
+		{ID: "000000000000", State: v1alpha1.VersionRetiring},
+		{ID: id, State: v1alpha1.VersionActive, ActivatedAt: ptr.To(metav1.NewTime(w.now))},
+	}
+	w.holds = id
 }
 
 // look is one pass.
 func (w *restartWorld) look() (rollout, time.Duration) {
 	w.Helper()
-	found, again, err := w.try()
-	if err != nil {
-		w.Fatal(err)
-	}
-	return found, again
-}
-
-func (w *restartWorld) try() (rollout, time.Duration, error) {
-	p := &pass{key: w.key, observed: w.key.DeepCopy(), now: w.now}
-	found, err := w.reconciler.restartConsumers(w.Context(), p)
-	return found, p.again, err
+	p := &pass{key: w.key, observed: w.key.DeepCopy(), now: w.now, holds: w.holds}
+	found := w.reconciler.moving(w.Context(), p)
+	return found, p.again
 }
 
 // finish has the rollouts of all Deployments be finished.
@@ -371,16 +369,15 @@ func TestRestartWithoutTheRight(t *testing.T) {
 // An outage at one workload keeps no other from being restarted, and is tried again.
 func TestRestartGoesOnAfterAnError(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("api", "hexcovery"), testDeployment("web", "hexcovery"))
-	outage := errors.New("outage")
 	w.refuse = func(verb string, obj any) error {
 		if d, ok := obj.(*appsv1.Deployment); ok && verb == "patch" && d.Name == "api" {
-			return outage
+			return errors.New("outage")
 		}
 		return nil
 	}
-	found, _, err := w.try()
-	if !errors.Is(err, outage) || found.finished || w.patches["Deployment web"] != 1 {
-		t.Errorf("found %+v, %v, patched %v", found, err, w.patches)
+	found, again := w.look()
+	if found.finished || w.patches["Deployment web"] != 1 || again != restartLook || !strings.Contains(found.message, "Deployment api: the API server cannot be asked") {
+		t.Errorf("found %+v, patched %v, looks again after %v", found, w.patches, again)
 	}
 	w.refuse = func(string, any) error { return nil }
 	w.look()
@@ -400,9 +397,51 @@ func TestRestartOfNothing(t *testing.T) {
 	}
 }
 
+// While the two keys change places, a pod that starts may take either.
+func TestRestartWaitsForTheSecret(t *testing.T) {
+	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
+	w.holds = "000000000000"
+	if found, _ := w.look(); found.finished || w.reads != 0 {
+		t.Errorf("found %+v, %d reads", found, w.reads)
+	}
+	w.holds = "aaaaaaaaaaaa"
+	if found, _ := w.look(); found.finished || w.patches["Deployment web"] != 1 {
+		t.Errorf("found %+v, patched %v", found, w.patches)
+	}
+}
+
+func TestRestartIsForNoKeyThatWorksAlone(t *testing.T) {
+	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
+	w.look()
+	w.key.Status.Versions = w.key.Status.Versions[1:]
+	w.reads = 0
+	if found, again := w.look(); !found.finished || w.reads != 0 || again != 0 {
+		t.Errorf("found %+v, %d reads, looks again after %v", found, w.reads, again)
+	}
+	if _, ok := w.reconciler.restarts.Load(w.key.UID); ok {
+		t.Error("something of it is remembered")
+	}
+}
+
+// An outage must not keep a key from its end.
+func TestRestartThatCannotBeJudgedIsNotFinished(t *testing.T) {
+	for _, verb := range []string{"get", "list"} {
+		restart := restartEnv
+		if verb == "get" {
+			restart = restartWeb
+		}
+		w := newRestartWorld(t, restart, testDeployment("web", "hexcovery"))
+		w.refuse = func(string, any) error { return errors.New("outage") }
+		if found, again := w.look(); found.finished || again != restartLook {
+			t.Errorf("%s: found %+v, looks again after %v", verb, found, again)
+		}
+	}
+}
+
 func TestRestartIsForgottenWithItsAPIKey(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
-	w.reconciler.Escrow, w.reconciler.Waiters = keys.NewEscrow(1), registry.NewWaiters(clock.RealClock{})
+	w.reconciler.Escrow = keys.NewEscrow(1)
+	w.reconciler.Waiters, w.reconciler.Retirements = registry.NewWaiters(clock.RealClock{}), registry.NewWaiters(clock.RealClock{})
 	w.look()
 	w.reconciler.forget(w.key)
 	if _, ok := w.reconciler.restarts.Load(w.key.UID); ok {

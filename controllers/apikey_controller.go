@@ -61,6 +61,9 @@ type APIKeyReconciler struct {
 	// unpublished has the UIDs of APIKeys that are being deleted and whose Secret this
 	// process has deleted, until each is seen gone.
 	unpublished sync.Map
+	// restarts has, by UID, what this process has restarted after an APIKey's last
+	// rotation, while a key that it replaced is retiring.
+	restarts sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

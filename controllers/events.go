@@ -73,6 +73,19 @@ func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) 
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
 }
 
+func (w eventWriter) expiringSoon(key *v1alpha1.APIKey, message string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventExpiringSoon, "Permit", "%s", message)
+}
+
+func (w eventWriter) restarted(key *v1alpha1.APIKey, id string, workloads []string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventConsumersRestarted, "Restart",
+		"restarting what takes Secret %s only when it starts, for key %s: %s", key.SecretName(), id, listed(workloads))
+}
+
+func (w eventWriter) notRestarted(key *v1alpha1.APIKey, reason, message string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, reason, "Restart", "%s", message)
+}
+
 // record writes an audit line. That one is missing must not keep a key from
 // being revoked, so it is logged and goes no further.
 func (r *APIKeyReconciler) record(ctx context.Context, p *pass, event audit.Event) {

@@ -121,6 +121,14 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
 		"refuses an expired key, from the very second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch} }), acme("1"), Expired},
+		"refuses a key whose ttl has passed, from the very second": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+				k.CreationTimestamp, k.Spec.TTL = metav1.Time{Time: epoch.Add(-time.Hour)}, &metav1.Duration{Duration: time.Hour}
+			}), acme("1"), Expired},
+		"accepts a key whose ttl passes in a moment": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+				k.CreationTimestamp, k.Spec.TTL = metav1.Time{Time: epoch.Add(-time.Hour)}, &metav1.Duration{Duration: time.Hour + 1}
+			}), acme("1"), Accepted},
 		"refuses a key that was taken back":            {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking)), acme("1"), Unknown},
 		"refuses a key that was taken back everywhere": {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoked)), acme("1"), Unknown},
 		"accepts a key that is given out again":        {apiKey("a", "1", "s", registered(v1alpha1.ReasonResuming)), acme("1"), Accepted},

@@ -56,6 +56,9 @@ type APIKeyReconciler struct {
 	// unpublished has the UIDs of APIKeys that are being deleted and whose Secret this
 	// process has deleted, until each is seen gone.
 	unpublished sync.Map
+	// resuming has, by the UID of each APIKey whose key is about to work again, the
+	// reason for which it had stopped.
+	resuming sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

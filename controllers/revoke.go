@@ -142,5 +142,6 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.Escrow.Drop(key.GetUID())
 	r.releasing.Delete(key.GetUID())
 	r.unpublished.Delete(key.GetUID())
+	r.resuming.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 }

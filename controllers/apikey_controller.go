@@ -64,6 +64,9 @@ type APIKeyReconciler struct {
 	// restarts has, by UID, what this process has restarted after an APIKey's last
 	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map
+	// resuming has, by the UID of each APIKey whose key is about to work again, the
+	// reason for which it had stopped.
+	resuming sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

@@ -191,13 +191,23 @@ func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.K
 	if v.RetiringAt != nil {
 		action = audit.Retired
 	}
-	r.record(ctx, p, audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason})
+	event := audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason, Actor: actorOfVersion(p, v.Reason)}
+	if r.Usage != nil {
+		for _, source := range r.Usage.Use(p.key.UID, v.ID).Sources {
+			event.Requests += source.Requests
+		}
+	}
+	r.record(ctx, p, event)
 }
 
 // announceTurnover tells what has become of keys, when the status says so.
 func (r *APIKeyReconciler) announceTurnover(ctx context.Context, p *pass) {
 	if p.rotated != "" {
-		r.record(ctx, p, audit.Event{Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated})
+		reason := p.active().Reason
+		r.record(ctx, p, audit.Event{
+			Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated,
+			Reason: reason, Actor: actorOfVersion(p, reason),
+		})
 		r.Events.rotated(p.key, p.rotated)
 	}
 	for _, announce := range p.told {

@@ -18,6 +18,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
 const (
@@ -48,6 +49,8 @@ type APIKeyReconciler struct {
 	Escrow *keys.Escrow
 	Events eventWriter
 	Audit  *audit.Recorder
+	// Usage is what was gathered of the use of each version; nil for nothing.
+	Usage *gather.Gatherer
 
 	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
 	// cache still shows: the end of their Secret comes first and would have them

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,7 +19,7 @@ import (
 // API server has. The write is conditional on the APIKey that the pass saw.
 func (r *APIKeyReconciler) writeStatus(ctx context.Context, p *pass) error {
 	judge(p)
-	if equality.Semantic.DeepEqual(p.observed.Status, p.key.Status) {
+	if !r.account(p) {
 		return nil
 	}
 	// The base must differ in status alone.

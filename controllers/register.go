@@ -73,6 +73,7 @@ func (r *APIKeyReconciler) resume(ctx context.Context, p *pass, pending *v1alpha
 		}
 	}
 	// The process that minted it is gone, and its key with it.
+	p.due = pending.Reason
 	end(pending, revokedAbandoned)
 	return r.mint(ctx, p)
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -136,52 +135,49 @@ func (m *simManager) pass(ctx context.Context, name types.NamespacedName) (again
 		return 0, nil
 	case key.DeletionTimestamp != nil:
 		return m.revoke(ctx, name, key.DeepCopy())
-	case key.Status.Versions[0].State == v1alpha1.VersionPending:
+	case hasVersion(key, v1alpha1.VersionPending):
 		return m.register(ctx, name, key.DeepCopy())
+	case hasVersion(key, v1alpha1.VersionRevoked):
+		return m.retire(ctx, name, key.DeepCopy())
+	case !simSatisfied(key):
+		m.waiters.Done(name)
+		return 0, m.turn(ctx, key.DeepCopy())
 	}
 	m.waiters.Done(name)
 	return 0, nil
 }
 
-// register is what acknowledge.go does of a new key.
-func (m *simManager) register(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
-	wait := m.waiters.Wait(name, "register", key.ResourceVersion)
-	if !wait.Worthwhile {
-		return Patience, nil
+// revoke is what revoke.go does.
+func (m *simManager) revoke(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
+	again, done, err := m.revoked(ctx, name, "revoke "+string(key.UID), key)
+	if !done {
+		return again, err
 	}
-	found, err := m.members.Registration(ctx, wait, m.world.organization().ResourceVersion)
-	if err != nil {
-		return 0, err
+	for _, version := range m.world.allKeys() {
+		if version.owner == name.Name {
+			m.world.revoked(m, version.name)
+		}
 	}
-	if found.Of == 0 || !found.Complete() {
-		m.say("%s is not registered: %d of %d are missing: %s", name.Name, len(found.Missing), found.Of, simMissing(found))
-		return Patience, nil
-	}
-	m.waiters.Done(name)
-	m.world.published(m, name.Name)
-	key.Status.Versions[0].State = v1alpha1.VersionActive
-	meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered})
+	key.Finalizers = nil
 	return 0, m.link.Update(ctx, key)
 }
 
-// revoke is what revoke.go does.
-func (m *simManager) revoke(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
-	wait := m.waiters.Wait(name, "revoke "+string(key.UID), key.ResourceVersion)
+// revoked finds out whether nobody accepts what this revision of key revokes.
+func (m *simManager) revoked(ctx context.Context, name types.NamespacedName, purpose string, key *v1alpha1.APIKey) (again time.Duration, done bool, err error) {
+	wait := m.waiters.Wait(name, purpose, key.ResourceVersion)
 	if !wait.Worthwhile {
-		return Patience, nil
+		return Patience, false, nil
 	}
 	found, err := m.members.Revocation(ctx, wait)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if !found.Complete() {
-		m.say("%s is not revoked: %d of %d are missing: %s", name.Name, len(found.Missing), found.Of, simMissing(found))
-		return found.Again, nil
+		m.say("not complete: %s: %d of %d are missing: %s", purpose, len(found.Missing), found.Of, simMissing(found))
+		return found.Again, false, nil
 	}
 	m.waiters.Done(name)
-	m.world.revoked(m, name.Name)
-	key.Finalizers = nil
-	return 0, m.link.Update(ctx, key)
+	return 0, true, nil
 }
 
 func (m *simManager) say(format string, args ...any) {

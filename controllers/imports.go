@@ -82,7 +82,7 @@ func (plan *importPlan) consider(key *v1alpha1.APIKey, hash string) {
 		switch v := &plan.versions[i]; {
 		case v.SHA256 != hash:
 			// Twelve digits can be made to agree, with some effort.
-			plan.refused = append(plan.refused, fmt.Sprintf("%s… would have the same key ID as another key of this APIKey", hash[:16]))
+			plan.refused = append(plan.refused, sameKeyID(hash))
 		case v.Imported() && !v.State.Accepted():
 			plan.postponed = append(plan.postponed, v.ID)
 		default:
@@ -91,11 +91,19 @@ func (plan *importPlan) consider(key *v1alpha1.APIKey, hash string) {
 		}
 		return
 	}
+	if slices.ContainsFunc(plan.wanted, func(d keys.Digest) bool { return d.KeyID() == digest.KeyID() }) {
+		plan.refused = append(plan.refused, sameKeyID(hash))
+		return
+	}
 	if len(plan.versions)+len(plan.wanted) >= maxImporting {
 		plan.postponed = append(plan.postponed, digest.KeyID())
 		return
 	}
 	plan.wanted = append(plan.wanted, digest)
+}
+
+func sameKeyID(hash string) string {
+	return fmt.Sprintf("%s… has the key ID of another key of this APIKey", hash[:16])
 }
 
 // maxImporting leaves room in status.versions for a rotation.

@@ -18,16 +18,22 @@ import (
 // waits until each goes by what its APIKey has become.
 func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool, err error) {
 	version := p.current()
-	if version.State == v1alpha1.VersionActive && meta.IsStatusConditionTrue(p.observed.Status.Conditions, v1alpha1.ConditionRegistered) {
+	works := p.active() != nil && meta.IsStatusConditionTrue(p.observed.Status.Conditions, v1alpha1.ConditionRegistered)
+	if works {
 		p.registration = good(v1alpha1.ReasonRegistered, "the auth servers know the key")
-		// The answer to the write that said so was lost, so nobody was told yet.
-		_, p.published = r.Escrow.Get(p.key.UID, version.ID)
-		return true, r.enforce(ctx, p)
+		if version.State == v1alpha1.VersionActive {
+			// The answer to the write that said so was lost, so nobody was told yet.
+			_, p.published = r.Escrow.Get(p.key.UID, version.ID)
+			return true, r.enforce(ctx, p)
+		}
+		p.postponeEnforcement()
+		return r.learn(ctx, p, &p.turnover, waiting(v1alpha1.ReasonRotating, fmt.Sprintf("waiting for the auth servers to learn of key %s", version.ID)))
 	}
-	p.registration = waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
-	if version.State == v1alpha1.VersionActive {
-		p.registration.reason = v1alpha1.ReasonResuming
+	found := waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
+	if p.active() != nil {
+		found.reason = v1alpha1.ReasonResuming
 	}
+	p.registration = found
 	if !admitted(p.observed) {
 		// Auth servers accept no key that is not seen to be permitted, or was taken
 		// back, so what they have to learn of is this write, and not an earlier one.
@@ -35,9 +41,20 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 			return false, err
 		}
 	}
+	next, err = r.learn(ctx, p, &p.registration, found)
+	if next {
+		p.registration = good(v1alpha1.ReasonRegistered, "the auth servers know the key")
+	}
+	return next, err
+}
+
+// learn finds out whether every live auth server knows the current version, and notes
+// in told what it found if not: unlearned, with the names after a while.
+func (r *APIKeyReconciler) learn(ctx context.Context, p *pass, told *finding, unlearned finding) (learned bool, err error) {
+	*told = unlearned
 	// The generation is part of the purpose: what a change of the spec allows again
 	// has to be learned of anew.
-	purpose := fmt.Sprintf("register %s, generation %d", version.ID, p.key.Generation)
+	purpose := fmt.Sprintf("register %s, generation %d", p.current().ID, p.key.Generation)
 	wait := r.await(p, purpose)
 	if !wait.Worthwhile {
 		p.lookAgain(registry.Patience)
@@ -49,17 +66,26 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 	}
 	switch {
 	case found.Of == 0:
-		p.registration = waiting(v1alpha1.ReasonNoAuthServer,
+		*told = waiting(v1alpha1.ReasonNoAuthServer,
 			"no auth server is running, so nothing could accept the key: deploy the auth server; the key is published as soon as one is ready")
 	case found.Complete():
 		p.waits = false
-		p.registration = good(v1alpha1.ReasonRegistered, "the auth servers know the key")
+		*told = finding{}
 		return true, nil
 	case r.impatient(p):
-		p.registration.message = fmt.Sprintf("waiting for %d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
+		told.message = fmt.Sprintf("waiting for %d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
 	}
 	p.lookAgain(registry.Patience)
 	return false, nil
+}
+
+// postponeEnforcement leaves a change of the spec to the pass after the one that
+// publishes the successor of the key: they wait for different auth servers.
+func (p *pass) postponeEnforcement() {
+	registered := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionRegistered)
+	if registered.ObservedGeneration != p.key.Generation {
+		p.enforcement = waiting(v1alpha1.ReasonRevoking, "waiting for the auth servers to go by the changed spec")
+	}
 }
 
 // admitted reports whether auth servers may accept the key as far as the status,

@@ -44,6 +44,11 @@ type APIKeyReconciler struct {
 	Clock   clock.PassiveClock
 	Members *registry.Members
 	Waiters *registry.Waiters
+	// Retirements are the waits for versions that are to be dropped while their APIKey
+	// lives on.
+	Retirements *registry.Waiters
+	// Usage says what keys are used for; nil if nobody knows.
+	Usage UsageReader
 	// Escrow holds keys between their registration and their publication.
 	Escrow *keys.Escrow
 	Events eventWriter
@@ -66,7 +71,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
 
-	phases := []phase{r.permit, r.withdraw, r.inspect, r.register, r.acknowledge, r.publish}
+	phases := []phase{r.permit, r.reap, r.withdraw, r.inspect, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
 	if !key.DeletionTimestamp.IsZero() {
 		phases = []phase{r.revoke}
 	}
@@ -82,7 +87,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if !p.waits {
 		r.Waiters.Done(p.identity())
 	}
-	if p.released || p.untold && p.publication.ok {
+	if p.released || p.untold && p.publication.ok && !p.moved() {
 		return ctrl.Result{RequeueAfter: p.again}, nil
 	}
 	if err := r.writeStatus(ctx, p); err != nil {

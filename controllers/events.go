@@ -5,6 +5,8 @@ package controllers
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
 // eventWriter writes the events of APIKeys. Their reasons are those of
@@ -34,6 +37,36 @@ func (w eventWriter) drifted(key *v1alpha1.APIKey, previous string) {
 func (w eventWriter) duplicate(key *v1alpha1.APIKey, id string, older *types.NamespacedName) {
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventDuplicateDigest, "Register",
 		"key %s belongs to the older APIKey %s: it is dropped here, and another is minted", id, older)
+}
+
+func (w eventWriter) rotated(key *v1alpha1.APIKey, previous string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventRotated, "Rotate",
+		"key %s is in Secret %s in place of %s, which works until nothing uses it", key.Status.KeyID, key.SecretName(), previous)
+}
+
+func (w eventWriter) undone(key *v1alpha1.APIKey, from, to string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventRotationUndone, "Rotate",
+		"key %s is the current one again, and %s works until nothing uses it", to, from)
+}
+
+func (w eventWriter) nothingToUndo(key *v1alpha1.APIKey) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventNothingToUndo, "Rotate",
+		"spec.rotation.undo has changed, but no key that was replaced works any more: nothing was done")
+}
+
+func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use) {
+	from := "no auth server has told from where"
+	if len(use.Sources) > 0 {
+		var requests int64
+		var places []string
+		for _, source := range use.Sources {
+			requests += source.Requests
+			places = append(places, fmt.Sprintf("%d by %s from %s", source.Requests, source.Endpoint, source.Gateway))
+		}
+		from = fmt.Sprintf("since it was replaced it was used for %d requests: %s", requests, strings.Join(places, ", "))
+	}
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventRetiredInUse, "Retire",
+		"key %s is revoked at spec.rotation.overlap.max and may still be in use; %s", id, from)
 }
 
 func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {

@@ -25,13 +25,14 @@ const (
 	secretAbsent secretState = iota
 	// secretForeign: there is one that the APIKey does not own.
 	secretForeign
-	// secretStale: it is the APIKey's own, and does not hold the key of the
-	// current version as it was written: of an earlier version, or edited.
+	// secretStale: it is the APIKey's own, and does not hold the key of an accepted
+	// version as it was written: of one that was revoked, or edited.
 	secretStale
-	// secretOutdated: it holds the key, untouched, but in the form of an earlier
-	// spec.secret, or without one of the operator's own marks.
+	// secretOutdated: it holds keys, untouched, but in the form of an earlier
+	// spec.secret, with a previous key that is no longer to be there, with the two in
+	// each other's place, or without one of the operator's own marks.
 	secretOutdated
-	// secretCurrent: it is as it is to be.
+	// secretCurrent: it is as it is to be, or as it was to be until a successor came.
 	secretCurrent
 )
 
@@ -59,11 +60,11 @@ func (r *APIKeyReconciler) inspect(ctx context.Context, p *pass) (next bool, err
 	return true, r.inspectLive(ctx, p)
 }
 
-// awaitsPublication reports whether this process minted the current version, and has
+// awaitsPublication reports whether this process minted the first version, and has
 // not put it in place yet.
 func (r *APIKeyReconciler) awaitsPublication(p *pass) bool {
-	version := p.current()
-	if version == nil || version.State != v1alpha1.VersionPending {
+	version := p.pending()
+	if version == nil || p.active() != nil {
 		return false
 	}
 	_, ok := r.Escrow.Get(p.key.UID, version.ID)
@@ -74,6 +75,7 @@ func (r *APIKeyReconciler) awaitsPublication(p *pass) bool {
 func (r *APIKeyReconciler) inspectLive(ctx context.Context, p *pass) error {
 	name := client.ObjectKey{Namespace: p.key.Namespace, Name: p.key.SecretName()}
 	live := &corev1.Secret{}
+	p.live, p.holds, p.previous = nil, "", ""
 	switch err := r.Live.Get(ctx, name, live); {
 	case apierrors.IsNotFound(err):
 		p.secret = secretAbsent
@@ -81,7 +83,7 @@ func (r *APIKeyReconciler) inspectLive(ctx context.Context, p *pass) error {
 	case err != nil:
 		return fmt.Errorf("get secret: %w", err)
 	}
-	p.held = heldKey(live, p)
+	p.held = heldKeys(live, p.key)
 	keys.RedactSecretData(live.Data)
 	p.secret, p.live = stateOf(live, p), live
 	if p.secret == secretForeign {
@@ -93,41 +95,65 @@ func (r *APIKeyReconciler) inspectLive(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// heldKey takes the key of the current version out of its own Secret, so that it
-// can be written in another form; zero if it is not there.
-func heldKey(secret *corev1.Secret, p *pass) keys.Plaintext {
-	version := p.current()
-	if version == nil || !metav1.IsControlledBy(secret, p.key) {
-		return keys.Plaintext{}
+// heldKeys takes the keys of accepted versions out of their own Secret, by key ID, so
+// that they can be written in another form.
+func heldKeys(secret *corev1.Secret, key *v1alpha1.APIKey) map[string]keys.Plaintext {
+	if !metav1.IsControlledBy(secret, key) {
+		return nil
 	}
-	digest, err := keys.ParseDigest(version.SHA256)
-	if err != nil {
-		return keys.Plaintext{}
+	held := map[string]keys.Plaintext{}
+	for i := range key.Status.Versions {
+		v := &key.Status.Versions[i]
+		if v.Imported() || !v.State.Accepted() {
+			continue
+		}
+		digest, err := keys.ParseDigest(v.SHA256)
+		if err != nil {
+			continue
+		}
+		// An error means that the Secret does not hold it: stateOf says what that means.
+		if plaintext, err := keys.FromSecretData(secret.Data, digest); err == nil {
+			held[v.ID] = plaintext
+		}
 	}
-	// An error means that the Secret holds something else: stateOf says so.
-	held, _ := keys.FromSecretData(secret.Data, digest)
 	return held
 }
 
-// stateOf judges a Secret whose data was redacted to digests.
+// stateOf judges a Secret whose data was redacted to digests, and notes in p what it
+// holds if that can be relied on.
 func stateOf(secret *corev1.Secret, p *pass) secretState {
 	if !metav1.IsControlledBy(secret, p.key) {
 		return secretForeign
 	}
-	version := p.current()
-	if version == nil || hex.EncodeToString(secret.Data[v1alpha1.SecretKeyAPIKey]) != version.SHA256 {
+	holds := heldVersion(secret, v1alpha1.SecretKeyAPIKey, p.key)
+	written, marked := secret.Annotations[v1alpha1.AnnotationDataDigest]
+	if holds == nil || marked && written != keys.DataDigest(secret.Data) {
 		return secretStale
 	}
-	written, marked := secret.Annotations[v1alpha1.AnnotationDataDigest]
+	p.holds = holds.ID
+	if previous := heldVersion(secret, v1alpha1.SecretKeyPreviousAPIKey, p.key); previous != nil {
+		p.previous = previous.ID
+	}
+	_, extra := secret.Data[v1alpha1.SecretKeyPreviousAPIKey]
 	switch {
-	case !marked:
+	case !marked, extra != (p.previous != ""), holds.State == v1alpha1.VersionRetiring:
 		return secretOutdated
-	case written != keys.DataDigest(secret.Data):
-		return secretStale
-	case !hasEntries(secret.Labels, secretLabels(p.key)), !hasEntries(secret.Annotations, secretAnnotations(p.key, version)):
+	case !hasEntries(secret.Labels, secretLabels(p.key)), !hasEntries(secret.Annotations, secretAnnotations(p.key, p.holds, p.previous)):
 		return secretOutdated
 	}
 	return secretCurrent
+}
+
+// heldVersion returns the accepted version that an entry of a redacted Secret is the
+// key of, or nil.
+func heldVersion(secret *corev1.Secret, entry string, key *v1alpha1.APIKey) *v1alpha1.KeyVersion {
+	digest := hex.EncodeToString(secret.Data[entry])
+	for i := range key.Status.Versions {
+		if v := &key.Status.Versions[i]; v.SHA256 == digest && v.State.Accepted() && !v.Imported() {
+			return v
+		}
+	}
+	return nil
 }
 
 func hasEntries(have, want map[string]string) bool {

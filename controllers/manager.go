@@ -64,6 +64,8 @@ type Options struct {
 	Concurrency int
 	// Audit gets a line for each event. Required.
 	Audit *audit.Recorder
+	// Usage says what keys are used for; nil if nobody knows.
+	Usage UsageReader
 	// Clock is the real clock, but in tests.
 	Clock clock.WithTicker
 	// Metrics is where the registry's metrics are registered, beside those that
@@ -128,6 +130,9 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		Waiters: registry.NewWaiters(options.Clock),
 		Escrow:  keys.NewEscrow(escrowLimit),
 		Audit:   options.Audit,
+
+		Retirements: registry.NewWaiters(options.Clock),
+		Usage:       options.Usage,
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
 		return nil, fmt.Errorf("set up APIKey controller: %w", err)

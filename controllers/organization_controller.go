@@ -40,7 +40,7 @@ func (r *OrganizationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("organization").
 		For(&v1alpha1.Organization{}, builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.Organization{}, handler.Funcs{DeleteFunc: r.gone}).
-		Watches(&coordinationv1.Lease{}, wakeUp(r.Waiters, r.Members)).
+		Watches(&coordinationv1.Lease{}, wakeUp(r.Members, r.Waiters)).
 		Complete(r)
 }
 

@@ -35,8 +35,11 @@ type pass struct {
 	secret secretState
 	// live is the Secret as inspect had to read it, its data redacted.
 	live *corev1.Secret
-	// held is the key of the current version, as inspect found it in live.
-	held keys.Plaintext
+	// held are the keys of accepted versions, by key ID, as inspect found them in live.
+	held map[string]keys.Plaintext
+	// holds and previous are filled in by inspect: the IDs of the accepted versions that
+	// are in the Secret as its current and its previous key; "" for none.
+	holds, previous string
 
 	// registration is filled in by register and acknowledge.
 	registration finding
@@ -58,6 +61,20 @@ type pass struct {
 	replaced string
 	// published is filled in by publish: this pass has put a new key in place.
 	published bool
+	// rotated is filled in by publish and rotate: the ID of the key whose place was
+	// taken by another that works.
+	rotated string
+	// due is filled in by rotate: why the key is to be replaced now.
+	due string
+	// turnover is filled in by acknowledge, reap, rotate and retire: how it stands with
+	// replacing the key, and with those that it replaced. Its zero value means that there
+	// is nothing to say.
+	turnover finding
+	// considered is filled in by retire: turnover is the last word.
+	considered bool
+	// told are filled in by rotate and retire: what is to be announced when the status
+	// says so.
+	told []func(context.Context)
 	// released is filled in by revoke: nothing is left to be done or said.
 	released bool
 	// waits is filled in by withdraw, acknowledge and revoke: for auth servers.
@@ -92,6 +109,14 @@ func stuck(reason, message string) finding {
 	return finding{stalled: true, reason: reason, message: message}
 }
 
+// or returns f, unless there is nothing in it.
+func (f finding) or(other finding) finding {
+	if f.reason == "" {
+		return other
+	}
+	return f
+}
+
 // phase is one step of a pass. It reports whether the next phase may go on.
 type phase func(context.Context, *pass) (next bool, err error)
 
@@ -107,11 +132,3 @@ func (p *pass) identity() client.ObjectKey { return client.ObjectKeyFromObject(p
 
 // works reports whether the key is to work just now; permit has to have run.
 func (p *pass) works() bool { return p.permission.ok && p.dormancy.reason == "" }
-
-// current returns the version that is the APIKey's key, or nil.
-func (p *pass) current() *v1alpha1.KeyVersion {
-	if len(p.key.Status.Versions) == 0 {
-		return nil
-	}
-	return &p.key.Status.Versions[len(p.key.Status.Versions)-1]
-}

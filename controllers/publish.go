@@ -11,53 +11,68 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
 )
 
-// publish puts the key that every live auth server knows into its Secret.
+// publish puts the key that every live auth server knows into its Secret, with the key
+// that it replaces beside it.
 func (r *APIKeyReconciler) publish(ctx context.Context, p *pass) (next bool, err error) {
 	version := p.current()
-	if p.secret != secretCurrent {
-		if written, err := r.writeSecret(ctx, p, version); err != nil || !written {
+	if p.secret != secretCurrent || p.holds != version.ID {
+		if written, err := r.writeSecret(ctx, p); err != nil || !written {
 			return false, err
 		}
 	}
 	p.publication = good(v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds key %s", p.key.SecretName(), version.ID))
 	p.key.Status.KeyID = version.ID
 	p.key.Status.SecretRef = &v1alpha1.SecretReference{Name: p.key.SecretName()}
-	if version.State != v1alpha1.VersionActive {
-		version.State = v1alpha1.VersionActive
-		version.ActivatedAt = ptr.To(metav1.NewTime(p.now))
-		p.published = true
+	if version.State == v1alpha1.VersionActive {
+		return true, nil
 	}
+	if active := p.active(); active != nil {
+		p.rotated = active.ID
+		p.retire(version)
+	}
+	p.activate(version)
+	p.published = true
 	return true, nil
 }
 
 // writeSecret creates the Secret, or brings it up to date. It reports false when
 // that has to wait for a person.
-func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass, version *v1alpha1.KeyVersion) (written bool, err error) {
-	data, err := r.secretData(p, version)
+func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bool, err error) {
+	if p.live == nil && p.secret != secretAbsent {
+		// The cache has no keys, and what is written must be what was seen.
+		if err := r.inspectLive(ctx, p); err != nil {
+			return false, err
+		}
+		if p.secret == secretForeign || p.active() != nil && p.holds == "" {
+			// Somebody was faster: the next pass judges it.
+			p.lookAgain(conflictRetry)
+			return false, nil
+		}
+	}
+	content, err := r.secretContent(p)
 	if err != nil {
 		p.publication = stuck(v1alpha1.ReasonInvalidTemplate, fmt.Sprintf("spec.secret.data: %v", err))
 		return false, nil
 	}
 	if p.live == nil {
 		// Create, and never apply: a Secret that somebody made meanwhile stays.
-		secret := newSecret(p.key, version, data)
-		err = r.Create(ctx, secret, client.DisableReadYourWritesConsistency)
+		err = r.Create(ctx, newSecret(p.key, content), client.DisableReadYourWritesConsistency)
 	} else {
 		// Conditional on the Secret that inspect saw to be the APIKey's own.
-		err = r.Update(ctx, renewedSecret(p.live, p.key, version, data), client.DisableReadYourWritesConsistency)
+		err = r.Update(ctx, renewedSecret(p.live, p.key, content), client.DisableReadYourWritesConsistency)
 	}
 	switch {
 	case err == nil:
+		p.holds, p.previous = content.current, content.previous
 		return true, nil
 	case apierrors.IsAlreadyExists(err) && p.live == nil:
-		return r.meetSecret(ctx, p, version)
+		return r.meetSecret(ctx, p)
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		// What the API server says of a Secret may quote the Secret.
 		p.publication = stuck(v1alpha1.ReasonSecretRefused,
@@ -71,41 +86,64 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass, version *v1
 
 // meetSecret goes on when there is a Secret where one was to be created: that of
 // somebody else, or the APIKey's own, of which the cache did not tell yet.
-func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass, version *v1alpha1.KeyVersion) (written bool, err error) {
+func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass) (written bool, err error) {
 	switch err := r.inspectLive(ctx, p); {
 	case err != nil:
 		return false, err
 	case p.secret == secretForeign:
 		r.disown(p)
 		return false, nil
-	case p.secret == secretCurrent:
+	case p.secret == secretCurrent && p.holds == p.current().ID:
 		return true, nil
 	case p.live == nil:
 		// It went again meanwhile.
 		p.lookAgain(conflictRetry)
 		return false, nil
 	}
-	return r.writeSecret(ctx, p, version)
+	return r.writeSecret(ctx, p)
 }
 
-// secretData renders the entries of the Secret, from the key that waits for it
-// or, when only the form has changed, from the one that the Secret holds.
-func (r *APIKeyReconciler) secretData(p *pass, version *v1alpha1.KeyVersion) (map[string][]byte, error) {
+// secretContent renders what the Secret is to hold: the current key, from where it waits
+// or, when only the form has changed, from the Secret; and the previous one.
+func (r *APIKeyReconciler) secretContent(p *pass) (secretContent, error) {
+	version := p.current()
 	plaintext, ok := r.Escrow.Get(p.key.UID, version.ID)
 	if !ok {
-		plaintext = p.held
+		plaintext = p.held[version.ID]
 	}
-	return plaintext.SecretData(templates(p.key), variables(p.key))
+	content := secretContent{current: version.ID}
+	var err error
+	if content.data, err = plaintext.SecretData(templates(p.key), variables(p.key)); err != nil {
+		return secretContent{}, err
+	}
+	if previous := p.predecessor(version); previous != "" {
+		content.previous = previous
+		p.held[previous].AddPrevious(content.data)
+	}
+	return content, nil
+}
+
+// predecessor returns the ID of the key that is to be in the Secret beside that of
+// version: the one that it replaces now or has replaced last, while that works.
+func (p *pass) predecessor(version *v1alpha1.KeyVersion) string {
+	for _, id := range []string{p.holds, p.previous} {
+		if v := p.version(id); v != nil && v.State.Accepted() && id != version.ID && !p.held[id].IsZero() {
+			return id
+		}
+	}
+	return ""
 }
 
 // announce tells what a pass has published, after the status says so.
 func (r *APIKeyReconciler) announce(ctx context.Context, p *pass) {
-	if !p.published {
-		return
+	if p.published {
+		r.Escrow.Drop(p.key.UID)
+		r.record(ctx, p, audit.Event{Action: audit.Published, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated})
+		if p.rotated == "" {
+			r.Events.minted(p.key)
+		}
 	}
-	r.Escrow.Drop(p.key.UID)
-	r.record(ctx, p, audit.Event{Action: audit.Published, KeyID: p.key.Status.KeyID})
-	r.Events.minted(p.key)
+	r.announceTurnover(ctx, p)
 }
 
 // secretWriteError keeps what the API server said of a Secret out of logs and
@@ -127,7 +165,7 @@ func statusCode(err error) int32 {
 }
 
 // newSecret returns the Secret of key as it is created.
-func newSecret(key *v1alpha1.APIKey, version *v1alpha1.KeyVersion, data map[string][]byte) *corev1.Secret {
+func newSecret(key *v1alpha1.APIKey, content secretContent) *corev1.Secret {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       key.Namespace,
@@ -136,5 +174,5 @@ func newSecret(key *v1alpha1.APIKey, version *v1alpha1.KeyVersion, data map[stri
 		},
 		Type: corev1.SecretTypeOpaque,
 	}
-	return renewedSecret(secret, key, version, data)
+	return renewedSecret(secret, key, content)
 }

@@ -34,37 +34,61 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 		if err := r.ensureFinalizer(ctx, p); err != nil {
 			return false, err
 		}
+		version = p.current()
 	}
 	switch {
 	case version == nil:
 	case duplicate != nil:
 		r.Events.duplicate(p.key, version.ID, duplicate)
-	case p.secret == secretCurrent, p.secret == secretOutdated:
+		p.endMinted(revokedDuplicate)
+	case version.ID == p.holds:
 		return true, nil
 	case version.State == v1alpha1.VersionPending:
-		if _, ok := r.Escrow.Get(p.key.UID, version.ID); ok {
-			return true, nil
-		}
-		// The process that minted it is gone, and its key with it.
+		return r.resume(ctx, p, version)
+	case version.ID == p.previous:
+		// The two keys in the Secret have changed places.
+		return true, nil
 	default:
 		p.replaced = version.ID
+		p.endMinted(revokedDrifted)
 	}
 	return r.mint(ctx, p)
 }
 
-// disown gives up every version of an APIKey whose Secret's place is somebody
-// else's: what its own Secret held before is in unknown hands.
+// resume goes on with a version whose key is in no Secret yet.
+func (r *APIKeyReconciler) resume(ctx context.Context, p *pass, pending *v1alpha1.KeyVersion) (next bool, err error) {
+	_, kept := r.Escrow.Get(p.key.UID, pending.ID)
+	if active := p.active(); active != nil && p.holds == "" {
+		// Nobody knows any more who has the key that was to be replaced.
+		p.replaced = active.ID
+		p.endMinted(revokedDrifted)
+		return r.mint(ctx, p)
+	}
+	if kept {
+		return true, nil
+	}
+	// The process that minted it is gone, and its key with it.
+	end(pending, revokedAbandoned)
+	return r.mint(ctx, p)
+}
+
+// disown gives up every version whose key was in an APIKey's Secret when that place
+// is somebody else's: what it held before is in unknown hands.
 func (r *APIKeyReconciler) disown(p *pass) {
-	p.key.Status.Versions = nil
+	p.endMinted(revokedDisowned)
 	r.Escrow.Drop(p.key.UID)
 }
 
-// mint makes a new key and registers its hash, in place of every version that
-// there was: from this write on, auth servers refuse those.
+// mint makes a new key and registers its hash. Versions that work go on working, until
+// the new key takes their place; those that were ended are refused from this write on.
 func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err error) {
 	if err := keys.ValidateTemplates(templates(p.key)); err != nil {
-		p.key.Status.Versions = nil
 		p.publication = stuck(v1alpha1.ReasonInvalidTemplate, fmt.Sprintf("spec.secret.data: %v", err))
+		return false, nil
+	}
+	if len(p.key.Status.Versions) >= maxVersions {
+		p.registration = waiting(v1alpha1.ReasonRevoking,
+			fmt.Sprintf("%d earlier keys have not been dropped by every auth server: another is minted when one has", maxVersions))
 		return false, nil
 	}
 	if err := r.ensureFinalizer(ctx, p); err != nil {
@@ -79,13 +103,14 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 	if err := r.Escrow.Put(p.key.UID, plaintext); err != nil {
 		return false, fmt.Errorf("keep the key until it is acknowledged: %w", err)
 	}
-	p.key.Status.Versions = []v1alpha1.KeyVersion{{
+	p.key.Status.Versions = append(p.key.Status.Versions, v1alpha1.KeyVersion{
 		ID:           digest.KeyID(),
 		SHA256:       digest.String(),
 		State:        v1alpha1.VersionPending,
+		Reason:       p.cause(),
 		RegisteredAt: metav1.NewTime(p.now),
-	}}
-	p.secret = secretStale
+	})
+	p.heedTrigger()
 	if err := r.writeStatus(ctx, p); err != nil {
 		r.Escrow.Drop(p.key.UID)
 		return false, fmt.Errorf("register: %w", err)
@@ -95,8 +120,19 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		action = audit.DriftRepaired
 		r.Events.drifted(p.key, p.replaced)
 	}
-	r.record(ctx, p, audit.Event{Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced})
+	r.record(ctx, p, audit.Event{Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced, Reason: p.cause()})
 	return true, nil
+}
+
+// cause is why a key is minted.
+func (p *pass) cause() string {
+	switch {
+	case p.due != "":
+		return p.due
+	case p.replaced != "":
+		return revokedDrifted
+	}
+	return mintedFirst
 }
 
 // ensureFinalizer is the first write of all: a hash is registered only for an

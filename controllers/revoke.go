@@ -143,4 +143,5 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.releasing.Delete(key.GetUID())
 	r.unpublished.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
+	r.Retirements.Done(client.ObjectKeyFromObject(key))
 }

@@ -41,13 +41,17 @@ func secretLabels(key *v1alpha1.APIKey) map[string]string {
 }
 
 // secretAnnotations are the annotations that the Secret is to have, at least,
-// but for the digest of its data.
-func secretAnnotations(key *v1alpha1.APIKey, version *v1alpha1.KeyVersion) map[string]string {
-	annotations := make(map[string]string, len(key.Spec.Secret.Annotations)+2)
+// but for the digest of its data. current and previous are the IDs of the keys that it
+// holds; previous may be empty.
+func secretAnnotations(key *v1alpha1.APIKey, current, previous string) map[string]string {
+	annotations := make(map[string]string, len(key.Spec.Secret.Annotations)+3)
 	for name, value := range key.Spec.Secret.Annotations {
 		annotations[name] = string(value)
 	}
-	annotations[v1alpha1.AnnotationKeyID] = version.ID
+	annotations[v1alpha1.AnnotationKeyID] = current
+	if previous != "" {
+		annotations[v1alpha1.AnnotationPreviousKeyID] = previous
+	}
 	annotations[v1alpha1.AnnotationTemplateDigest] = formDigest(key)
 	return annotations
 }
@@ -68,18 +72,26 @@ func formDigest(key *v1alpha1.APIKey) string {
 	return keys.TemplateDigest(form, variables(key))
 }
 
+// secretContent is what a Secret is to hold.
+type secretContent struct {
+	// current and previous are the IDs of its keys; previous may be empty.
+	current, previous string
+	data              map[string][]byte
+}
+
 // renewedSecret returns secret with the data, labels and annotations that it is
 // to have. Labels and annotations of others stay.
-func renewedSecret(secret *corev1.Secret, key *v1alpha1.APIKey, version *v1alpha1.KeyVersion, data map[string][]byte) *corev1.Secret {
+func renewedSecret(secret *corev1.Secret, key *v1alpha1.APIKey, content secretContent) *corev1.Secret {
 	renewed := secret.DeepCopy()
-	renewed.Data = data
-	redacted := maps.Clone(data)
+	renewed.Data = content.data
+	redacted := maps.Clone(content.data)
 	keys.RedactSecretData(redacted)
 
-	annotations := secretAnnotations(key, version)
+	annotations := secretAnnotations(key, content.current, content.previous)
 	annotations[v1alpha1.AnnotationDataDigest] = keys.DataDigest(redacted)
 	renewed.Labels = merged(secret.Labels, secretLabels(key), ownNames(secret, "labels"))
-	renewed.Annotations = merged(secret.Annotations, annotations, ownNames(secret, "annotations"))
+	delete(renewed.Annotations, v1alpha1.AnnotationPreviousKeyID)
+	renewed.Annotations = merged(renewed.Annotations, annotations, ownNames(secret, "annotations"))
 	return renewed
 }
 

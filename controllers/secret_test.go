@@ -34,7 +34,7 @@ func publishedSecret(t *testing.T) (*pass, *corev1.Secret) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, newSecret(p.key, version, data)
+	return p, newSecret(p.key, secretContent{current: version.ID, data: data})
 }
 
 func TestStateOfASecret(t *testing.T) {

@@ -41,7 +41,7 @@ func judge(p *pass) {
 		return
 	}
 	p.key.Status.ObservedGeneration = p.key.Generation
-	if version := p.current(); version == nil {
+	if p.current() == nil {
 		p.key.Status.KeyID, p.key.Status.SecretRef = "", nil
 	}
 	setCondition(p, v1alpha1.ConditionPermitted, p.permission)
@@ -51,10 +51,26 @@ func judge(p *pass) {
 		setCondition(p, v1alpha1.ConditionRegistered, registrationOf(p))
 	}
 	setCondition(p, v1alpha1.ConditionPublished, publicationOf(p))
+	if p.considered || p.turnover.reason != "" {
+		judgeTurnover(p)
+	}
 	setSummary(p, summary(p))
 	if p.enforcement.reason != "" {
 		setPresence(p, v1alpha1.ConditionReconciling, true, p.enforcement)
 	}
+}
+
+// judgeTurnover says how it stands with rotation, where there is any.
+func judgeTurnover(p *pass) {
+	found := p.turnover
+	if found.reason == "" && !equality.Semantic.DeepEqual(p.key.Spec.Rotation, v1alpha1.Rotation{}) {
+		found = good(v1alpha1.ReasonUpToDate, "no key that was replaced works any more")
+	}
+	if found.reason == "" {
+		meta.RemoveStatusCondition(&p.key.Status.Conditions, v1alpha1.ConditionRotated)
+		return
+	}
+	setCondition(p, v1alpha1.ConditionRotated, found)
 }
 
 // judgeDeletion says who a deletion waits for. A deletion that takes the usual
@@ -70,15 +86,14 @@ func judgeDeletion(p *pass) {
 // registrationOf is the pass's word on registration or, where it did not come so
 // far, what the versions say.
 func registrationOf(p *pass) finding {
-	version := p.current()
 	switch {
-	case version == nil:
+	case p.current() == nil && p.registration.reason == "":
 		return waiting(v1alpha1.ReasonNotRegistered, "no key is registered")
 	case p.withdrawal.reason != "":
 		return p.withdrawal
 	case p.registration.reason != "":
 		return p.registration
-	case version.State == v1alpha1.VersionActive:
+	case p.active() != nil:
 		return good(v1alpha1.ReasonRegistered, "the auth servers know the key")
 	}
 	return waiting(v1alpha1.ReasonWaitingForAuthServers, "waiting for the auth servers to learn of the key")
@@ -87,12 +102,12 @@ func registrationOf(p *pass) finding {
 // publicationOf is the pass's word on the Secret or, where it did not come so
 // far, what the versions say.
 func publicationOf(p *pass) finding {
-	version := p.current()
+	active := p.active()
 	switch {
 	case p.publication.reason != "":
 		return p.publication
-	case version != nil && version.State == v1alpha1.VersionActive:
-		return good(v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds key %s", p.key.SecretName(), version.ID))
+	case active != nil:
+		return good(v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds key %s", p.key.SecretName(), active.ID))
 	}
 	return waiting(v1alpha1.ReasonNotPublished, "the key is published when the auth servers know it")
 }

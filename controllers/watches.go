@@ -61,7 +61,7 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 			builder.WithPredicates(specChanged())).
 		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&coordinationv1.Lease{}, wakeUp(r.Waiters, r.Members)).
+		Watches(&coordinationv1.Lease{}, wakeUp(r.Members, r.Waiters, r.Retirements)).
 		Complete(r)
 }
 
@@ -93,18 +93,22 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
 
 // wakeUp has those reconciled that wait for what a Lease says.
-func wakeUp(waiters *registry.Waiters, members *registry.Members) handler.EventHandler {
+func wakeUp(members *registry.Members, waits ...*registry.Waiters) handler.EventHandler {
 	changed := func(obj client.Object, q queue) {
 		if lease, ok := obj.(*coordinationv1.Lease); ok {
 			members.Notice(lease)
-			enqueue(q, waiters.LeaseChanged(lease))
+			for _, waiters := range waits {
+				enqueue(q, waiters.LeaseChanged(lease))
+			}
 		}
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { changed(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { changed(e.ObjectNew, q) },
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			enqueue(q, waiters.LeaseGone(client.ObjectKeyFromObject(e.Object)))
+			for _, waiters := range waits {
+				enqueue(q, waiters.LeaseGone(client.ObjectKeyFromObject(e.Object)))
+			}
 		},
 	}
 }

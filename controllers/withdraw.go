@@ -23,8 +23,7 @@ func (r *APIKeyReconciler) withdraw(ctx context.Context, p *pass) (next bool, er
 	if p.works() {
 		return true, nil
 	}
-	version := p.current()
-	if version == nil {
+	if !p.accepted() {
 		return false, nil
 	}
 	before := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionRegistered)
@@ -38,7 +37,7 @@ func (r *APIKeyReconciler) withdraw(ctx context.Context, p *pass) (next bool, er
 			return false, err
 		}
 	}
-	found, asked, err := r.whoMayAccept(ctx, p, "withdraw "+version.ID)
+	found, asked, err := r.whoMayAccept(ctx, p, "withdraw")
 	switch {
 	case err != nil:
 		return false, err

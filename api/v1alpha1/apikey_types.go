@@ -279,6 +279,11 @@ type KeyVersion struct {
 	// +optional
 	RetiringAt *metav1.Time `json:"retiringAt,omitempty"`
 
+	// reason is why the key was revoked.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
+
 	// lastUsedTime is when the key was last used, as far as was gathered.
 	// +optional
 	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`

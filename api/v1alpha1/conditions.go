@@ -21,6 +21,10 @@ const (
 	// ConditionImported says whether every key of spec.import was taken up, and is
 	// accepted for as long as it has not retired. It is absent without spec.import.
 	ConditionImported = "Imported"
+	// ConditionRotated says how it stands with replacing the key, and with the keys that
+	// it has replaced: True when none of them works any more. It is there where there is
+	// something to say, and has no part in Ready.
+	ConditionRotated = "Rotated"
 	// ConditionReconciling is True while the manager is at work or waits for
 	// something that is going to happen (kstatus).
 	ConditionReconciling = "Reconciling"
@@ -100,6 +104,20 @@ const (
 	// ReasonImportRefused surfaces when a key of spec.import is another APIKey's already;
 	// all others are taken up.
 	ReasonImportRefused = "ImportRefused"
+
+	// ReasonUpToDate surfaces when no key that was replaced works any more.
+	ReasonUpToDate = "UpToDate"
+	// ReasonRotating surfaces while the auth servers learn of the key that is to take
+	// the place of the current one.
+	ReasonRotating = "Rotating"
+	// ReasonRetiring surfaces while a key that was replaced still works; the message
+	// says why.
+	ReasonRetiring = "Retiring"
+	// ReasonTooManyKeys surfaces when the key is to be replaced, and too many of its
+	// predecessors still work.
+	ReasonTooManyKeys = "TooManyKeys"
+	// ReasonInvalidWindow surfaces when spec.rotation.window cannot be read.
+	ReasonInvalidWindow = "InvalidWindow"
 )
 
 // Reasons of events that no condition bears.
@@ -109,6 +127,16 @@ const (
 	// EventSecretDrifted: the Secret was deleted or edited by hand; the key that
 	// it held is revoked, and another is minted.
 	EventSecretDrifted = "SecretDrifted"
+	// EventRotated: another key is in the Secret in place of one that works.
+	EventRotated = "Rotated"
+	// EventRotationUndone: a key that was replaced is the current one again.
+	EventRotationUndone = "RotationUndone"
+	// EventNothingToUndo: spec.rotation.undo has changed, and there is no key that it
+	// could be about.
+	EventNothingToUndo = "NothingToUndo"
+	// EventRetiredInUse: a key that was replaced is revoked because overlap.max has
+	// passed, and may still be in use.
+	EventRetiredInUse = "RetiredInUse"
 	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
 	// as after a restore; it is dropped, and another key is minted.
 	EventDuplicateDigest = "DuplicateDigest"

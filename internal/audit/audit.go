@@ -25,6 +25,12 @@ const (
 	Minted Action = "Minted"
 	// Published: the key is in its Secret.
 	Published Action = "Published"
+	// Rotated: another key took the place of one that works, which retires.
+	Rotated Action = "Rotated"
+	// RotationUndone: a key that was retiring and its successor changed places.
+	RotationUndone Action = "RotationUndone"
+	// Retired: no auth server accepts a key that was replaced any more.
+	Retired Action = "Retired"
 	// DriftRepaired: the Secret was deleted or edited by hand, so the key it held
 	// was revoked and another minted.
 	DriftRepaired Action = "DriftRepaired"
@@ -36,7 +42,8 @@ const (
 	Expired Action = "Expired"
 	// Refused: the organization does not permit the key, or no longer does.
 	Refused Action = "Refused"
-	// Revoked: the APIKey was deleted, and no auth server accepts its key.
+	// Revoked: no auth server accepts the key: its APIKey was deleted, or it is one
+	// that was not to be replaced in peace.
 	Revoked Action = "Revoked"
 )
 

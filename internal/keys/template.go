@@ -94,7 +94,7 @@ func compile(templates map[string]string) ([]entry, error) {
 	templates = effective(templates)
 	entries := make([]entry, 0, len(templates))
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
-		if name == v1alpha1.SecretKeyAPIKey {
+		if name == v1alpha1.SecretKeyAPIKey || name == v1alpha1.SecretKeyPreviousAPIKey {
 			return nil, fmt.Errorf("%w: entry %s cannot be set: it always holds the key itself", ErrTemplate, name)
 		}
 		parts, err := split(templates[name])

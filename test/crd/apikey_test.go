@@ -94,7 +94,7 @@ var _ = Describe("APIKey", func() {
 		Entry("an annotation of 4097 characters", secret("annotations: {note: %s}", chars(4097)), "spec.secret.annotations.note: Too long: may not be more than 4096"),
 		Entry("33 annotations", secret("annotations: %s", entries(33, "note-%d")), "spec.secret.annotations: Too many: 33: must have at most 32 items"),
 
-		Entry("another value for api-key", secret("data: {api-key: mine}"), "spec.secret.data cannot set api-key: it always holds the key itself"),
+		Entry("another value for api-key", secret("data: {api-key: mine}"), "spec.secret.data cannot set api-key or previous-api-key: they always hold the keys themselves"),
 		Entry("a data name with a slash", secret("data: {a/b: x}"), "spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.', and no '..' at the beginning"),
 		Entry("a data name with a line end", secret(`data: {"a\n": x}`), "spec.secret.data has a name that a Secret cannot hold"),
 		Entry("an empty data name", secret("data: {'': x}"), "spec.secret.data has a name that a Secret cannot hold"),

@@ -100,7 +100,7 @@ var _ = Describe("A manager that is killed", func() {
 	expectOneKey := func(ctx SpecContext, key *v1alpha1.APIKey) {
 		GinkgoHelper()
 		awaitReady(ctx, key)
-		Expect(key.Status.Versions).To(HaveLen(1), "a hash without an owner is registered")
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		secret := secretOf(ctx, key)
 		Expect(secret.Annotations[v1alpha1.AnnotationKeyID]).To(Equal(key.Status.Versions[0].ID))
 		for _, replica := range replicas {

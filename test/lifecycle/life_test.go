@@ -46,9 +46,9 @@ var _ = Describe("A key", Ordered, func() {
 				awaitReplaced(ctx, key, oldID)
 				expectStatus(old, http.StatusUnauthorized)
 				expectStatus(plaintextOf(ctx, key), http.StatusOK)
-				Expect(key.Status.Versions).To(HaveLen(1))
+				awaitVersions(ctx, key, v1alpha1.VersionActive)
 				Expect(secretOf(ctx, key).Data).To(HaveLen(3))
-				Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "DriftRepaired", "Published"}))
+				Eventually(audited).WithArguments(key).Should(ConsistOf("Minted", "Published", "DriftRepaired", "Published", "Revoked"))
 				Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventSecretDrifted))
 			},
 			Entry("when it was deleted", func(ctx SpecContext, secret *corev1.Secret) {

@@ -105,7 +105,7 @@ var _ = Describe("An APIKey", func() {
 		Expect(admin.Create(ctx, obstacle)).To(Succeed())
 		late := startAuthServer(ctx, "late")
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonSecretConflict)
-		Expect(key.Status.Versions).To(BeEmpty())
+		awaitVersions(ctx, key)
 		Expect(secretOf(ctx, key)).To(Equal(obstacle))
 
 		Expect(admin.Delete(ctx, obstacle)).To(Succeed())
@@ -192,15 +192,30 @@ var _ = Describe("An APIKey", func() {
 // eventReasons are those of the events that are there of an APIKey.
 func eventReasons(ctx SpecContext, key *v1alpha1.APIKey) []string {
 	GinkgoHelper()
-	list := &eventsv1.EventList{}
-	Expect(admin.List(ctx, list, client.InNamespace(key.Namespace))).To(Succeed())
 	var reasons []string
-	for _, event := range list.Items {
-		if event.Regarding.UID == key.UID {
-			reasons = append(reasons, event.Reason)
-		}
+	for _, event := range eventsOf(ctx, key) {
+		reasons = append(reasons, event.Reason)
 	}
 	return reasons
+}
+
+// eventNotes are what the events about key say that have a reason.
+func eventNotes(ctx SpecContext, key *v1alpha1.APIKey, reason string) []string {
+	GinkgoHelper()
+	var notes []string
+	for _, event := range eventsOf(ctx, key) {
+		if event.Reason == reason {
+			notes = append(notes, event.Note)
+		}
+	}
+	return notes
+}
+
+func eventsOf(ctx SpecContext, key *v1alpha1.APIKey) []eventsv1.Event {
+	GinkgoHelper()
+	list := &eventsv1.EventList{}
+	Expect(admin.List(ctx, list, client.InNamespace(key.Namespace))).To(Succeed())
+	return slices.DeleteFunc(list.Items, func(e eventsv1.Event) bool { return e.Regarding.UID != key.UID })
 }
 
 // ownWrites are the writes that manager and auth servers have made so far, but

@@ -58,9 +58,9 @@ func (t *transcript) Bytes() []byte {
 }
 
 // startManager runs a manager until stop is called, or the spec ends.
-func startManager(ctx context.Context, config *rest.Config) (stop func()) {
+func startManager(ctx context.Context, config *rest.Config, specify ...func(*controllers.Options)) (stop func()) {
 	GinkgoHelper()
-	_, stop = runManager(ctx, config)
+	_, stop = runManager(ctx, config, specify...)
 	return stop
 }
 
@@ -72,7 +72,7 @@ func startManagerWithCache(ctx context.Context) client.Reader {
 	return manager.GetCache()
 }
 
-func runManager(ctx context.Context, config *rest.Config) (manager ctrl.Manager, stop func()) {
+func runManager(ctx context.Context, config *rest.Config, specify ...func(*controllers.Options)) (manager ctrl.Manager, stop func()) {
 	GinkgoHelper()
 	options := controllers.DefaultOptions()
 	options.Namespace = systemNamespace
@@ -80,6 +80,9 @@ func runManager(ctx context.Context, config *rest.Config) (manager ctrl.Manager,
 	options.LeaderElection = false
 	options.SharedProcess, options.Metrics = true, prometheus.NewRegistry()
 	options.Audit = audit.NewRecorder(trail, clock.RealClock{})
+	for _, f := range specify {
+		f(&options)
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	manager, err := controllers.NewManager(running, config, options)
 	Expect(err).NotTo(HaveOccurred())
@@ -241,6 +244,19 @@ func awaitReplaced(ctx context.Context, key *v1alpha1.APIKey, id string) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
 		g.Expect(key.Status.KeyID).NotTo(Equal(id))
 		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+	}).Should(Succeed())
+}
+
+// awaitVersions waits until the versions of key are in these states, and refreshes key.
+func awaitVersions(ctx context.Context, key *v1alpha1.APIKey, states ...v1alpha1.VersionState) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+		got := make([]v1alpha1.VersionState, 0, len(key.Status.Versions))
+		for i := range key.Status.Versions {
+			got = append(got, key.Status.Versions[i].State)
+		}
+		g.Expect(got).To(Equal(append([]v1alpha1.VersionState{}, states...)))
 	}).Should(Succeed())
 }
 

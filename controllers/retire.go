@@ -1,0 +1,195 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/rotation"
+	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+// Between these bounds is how often a key that was replaced is looked at, where time
+// alone does not change the decision.
+const (
+	minRetireRecheck = time.Second
+	maxRetireRecheck = time.Minute
+)
+
+// UsageReader knows what keys are used for.
+type UsageReader interface {
+	// Use returns what was gathered about one version of an APIKey.
+	Use(uid types.UID, keyID string) usage.Use
+	// Coverage says how far that can be relied on.
+	Coverage() usage.Coverage
+}
+
+// retire ends the keys that were replaced and that nothing uses any more.
+func (r *APIKeyReconciler) retire(ctx context.Context, p *pass) (next bool, err error) {
+	spec, acted := &p.key.Spec.Rotation, p.acted()
+	ordered := spec.Retire != acted.Retire && spec.Retire != ""
+	acted.Retire = spec.Retire
+	p.act(acted)
+
+	overlap := rotation.OverlapOf(spec)
+	for i := range p.key.Status.Versions {
+		v := &p.key.Status.Versions[i]
+		if v.State != v1alpha1.VersionRetiring {
+			continue
+		}
+		facts := r.facts(p, v)
+		facts.Ordered = ordered
+		decision := rotation.Retire(p.now, facts, overlap)
+		if !decision.End {
+			p.lookAgain(min(max(decision.Again, minRetireRecheck), recheck(overlap)))
+			p.turnover = p.turnover.or(waiting(v1alpha1.ReasonRetiring, fmt.Sprintf("key %s was replaced and still works: %s", v.ID, kept[decision.Reason])))
+			continue
+		}
+		r.endRetired(p, v, decision.Reason)
+	}
+	p.considered = true
+	return true, nil
+}
+
+// recheck is how often to look at what usage says: often enough to notice that a key
+// has been quiet.
+func recheck(overlap rotation.Bounds) time.Duration {
+	return min(max(overlap.Quiet/4, minRetireRecheck), maxRetireRecheck)
+}
+
+// kept says for people why a key that was replaced still works.
+var kept = map[rotation.Reason]string{
+	rotation.KeptForMin:   "spec.rotation.overlap.min has not passed",
+	rotation.KeptUnknown:  "some auth server has not told whether it is used",
+	rotation.KeptMoving:   "workloads that are to take its successor are being restarted",
+	rotation.KeptUnproven: "its successor has not been used yet",
+	rotation.KeptInUse:    "it has been used within spec.rotation.overlap.quiet",
+}
+
+// facts gathers what is known of v, which was replaced.
+func (r *APIKeyReconciler) facts(p *pass, v *v1alpha1.KeyVersion) rotation.Facts {
+	facts := rotation.Facts{Since: ptr.Deref(v.RetiringAt, v.RegisteredAt).Time, LastUsed: r.lastUse(p, v)}
+	if r.Usage != nil {
+		coverage := r.Usage.Coverage()
+		facts.KnownUntil = coverage.Until
+		if coverage.LastGap.After(facts.LastUsed) {
+			facts.LastUsed = coverage.LastGap
+		}
+	}
+	for i := range p.key.Status.Versions {
+		other := &p.key.Status.Versions[i]
+		if succeeds(other, v) && !r.lastUse(p, other).Before(facts.Since) {
+			facts.SuccessorUsed = true
+		}
+	}
+	return facts
+}
+
+// succeeds reports whether v came into the place of old, at once or later.
+func succeeds(v, old *v1alpha1.KeyVersion) bool {
+	switch {
+	case v.ID == old.ID || v.Imported():
+		return false
+	case v.State == v1alpha1.VersionActive:
+		return true
+	}
+	return v.State == v1alpha1.VersionRetiring && v.RetiringAt != nil && old.RetiringAt.Before(v.RetiringAt)
+}
+
+// lastUse is when v was last seen in use: what was gathered, or what an earlier
+// manager has written down.
+func (r *APIKeyReconciler) lastUse(p *pass, v *v1alpha1.KeyVersion) time.Time {
+	last := ptr.Deref(v.LastUsedTime, metav1.Time{}).Time
+	if r.Usage != nil {
+		if use := r.Usage.Use(p.key.UID, v.ID); use.LastUsed.After(last) {
+			last = use.LastUsed
+		}
+	}
+	return last
+}
+
+// endRetired has v be refused, and tells who is cut off by that.
+func (r *APIKeyReconciler) endRetired(p *pass, v *v1alpha1.KeyVersion, reason rotation.Reason) {
+	end(v, string(reason))
+	if reason != rotation.EndedInUse {
+		return
+	}
+	id, use := v.ID, usage.Use{}
+	if r.Usage != nil {
+		use = r.Usage.Use(p.key.UID, id)
+	}
+	p.tell(func(context.Context) { r.Events.retiredInUse(p.key, id, use) })
+}
+
+// reap takes the versions out of the status that no auth server accepts any more. The
+// others of the APIKey work meanwhile, so nothing else waits for it.
+func (r *APIKeyReconciler) reap(ctx context.Context, p *pass) (next bool, err error) {
+	var ids []string
+	for i := range p.observed.Status.Versions {
+		if v := &p.observed.Status.Versions[i]; v.State == v1alpha1.VersionRevoked {
+			ids = append(ids, v.ID)
+		}
+	}
+	if len(ids) == 0 {
+		r.Retirements.Done(p.identity())
+		return true, nil
+	}
+	wait := r.Retirements.Wait(p.identity(), "drop "+strings.Join(ids, ", "), p.observed.ResourceVersion)
+	if !wait.Worthwhile {
+		p.lookAgain(registry.Patience)
+		return true, nil
+	}
+	found, err := r.Members.Revocation(ctx, wait)
+	if err != nil {
+		return false, err
+	}
+	if !found.Complete() {
+		p.lookAgain(found.Again)
+		if p.now.Sub(wait.Since) >= registry.Patience {
+			p.turnover = waiting(v1alpha1.ReasonRevoking, fmt.Sprintf("key %s: %s", strings.Join(ids, ", "), waitingToDrop(found)))
+		}
+		return true, nil
+	}
+	r.Retirements.Done(p.identity())
+	p.key.Status.Versions = slices.DeleteFunc(p.key.Status.Versions, func(v v1alpha1.KeyVersion) bool {
+		if !slices.Contains(ids, v.ID) {
+			return false
+		}
+		// Before the write: a line twice is better than none.
+		r.recordEnd(ctx, p, &v)
+		return true
+	})
+	return true, nil
+}
+
+// recordEnd writes the audit line of a version that no auth server accepts any more.
+func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.KeyVersion) {
+	action := audit.Revoked
+	if v.RetiringAt != nil {
+		action = audit.Retired
+	}
+	r.record(ctx, p, audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason})
+}
+
+// announceTurnover tells what has become of keys, when the status says so.
+func (r *APIKeyReconciler) announceTurnover(ctx context.Context, p *pass) {
+	if p.rotated != "" {
+		r.record(ctx, p, audit.Event{Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated})
+		r.Events.rotated(p.key, p.rotated)
+	}
+	for _, announce := range p.told {
+		announce(ctx)
+	}
+}

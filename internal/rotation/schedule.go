@@ -1,0 +1,87 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"hash/fnv"
+	"time"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+const (
+	// DefaultMin, DefaultQuiet and DefaultMax are the overlap's; see v1alpha1.Overlap.
+	DefaultMin   = 15 * time.Minute
+	DefaultQuiet = 25 * time.Hour
+	DefaultMax   = 168 * time.Hour
+
+	// spread is the part of the interval that is taken off, at most, so that keys which
+	// were made together are not replaced together.
+	spread = 0.1
+	// ageReserve is the part of maxKeyAge that is left for the overlap, at most.
+	ageReserve = 0.5
+)
+
+// Key is what a schedule knows of a key.
+type Key struct {
+	// Seed tells one key from the next: it decides how much of the interval is taken
+	// off.
+	Seed string
+	// Registered is when its hash was: what maxKeyAge counts from.
+	Registered time.Time
+	// Activated is when it came into the Secret: what the interval counts from.
+	Activated time.Time
+}
+
+// NextTime returns when key is to be replaced for its age, zero for never. maxAge is the
+// organization's maxKeyAge, 0 for none: the key is replaced so long before that its
+// overlap.max fits, and if need be outside of the window. An error says what is wrong
+// with the window; the time is then as if it were always open.
+func NextTime(spec *v1alpha1.Rotation, key Key, maxAge time.Duration) (time.Time, error) {
+	fraction := fractionOf(key.Seed)
+	w, err := newWindow(spec.Window)
+	var next time.Time
+	if spec.Interval != nil {
+		interval := spec.Interval.Duration
+		interval -= time.Duration(spread * fraction * float64(interval))
+		next = w.place(key.Activated.Add(interval), fraction)
+	}
+	if maxAge <= 0 {
+		return next, err
+	}
+	reserve := min(OverlapOf(spec).Max, time.Duration(ageReserve*float64(maxAge)))
+	reserve += time.Duration(spread * fraction * float64(maxAge-reserve))
+	if latest := key.Registered.Add(maxAge - reserve); next.IsZero() || latest.Before(next) {
+		next = latest
+	}
+	return next, err
+}
+
+// fractionOf returns a number in [0, 1) that is always the same for a seed.
+func fractionOf(seed string) float64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(seed))
+	// FNV's low bits are the better mixed ones; 53 of them fill a float64.
+	return float64(h.Sum64()&(1<<53-1)) / (1 << 53)
+}
+
+// Bounds are an Overlap with its defaults.
+type Bounds struct{ Min, Quiet, Max time.Duration }
+
+// OverlapOf returns the overlap of spec, with the defaults in place. min gives way to
+// max where a default would be the longer.
+func OverlapOf(spec *v1alpha1.Rotation) Bounds {
+	b := Bounds{Min: DefaultMin, Quiet: DefaultQuiet, Max: DefaultMax}
+	if d := spec.Overlap.Max; d != nil {
+		b.Max = d.Duration
+	}
+	if d := spec.Overlap.Quiet; d != nil {
+		b.Quiet = d.Duration
+	}
+	if d := spec.Overlap.Min; d != nil {
+		b.Min = d.Duration
+	}
+	b.Min = min(b.Min, b.Max)
+	return b
+}

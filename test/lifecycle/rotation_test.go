@@ -1,0 +1,241 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+// witness says what it is told to about the use of keys.
+type witness struct {
+	mu       sync.Mutex
+	uses     map[string]usage.Use
+	coverage func() usage.Coverage
+}
+
+func newWitness() *witness {
+	return &witness{uses: map[string]usage.Use{}, coverage: func() usage.Coverage { return usage.Coverage{Until: time.Now()} }}
+}
+
+func (w *witness) Use(_ types.UID, keyID string) usage.Use {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.uses[keyID]
+}
+
+func (w *witness) Coverage() usage.Coverage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.coverage()
+}
+
+// sees has the key of that ID be used now.
+func (w *witness) sees(keyID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	use := w.uses[keyID]
+	use.Requests++
+	use.LastUsed = time.Now()
+	use.Sources = []usage.Source{{Endpoint: "original", Gateway: "192.0.2.7", Requests: use.Requests}}
+	w.uses[keyID] = use
+}
+
+func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
+
+// overlapping gives a key an overlap.
+func overlapping(least, quiet, most time.Duration) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) {
+		k.Spec.Rotation.Overlap = v1alpha1.Overlap{Min: duration(least), Quiet: duration(quiet), Max: duration(most)}
+	}
+}
+
+func trigger(text string) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger = text }
+}
+
+var _ = Describe("Rotation", func() {
+	var (
+		replicas []*authServer
+		seen     *witness
+	)
+	BeforeEach(func(ctx SpecContext) {
+		replicas = []*authServer{startAuthServer(ctx, "rotation-a"), startAuthServer(ctx, "rotation-b")}
+		seen = newWitness()
+	})
+	begin := func(ctx SpecContext, specify ...func(*controllers.Options)) {
+		GinkgoHelper()
+		startManager(ctx, account(ctx, managerAccount), append(specify, func(o *controllers.Options) { o.Usage = seen })...)
+	}
+	expectStatus := func(key []byte, status int) {
+		GinkgoHelper()
+		for _, replica := range replicas {
+			Expect(replica.status(key)).To(Equal(status))
+		}
+	}
+	// rotated has the key rotate by its trigger, and returns the key before it.
+	rotate := func(ctx SpecContext, key *v1alpha1.APIKey, text string) (old []byte, oldID string) {
+		GinkgoHelper()
+		old, oldID = plaintextOf(ctx, key), key.Status.KeyID
+		change(ctx, key, trigger(text))
+		awaitReplaced(ctx, key, oldID)
+		return old, oldID
+	}
+
+	It("keeps the key that was replaced until its successor is used and it is quiet", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "rotating", trigger("first"), overlapping(0, 2*time.Second, time.Hour))
+		Expect(key.Status.Rotation.Trigger).To(Equal("first"), "the first key is what the first trigger asks for")
+
+		old, oldID := rotate(ctx, key, "second")
+		Expect(key.Status.Versions).To(HaveLen(2))
+		expectStatus(old, http.StatusOK)
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+		secret := secretOf(ctx, key)
+		Expect(secret.Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, old))
+		Expect(secret.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationPreviousKeyID, oldID))
+
+		By("using the successor")
+		awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonRetiring)
+		seen.sees(key.Status.KeyID)
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectStatus(old, http.StatusUnauthorized)
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+		awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonUpToDate)
+		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+		Expect(secretOf(ctx, key).Annotations).NotTo(HaveKey(v1alpha1.AnnotationPreviousKeyID))
+		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "Minted", "Published", "Rotated", "Retired"}))
+		Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventRotated))
+	})
+
+	It("says who is cut off when the longest overlap has passed", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "overdue", overlapping(0, time.Hour, 3*time.Second))
+		old, oldID := rotate(ctx, key, "now")
+		seen.sees(oldID)
+		expectStatus(old, http.StatusOK)
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectStatus(old, http.StatusUnauthorized)
+		Eventually(eventNotes).WithArguments(ctx, key, v1alpha1.EventRetiredInUse).Should(ContainElement(And(
+			ContainSubstring(oldID), ContainSubstring("1 requests"), ContainSubstring("original from 192.0.2.7"))))
+	})
+
+	It("waits as long as it is not known who uses the key that was replaced", func(ctx SpecContext) {
+		seen.coverage = func() usage.Coverage { return usage.Coverage{} }
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "unheard", overlapping(0, 0, time.Hour))
+		old, _ := rotate(ctx, key, "now")
+		seen.sees(key.Status.KeyID)
+		Eventually(func() string {
+			return awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonRetiring).Message
+		}).Should(ContainSubstring("some auth server has not told"))
+		Consistently(func() int { return replicas[0].status(old) }, 2*time.Second).Should(Equal(http.StatusOK))
+	})
+
+	It("ends what was replaced at once when it is told to", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "ordered", overlapping(time.Hour, time.Hour, time.Hour))
+		first, _ := rotate(ctx, key, "1")
+		second, _ := rotate(ctx, key, "2")
+		Expect(key.Status.Versions).To(HaveLen(3))
+		Expect(secretOf(ctx, key).Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, second))
+		for _, text := range [][]byte{first, second} {
+			expectStatus(text, http.StatusOK)
+		}
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "leaked" })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		for _, text := range [][]byte{first, second} {
+			expectStatus(text, http.StatusUnauthorized)
+		}
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+	})
+
+	It("is undone as long as the key before it works", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "undone", overlapping(time.Hour, time.Hour, time.Hour))
+		old, oldID := rotate(ctx, key, "1")
+		newer, newerID := plaintextOf(ctx, key), key.Status.KeyID
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "broken" })
+		awaitReplaced(ctx, key, newerID)
+		Expect(key.Status.KeyID).To(Equal(oldID))
+		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).Should(And(
+			HaveKeyWithValue(v1alpha1.SecretKeyAPIKey, old), HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, newer),
+			HaveKeyWithValue("HEXCOVERY_API_KEY", old)))
+		expectStatus(old, http.StatusOK)
+		expectStatus(newer, http.StatusOK)
+
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "done" })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectStatus(newer, http.StatusUnauthorized)
+		expectStatus(old, http.StatusOK)
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "again" })
+		Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventNothingToUndo))
+		Eventually(audited).WithArguments(key).Should(ContainElement("RotationUndone"))
+	})
+
+	It("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
+		old, _ := rotate(ctx, key, "1")
+		newer, newerID := plaintextOf(ctx, key), key.Status.KeyID
+		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyPreviousAPIKey] = []byte("mine") })
+		awaitReplaced(ctx, key, newerID)
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectStatus(old, http.StatusUnauthorized)
+		expectStatus(newer, http.StatusUnauthorized)
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+	})
+
+	It("does nothing when the same manifest is applied again", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "steady", trigger("once"), overlapping(0, 0, time.Hour))
+		id := key.Status.KeyID
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Description = "other" })
+		change(ctx, key, trigger(""))
+		awaitReady(ctx, key)
+		Expect(key.Status.KeyID).To(Equal(id))
+		Expect(key.Status.Versions).To(HaveLen(1))
+	})
+
+	It("is stopped by the bound on versions, and goes on when there is room", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "eager", overlapping(time.Hour, time.Hour, time.Hour))
+		for range 13 {
+			rotate(ctx, key, key.Status.KeyID)
+		}
+		change(ctx, key, trigger("more"))
+		awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonTooManyKeys)
+		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+		id := key.Status.KeyID
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "all" })
+		awaitReplaced(ctx, key, id)
+	})
+
+	It("comes in time before the age that the organization permits", func(ctx SpecContext) {
+		begin(ctx)
+		t := newTenant(ctx)
+		key := t.mint(ctx, "aging", overlapping(time.Hour, time.Hour, time.Hour))
+		Expect(key.Status.Rotation).To(BeNil())
+		change(ctx, t.organization, func(o *v1alpha1.Organization) { o.Spec.MaxKeyAge = duration(24 * time.Hour) })
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+			g.Expect(key.Status.Rotation).NotTo(BeNil())
+			g.Expect(key.Status.Rotation.NextTime.Sub(key.CreationTimestamp.Time)).To(And(BeNumerically("<=", 23*time.Hour), BeNumerically(">=", 20*time.Hour)))
+		}).Should(Succeed())
+	})
+})

@@ -15,6 +15,9 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
 
+// revokedUnlisted is why a version was revoked: it was taken out of spec.import.
+const revokedUnlisted = "Unlisted"
+
 // A key of spec.import goes through the states of a version, without Pending and
 // without a Secret:
 //
@@ -24,10 +27,11 @@ import (
 // status.imports has every hash that was taken up, for as long as it is listed: one that
 // has ended since does not come back at the next pass, and nobody else can have it.
 //
-// Whoever had a hash first keeps it, even from an older APIKey: who knows a hash is not
-// thereby who holds the key, and could otherwise have the requests of its clients land in
-// another organization. Two APIKeys both have one only when a status was copied; then the
-// older keeps it, as auth servers have it too.
+// Whoever had a hash first keeps it, even from an APIKey that is older: the hash is no
+// secret, and who knows one could otherwise have the requests of those who hold the key
+// land in another organization. That two have one at the same time happens only if a
+// status was copied, or if the answer to a write was lost with its manager; then the
+// APIKey that is older keeps it, which is what auth servers go by, too.
 
 // importPlan is how the versions come to agree with spec.import.
 type importPlan struct {
@@ -35,12 +39,12 @@ type importPlan struct {
 	// for what is wanted.
 	versions []v1alpha1.KeyVersion
 	imports  []string
-	// ended are the versions that were taken out of the list.
+	// ended are the IDs of the versions that are refused from now on.
 	ended []string
 	// wanted are the hashes that are to become versions.
 	wanted []keys.Digest
-	// postponed are the hashes that wait until there is room for them, or until what they
-	// were before is gone.
+	// postponed are the IDs of those that wait: for room, until what they were before is
+	// gone, or until somebody else has decided about the same hash.
 	postponed []string
 	// refused says why hashes cannot become versions, in the order of the list.
 	refused []string
@@ -55,7 +59,7 @@ func planImports(key *v1alpha1.APIKey) importPlan {
 	plan := importPlan{versions: slices.Clone(key.Status.Versions)}
 	for i := range plan.versions {
 		if v := &plan.versions[i]; v.Imported() && v.State.Accepted() && !listed[v.SHA256] {
-			v.State = v1alpha1.VersionRevoked
+			end(v, revokedUnlisted)
 			plan.ended = append(plan.ended, v.ID)
 		}
 	}
@@ -106,8 +110,26 @@ func sameKeyID(hash string) string {
 	return fmt.Sprintf("%s… has the key ID of another key of this APIKey", hash[:16])
 }
 
-// maxImporting leaves room in status.versions for a rotation.
-const maxImporting = 12
+// maxImporting leaves room in status.versions for rotations.
+const maxImporting = maxRotated - 2
+
+// accepts reports whether the hash is that of an imported version that works.
+func (plan *importPlan) accepts(hash string) bool {
+	return slices.ContainsFunc(plan.versions, func(v v1alpha1.KeyVersion) bool {
+		return v.SHA256 == hash && v.Imported() && v.State.Accepted()
+	})
+}
+
+// giveUp has the version of that hash end, which turned out to be another APIKey's.
+func (plan *importPlan) giveUp(hash string) {
+	for i := range plan.versions {
+		if v := &plan.versions[i]; v.SHA256 == hash && v.Imported() && v.State.Accepted() {
+			end(v, revokedDuplicate)
+			plan.ended = append(plan.ended, v.ID)
+		}
+	}
+	plan.imports = slices.DeleteFunc(plan.imports, func(taken string) bool { return taken == hash })
+}
 
 // take has a hash that is wanted become a version.
 func (plan *importPlan) take(digest keys.Digest, now time.Time) {

@@ -144,4 +144,5 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.unpublished.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))
+	r.Imports.Done(client.ObjectKeyFromObject(key))
 }

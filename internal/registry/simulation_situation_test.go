@@ -106,7 +106,7 @@ func (p *simPlan) stageOldAnswer(rng *rand.Rand) {
 	arrives := at + b.staleness + margin(b.staleness) + simBetween(rng, 0, 2*time.Second)
 	deleted := at - simBetween(rng, 1500*time.Millisecond, 4*time.Second)
 	p.on(slot, deleted-100*time.Millisecond, "sees no more events", func(r *simReplica) { r.link.streams.set(true) })
-	p.step(deleted, "", (*simWorld).endSome)
+	p.step(deleted, "", (*simWorld).deleteSome)
 	p.onManager(at, "hears no more answers", func(m *simManager) { m.link.answers.set(true) })
 	p.onManager(arrives, "hears answers again", func(m *simManager) { m.link.answers.set(false) })
 	p.on(slot, arrives+2*time.Second, "sees events again", func(r *simReplica) { r.link.streams.set(false) })

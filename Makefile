@@ -40,8 +40,8 @@ help: ## Show this.
 ##@ Build
 
 .PHONY: build
-build: ## Build bin/manager and bin/authserver, static.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver
+build: ## Build bin/manager, bin/authserver and bin/kubectl-apikey, static.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver ./cmd/kubectl-apikey
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the deepcopy functions and the CRDs from api/.

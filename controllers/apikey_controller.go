@@ -66,6 +66,12 @@ type APIKeyReconciler struct {
 	// importing has the hashes that are becoming versions, by which of them: for the
 	// milliseconds of the write that says so.
 	importing sync.Map
+	// restarts has, by UID, what this process has restarted after an APIKey's last
+	// rotation, while a key that it replaced is retiring.
+	restarts sync.Map
+	// resuming has, by the UID of each APIKey whose key is about to work again, the
+	// reason for which it had stopped.
+	resuming sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

@@ -22,9 +22,6 @@ import (
 // keyIDLength is how many digits of a hash are its key ID.
 const keyIDLength = 12
 
-// auditImported is the audit line of a key of spec.import that became a version.
-const auditImported audit.Action = "Imported"
-
 // takeUp has the versions agree with spec.import, and finds out whether the auth
 // servers know it. The current key waits for none of it.
 //
@@ -49,7 +46,7 @@ func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err 
 	for _, digest := range reserved {
 		plan.take(digest, p.now)
 		// Before the write: a line twice is better than none.
-		r.record(ctx, p, audit.Event{Action: auditImported, KeyID: digest.KeyID()})
+		r.record(ctx, p, audit.Event{Action: audit.Imported, KeyID: digest.KeyID()})
 	}
 	if err := r.writeImports(ctx, p, &plan); err != nil {
 		return false, err
@@ -247,7 +244,7 @@ func judgeImported(p *pass) {
 		return
 	}
 	setCondition(p, v1alpha1.ConditionImported, p.imports)
-	if summary(p).ok && !p.imports.ok {
+	if summary(p).ok && !p.imports.ok && p.enforcement.reason == "" {
 		setPresence(p, v1alpha1.ConditionReconciling, !p.imports.stalled, p.imports)
 		setPresence(p, v1alpha1.ConditionStalled, p.imports.stalled, p.imports)
 	}

@@ -119,7 +119,8 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	members := registry.NewMembers(mgr.GetAPIReader(), options.Namespace, options.Clock)
-	if err := options.Metrics.Register(members); err != nil {
+	expiries := expiryCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
+	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries)); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	reconciler := &APIKeyReconciler{

@@ -22,6 +22,7 @@ import (
 // permit finds out whether the Organization permits the key, and whether the key
 // is to work just now. If not, withdraw comes next.
 func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err error) {
+	lookAgainForExpiry(p)
 	namespace, err := p.askPermission(ctx, r.Client)
 	if err == nil && !p.permission.ok && !p.refusedBefore() {
 		// An Organization that was applied together with its APIKeys may not have
@@ -35,9 +36,6 @@ func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err 
 	p.dormancy = dormancy(p.key, p.now)
 	if p.dormancy.reason != "" {
 		return true, nil
-	}
-	if p.key.Spec.ExpiresAt != nil {
-		p.lookAgain(p.key.Spec.ExpiresAt.Sub(p.now))
 	}
 	// A namespace that is going away deletes its Secrets first. That is no
 	// drift, and no new key can be published there: the APIKey itself is next.
@@ -120,12 +118,12 @@ func namespacePermission(namespace string, organization *v1alpha1.Organization, 
 // dormancy decides why a key that is permitted is not to work at now. The zero
 // finding means that it is to work.
 func dormancy(key *v1alpha1.APIKey, now time.Time) finding {
+	expiry, expires := key.Expiry()
 	switch {
 	case key.Spec.Suspend:
 		return stuck(v1alpha1.ReasonSuspended, "spec.suspend is true: the key is refused until it is false")
-	case key.Spec.ExpiresAt != nil && !now.Before(key.Spec.ExpiresAt.Time):
-		return stuck(v1alpha1.ReasonExpired,
-			fmt.Sprintf("spec.expiresAt %s is in the past: set a later time, or remove it, to have the key work", key.Spec.ExpiresAt.UTC().Format(time.RFC3339)))
+	case expires && !now.Before(expiry.Time):
+		return stuck(v1alpha1.ReasonExpired, expired(key, expiry.Time))
 	}
 	return finding{}
 }

@@ -120,7 +120,10 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		action = audit.DriftRepaired
 		r.Events.drifted(p.key, p.replaced)
 	}
-	r.record(ctx, p, audit.Event{Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced, Reason: p.cause()})
+	r.record(ctx, p, audit.Event{
+		Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced,
+		Reason: p.cause(), Actor: actorOfVersion(p, p.cause()),
+	})
 	return true, nil
 }
 

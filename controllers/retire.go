@@ -43,24 +43,35 @@ func (r *APIKeyReconciler) retire(ctx context.Context, p *pass) (next bool, err 
 	acted.Retire = spec.Retire
 	p.act(acted)
 
-	overlap := rotation.OverlapOf(spec)
+	overlap, moving := rotation.OverlapOf(spec), r.moving(ctx, p)
 	for i := range p.key.Status.Versions {
 		v := &p.key.Status.Versions[i]
 		if v.State != v1alpha1.VersionRetiring {
 			continue
 		}
 		facts := r.facts(p, v)
-		facts.Ordered = ordered
+		facts.Ordered, facts.Moving = ordered, !moving.finished
 		decision := rotation.Retire(p.now, facts, overlap)
 		if !decision.End {
 			p.lookAgain(min(max(decision.Again, minRetireRecheck), recheck(overlap)))
-			p.turnover = p.turnover.or(waiting(v1alpha1.ReasonRetiring, fmt.Sprintf("key %s was replaced and still works: %s", v.ID, kept[decision.Reason])))
+			p.turnover = p.turnover.or(waiting(v1alpha1.ReasonRetiring, fmt.Sprintf("key %s was replaced and still works: %s%s", v.ID, kept[decision.Reason], moving.detail())))
 			continue
 		}
 		r.endRetired(p, v, decision.Reason)
 	}
 	p.considered = true
 	return true, nil
+}
+
+// moving restarts what does not take the successor of a retiring key by itself, and says
+// how far that has come.
+func (r *APIKeyReconciler) moving(ctx context.Context, p *pass) rollout {
+	retiring := func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionRetiring }
+	if !slices.ContainsFunc(p.key.Status.Versions, retiring) {
+		r.restarts.Delete(p.key.UID)
+		return rollout{finished: true}
+	}
+	return r.restartConsumers(ctx, p)
 }
 
 // recheck is how often to look at what usage says: often enough to notice that a key
@@ -180,13 +191,23 @@ func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.K
 	if v.RetiringAt != nil {
 		action = audit.Retired
 	}
-	r.record(ctx, p, audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason})
+	event := audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason, Actor: actorOfVersion(p, v.Reason)}
+	if r.Usage != nil {
+		for _, source := range r.Usage.Use(p.key.UID, v.ID).Sources {
+			event.Requests += source.Requests
+		}
+	}
+	r.record(ctx, p, event)
 }
 
 // announceTurnover tells what has become of keys, when the status says so.
 func (r *APIKeyReconciler) announceTurnover(ctx context.Context, p *pass) {
 	if p.rotated != "" {
-		r.record(ctx, p, audit.Event{Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated})
+		reason := p.active().Reason
+		r.record(ctx, p, audit.Event{
+			Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated,
+			Reason: reason, Actor: actorOfVersion(p, reason),
+		})
 		r.Events.rotated(p.key, p.rotated)
 	}
 	for _, announce := range p.told {

@@ -142,6 +142,8 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.Escrow.Drop(key.GetUID())
 	r.releasing.Delete(key.GetUID())
 	r.unpublished.Delete(key.GetUID())
+	r.restarts.Delete(key.GetUID())
+	r.resuming.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))
 	r.Imports.Done(client.ObjectKeyFromObject(key))

@@ -30,6 +30,7 @@ func (r *APIKeyReconciler) writeStatus(ctx context.Context, p *pass) error {
 		return fmt.Errorf("write status: %w", err)
 	}
 	r.tell(ctx, p)
+	r.warnOfExpiry(p)
 	p.observed = p.key.DeepCopy()
 	return nil
 }
@@ -44,6 +45,7 @@ func judge(p *pass) {
 	if p.current() == nil {
 		p.key.Status.KeyID, p.key.Status.SecretRef = "", nil
 	}
+	judgeExpiry(p)
 	setCondition(p, v1alpha1.ConditionPermitted, p.permission)
 	if p.enforcement.reason == "" {
 		// The observedGeneration of this condition is the latest that every auth server

@@ -21,6 +21,9 @@ const (
 	// ConditionImported says whether every key of spec.import was taken up, and is
 	// accepted for as long as it has not retired. It is absent without spec.import.
 	ConditionImported = "Imported"
+	// ConditionExpiringSoon is True while the key is going to stop working within 7 days,
+	// and absent otherwise. Its reason says within how long.
+	ConditionExpiringSoon = "ExpiringSoon"
 	// ConditionRotated says how it stands with replacing the key, and with the keys that
 	// it has replaced: True when none of them works any more. It is there where there is
 	// something to say, and has no part in Ready.
@@ -38,8 +41,14 @@ const (
 	ReasonReady = "Ready"
 	// ReasonSuspended surfaces when spec.suspend stops the key or organization.
 	ReasonSuspended = "Suspended"
-	// ReasonExpired surfaces when spec.expiresAt has passed.
+	// ReasonExpired surfaces when spec.expiresAt, or what spec.ttl gives, has passed.
 	ReasonExpired = "Expired"
+	// ReasonWithin7Days surfaces in ExpiringSoon when the key has 7 days or less.
+	ReasonWithin7Days = "Within7Days"
+	// ReasonWithin1Day surfaces in ExpiringSoon when the key has a day or less.
+	ReasonWithin1Day = "Within1Day"
+	// ReasonWithin1Hour surfaces in ExpiringSoon when the key has an hour or less.
+	ReasonWithin1Hour = "Within1Hour"
 
 	// ReasonPermitted surfaces when the Organization permits namespace and scopes.
 	ReasonPermitted = "Permitted"
@@ -140,6 +149,18 @@ const (
 	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
 	// as after a restore; it is dropped, and another key is minted.
 	EventDuplicateDigest = "DuplicateDigest"
+	// EventExpiringSoon: the key is going to stop working within 7 days, a day, or an
+	// hour.
+	EventExpiringSoon = "ExpiringSoon"
+	// EventConsumersRestarted: workloads that take the Secret at their start were
+	// restarted after a rotation.
+	EventConsumersRestarted = "ConsumersRestarted"
+	// EventRestartRefused: the API server does not let the manager restart a workload;
+	// the message says what to apply.
+	EventRestartRefused = "RestartRefused"
+	// EventWorkloadNotFound: spec.rotation.restart names a workload that does not
+	// exist.
+	EventWorkloadNotFound = "WorkloadNotFound"
 )
 
 // Names that the operator puts on objects.
@@ -157,8 +178,17 @@ const (
 	// AnnotationTemplateDigest on such a Secret is a digest of the spec.secret that
 	// it was made from.
 	AnnotationTemplateDigest = "auth.hexcovery.io/template-digest"
+	// AnnotationRequestedBy on an APIKey or Organization is the name of the user who last
+	// changed its spec. Admission policies set it, and keep everybody from setting it.
+	AnnotationRequestedBy = "auth.hexcovery.io/requested-by"
+	// AnnotationRequestedByUID is the UID of that user, where there is one.
+	AnnotationRequestedByUID = "auth.hexcovery.io/requested-by-uid"
 	// AnnotationPreviousKeyID on such a Secret is the key ID of previous-api-key.
 	AnnotationPreviousKeyID = "auth.hexcovery.io/previous-key-id"
+	// AnnotationRestartPrefix and the APIKey's name are the annotation that a pod
+	// template gets to have its pods restarted; its value is the key ID that they are
+	// to take.
+	AnnotationRestartPrefix = "restart.auth.hexcovery.io/"
 	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
 	SecretKeyAPIKey = "api-key"
 	// SecretKeyPreviousAPIKey is the entry of the Secret that is the key that was

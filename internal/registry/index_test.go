@@ -73,6 +73,22 @@ func verdictAt(ix *index, secret string, at time.Time) Verdict {
 	return verdict
 }
 
+func inState(state v1alpha1.VersionState) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = state }
+}
+
+func createdBefore(d time.Duration) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.CreationTimestamp = metav1.NewTime(epoch.Add(-d)) }
+}
+
+func registeredBefore(d time.Duration) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Status.Versions[0].RegisteredAt = metav1.NewTime(epoch.Add(-d)) }
+}
+
+func maxKeyAge(d time.Duration) func(*v1alpha1.Organization) {
+	return func(o *v1alpha1.Organization) { o.Spec.MaxKeyAge = &metav1.Duration{Duration: d} }
+}
+
 func TestIndexJudges(t *testing.T) {
 	deleted := func(k *v1alpha1.APIKey) { k.DeletionTimestamp = &metav1.Time{Time: epoch} }
 	for name, test := range map[string]struct {
@@ -85,6 +101,17 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = v1alpha1.VersionPending }), acme("1"), Accepted},
 		"refuses a version in a state that it does not know": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = "Archived" }), acme("1"), Unknown},
+		"accepts a version that was replaced and is not revoked yet": {apiKey("a", "1", "s", inState(v1alpha1.VersionRetiring)), acme("1"), Accepted},
+		"refuses a version that was revoked while its APIKey lives on": {
+			apiKey("a", "1", "s", inState(v1alpha1.VersionRevoked)), acme("1"), Unknown},
+		"refuses a key whose time to live is over, from the very second": {
+			apiKey("a", "1", "s", createdBefore(time.Hour), func(k *v1alpha1.APIKey) { k.Spec.TTL = &metav1.Duration{Duration: time.Hour} }), acme("1"), Expired},
+		"accepts a key whose time to live is over in a second": {
+			apiKey("a", "1", "s", createdBefore(time.Hour-time.Second), func(k *v1alpha1.APIKey) { k.Spec.TTL = &metav1.Duration{Duration: time.Hour} }), acme("1"), Accepted},
+		"refuses a version of the age that its organization does not permit": {
+			apiKey("a", "1", "s", registeredBefore(time.Hour)), acme("1", maxKeyAge(time.Hour)), Expired},
+		"accepts a version that reaches that age in a second": {
+			apiKey("a", "1", "s", registeredBefore(time.Hour-time.Second)), acme("1", maxKeyAge(time.Hour)), Accepted},
 		"refuses a key that is being deleted": {apiKey("a", "1", "s", deleted), acme("1"), Unknown},
 		"refuses a suspended key": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.Suspend = true }), acme("1"), Unknown},
@@ -94,6 +121,14 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
 		"refuses an expired key, from the very second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch} }), acme("1"), Expired},
+		"refuses a key whose ttl has passed, from the very second": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+				k.CreationTimestamp, k.Spec.TTL = metav1.Time{Time: epoch.Add(-time.Hour)}, &metav1.Duration{Duration: time.Hour}
+			}), acme("1"), Expired},
+		"accepts a key whose ttl passes in a moment": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+				k.CreationTimestamp, k.Spec.TTL = metav1.Time{Time: epoch.Add(-time.Hour)}, &metav1.Duration{Duration: time.Hour + 1}
+			}), acme("1"), Accepted},
 		"refuses a key that was taken back":            {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking)), acme("1"), Unknown},
 		"refuses a key that was taken back everywhere": {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoked)), acme("1"), Unknown},
 		"accepts a key that is given out again":        {apiKey("a", "1", "s", registered(v1alpha1.ReasonResuming)), acme("1"), Accepted},
@@ -160,6 +195,47 @@ func TestAnAPIKeyMadeAnewIsAnother(t *testing.T) {
 	ix.remove("a")
 	if verdictAt(ix, "first", epoch) != Unknown || verdictAt(ix, "second", epoch) != Accepted {
 		t.Error("the end of the first took the second with it, or left the first")
+	}
+}
+
+func TestAVersionEndsWhileTheOthersOfItsAPIKeyWork(t *testing.T) {
+	versions := func(states map[string]v1alpha1.VersionState) func(*v1alpha1.APIKey) {
+		return func(k *v1alpha1.APIKey) {
+			k.Status.Versions = nil
+			for _, secret := range []string{"old", "new"} {
+				if state, ok := states[secret]; ok {
+					digest := digestOf(secret)
+					k.Status.Versions = append(k.Status.Versions, v1alpha1.KeyVersion{ID: digest.KeyID(), SHA256: digest.String(), State: state})
+				}
+			}
+		}
+	}
+	ix := indexWith(acme("1"))
+	for i, step := range []struct {
+		states   map[string]v1alpha1.VersionState
+		old, new Verdict
+		reduces  bool
+		awaited  bool
+	}{
+		{map[string]v1alpha1.VersionState{"old": "Active"}, Accepted, Unknown, false, false},
+		{map[string]v1alpha1.VersionState{"old": "Active", "new": "Pending"}, Accepted, Accepted, false, true},
+		{map[string]v1alpha1.VersionState{"old": "Retiring", "new": "Active"}, Accepted, Accepted, false, false},
+		{map[string]v1alpha1.VersionState{"old": "Revoked", "new": "Active"}, Unknown, Accepted, true, true},
+		{map[string]v1alpha1.VersionState{"new": "Active"}, Unknown, Accepted, false, false},
+	} {
+		c := claimOf(apiKey("a", fmt.Sprint(i+1), "unused", versions(step.states)))
+		if c.awaited != step.awaited {
+			t.Errorf("step %d: awaited %t, want %t", i, c.awaited, step.awaited)
+		}
+		if _, reduces := ix.apply(c); reduces != step.reduces {
+			t.Errorf("step %d: reduces %t, want %t", i, reduces, step.reduces)
+		}
+		if verdict := verdictAt(ix, "old", epoch); verdict != step.old {
+			t.Errorf("step %d: the old key: verdict %d, want %d", i, verdict, step.old)
+		}
+		if verdict := verdictAt(ix, "new", epoch); verdict != step.new {
+			t.Errorf("step %d: the new key: verdict %d, want %d", i, verdict, step.new)
+		}
 	}
 }
 

@@ -89,8 +89,9 @@ func (m *simManager) register(ctx context.Context, name types.NamespacedName, ke
 	return 0, m.link.Update(ctx, key)
 }
 
-// retire lets the versions that were revoked go when nobody accepts them any more.
-func (m *simManager) retire(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
+// retire is what retire.go does of versions that were revoked: it lets them go when
+// nobody accepts them any more. Nothing else waits for that.
+func (m *simManager) retire(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (again time.Duration, done bool, err error) {
 	var ended []string
 	kept := slices.DeleteFunc(slices.Clone(key.Status.Versions), func(v v1alpha1.KeyVersion) bool {
 		if v.State == v1alpha1.VersionRevoked {
@@ -98,10 +99,14 @@ func (m *simManager) retire(ctx context.Context, name types.NamespacedName, key 
 		}
 		return v.State == v1alpha1.VersionRevoked
 	})
+	if len(ended) == 0 {
+		m.retirements.Done(name)
+		return 0, false, nil
+	}
 	// The wait is for these versions: what is revoked later stands at a later revision.
-	again, done, err := m.revoked(ctx, name, "retire "+strings.Join(ended, " "), key)
+	again, done, err = m.revoked(ctx, m.retirements, "retire "+strings.Join(ended, " "), key)
 	if !done {
-		return again, err
+		return again, false, err
 	}
 	for _, version := range ended {
 		if m.world.revoked(m, version) {
@@ -109,5 +114,5 @@ func (m *simManager) retire(ctx context.Context, name types.NamespacedName, key 
 		}
 	}
 	key.Status.Versions = kept
-	return 0, m.link.Update(ctx, key)
+	return 0, true, m.link.Update(ctx, key)
 }

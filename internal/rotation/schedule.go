@@ -4,7 +4,8 @@
 package rotation
 
 import (
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -60,10 +61,8 @@ func NextTime(spec *v1alpha1.Rotation, key Key, maxAge time.Duration) (time.Time
 
 // fractionOf returns a number in [0, 1) that is always the same for a seed.
 func fractionOf(seed string) float64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(seed))
-	// FNV's low bits are the better mixed ones; 53 of them fill a float64.
-	return float64(h.Sum64()&(1<<53-1)) / (1 << 53)
+	sum := sha256.Sum256([]byte(seed))
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 }
 
 // Bounds are an Overlap with its defaults.

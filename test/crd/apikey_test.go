@@ -34,6 +34,9 @@ var _ = Describe("APIKey", func() {
 		Entry("one scope", more("scopes: [query]")),
 		Entry("a time of expiry", more("expiresAt: 2026-12-31T23:59:59Z")),
 		Entry("a time of expiry in the past, which the manager reports", more("expiresAt: 2001-01-01T00:00:00Z")),
+		Entry("a ttl of a minute", more("ttl: 1m")),
+		Entry("a ttl of ten years", more("ttl: 87840h")),
+		Entry("a ttl in several units", more("ttl: 1h30m0.5s")),
 		Entry("suspension", more("suspend: true")),
 		Entry("a Secret's name", secret("name: my-key.example")),
 		Entry("a Secret's name of 253 characters", secret("name: %s", chars(253))),
@@ -68,6 +71,13 @@ var _ = Describe("APIKey", func() {
 		Entry("no scope at all", more("scopes: []"), "spec.scopes in body should have at least 1 items"),
 		Entry("five scopes", more("scopes: [ingest, query, annotations, heartbeats, ingest]"), "spec.scopes: Too many: 5: must have at most 4 items"),
 
+		Entry("a ttl below a minute", more("ttl: 59s"), "spec.ttl is not between 1m and 87840h (ten years): write it as 720h"),
+		Entry("a ttl above ten years", more("ttl: 87840h1s"), "spec.ttl is not between 1m and 87840h"),
+		Entry("a negative ttl", more("ttl: -1h"), "spec.ttl is not between 1m and 87840h"),
+		Entry("a ttl in days", more("ttl: 30d"), "spec.ttl"),
+		Entry("a ttl that is a number", more("ttl: 60"), `spec.ttl: Invalid value: "integer"`),
+		Entry("a ttl of 33 characters", more("ttl: %sh", strings.Repeat("0", 31)+"1"), "spec.ttl: Too long: may not be more than 32"),
+		Entry("a time of expiry and a ttl", more("expiresAt: 2026-12-31T23:59:59Z\nttl: 1h"), "spec.expiresAt and spec.ttl are both set: use one of them"),
 		Entry("a time of expiry that is no time", more("expiresAt: tomorrow"), "spec.expiresAt"),
 
 		Entry("a Secret's name in capitals", secret("name: MyKey"), "spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"),
@@ -195,7 +205,7 @@ var _ = Describe("APIKey", func() {
 		for _, resource := range []string{"ak", "hexcovery"} {
 			out, err := cluster.Kubectl(ctx, "get", resource, "--namespace", teamNamespace).CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), "%s", out)
-			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +KEY ID +EXPIRES +AGE`))
+			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +KEY ID +LAST USED +EXPIRES +AGE`))
 			Expect(string(out)).To(MatchRegexp(`shown +acme +.*\d+[ydhms]`))
 		}
 	})

@@ -31,6 +31,8 @@ var _ = Describe("Organization", func() {
 		Entry("a selector that cannot be read, which the manager reports", "namespaces: {selector: {matchExpressions: [{key: team, operator: Like}]}}"),
 		Entry("each scope", "scopes: [ingest, query, annotations, heartbeats]"),
 		Entry("suspension", "suspend: true"),
+		Entry("the shortest age of keys", "maxKeyAge: 1h"),
+		Entry("the longest age of keys", "maxKeyAge: 87840h"),
 	)
 
 	DescribeTable("refuses", func(ctx SpecContext, spec, message string) {
@@ -54,6 +56,8 @@ var _ = Describe("Organization", func() {
 		Entry("a scope that does not exist", "scopes: [admin]", `spec.scopes[0]: Unsupported value: "admin": supported values: "ingest", "query", "annotations", "heartbeats"`),
 		Entry("a scope twice", "scopes: [query, query]", `spec.scopes[1]: Duplicate value: "query"`),
 		Entry("no scope at all", "scopes: []", "spec.scopes in body should have at least 1 items"),
+		Entry("a shorter age of keys", "maxKeyAge: 59m", "spec.maxKeyAge is not between 1h and 87840h (ten years): write it as 2160h"),
+		Entry("a longer age of keys", "maxKeyAge: 87841h", "spec.maxKeyAge is not between 1h and 87840h"),
 		Entry("five scopes", "scopes: [ingest, query, annotations, heartbeats, ingest]", "spec.scopes: Too many: 5: must have at most 4 items"),
 	)
 

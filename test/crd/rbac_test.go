@@ -13,6 +13,8 @@ import (
 	. "github.com/onsi/gomega"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -127,6 +129,39 @@ var _ = Describe("RBAC", func() {
 			Expect(manager.Create(ctx, apiKey(acme))).To(beForbidden("cannot create resource \"apikeys\""))
 			Expect(manager.Create(ctx, organization("{}"))).To(beForbidden("cannot create resource \"organizations\""))
 			Expect(manager.Delete(ctx, create(ctx, apiKey(acme)))).To(beForbidden("cannot delete resource \"apikeys\""))
+		})
+	})
+
+	Context("of the manager, to restart workloads", func() {
+		restarts := []string{"apps/daemonsets: get list patch", "apps/deployments: get list patch", "apps/statefulsets: get list patch"}
+
+		It("is nowhere by default", func(ctx SpecContext) {
+			for _, namespace := range []string{teamNamespace, systemNamespace, "default"} {
+				Expect(rights(ctx, manager, namespace)).NotTo(ContainElement(ContainSubstring("apps/")))
+			}
+		})
+
+		It("is where the role is bound, and nowhere else", func(ctx SpecContext) {
+			binding := &rbacv1.RoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "apikey-restarter"},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "apikey-restarter"},
+				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: systemNamespace, Name: managerAccount}},
+			}
+			Expect(admin.Create(ctx, binding)).To(Succeed())
+			DeferCleanup(func(ctx SpecContext) { Expect(admin.Delete(ctx, binding)).To(Succeed()) })
+			Eventually(func(ctx context.Context) []string { return rights(ctx, manager, "default") }).WithContext(ctx).Should(ContainElements(restarts))
+			Expect(rights(ctx, manager, teamNamespace)).NotTo(ContainElement(ContainSubstring("apps/")))
+		})
+
+		It("is everywhere with the component", func(ctx SpecContext) {
+			kubectl := func(ctx context.Context, verb string) {
+				GinkgoHelper()
+				out, err := cluster.Kubectl(ctx, verb, "-k", "config/components/restart").CombinedOutput()
+				Expect(err).NotTo(HaveOccurred(), "%s", out)
+			}
+			kubectl(ctx, "create")
+			DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete") })
+			Eventually(func(ctx context.Context) []string { return rights(ctx, manager, teamNamespace) }).WithContext(ctx).Should(ContainElements(restarts))
 		})
 	})
 

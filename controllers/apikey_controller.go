@@ -18,6 +18,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
 const (
@@ -49,12 +50,14 @@ type APIKeyReconciler struct {
 	Retirements *registry.Waiters
 	// Imports are the waits for keys of spec.import that are to be learned of.
 	Imports *registry.Waiters
-	// Usage says what keys are used for; nil if nobody knows.
+	// Usage says what keys are used for; it decides on retirement.
 	Usage UsageReader
 	// Escrow holds keys between their registration and their publication.
 	Escrow *keys.Escrow
 	Events eventWriter
 	Audit  *audit.Recorder
+	// Gatherer is what has gathered it, and says when it is to be written down.
+	Gatherer *gather.Gatherer
 
 	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
 	// cache still shows: the end of their Secret comes first and would have them

@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -64,6 +66,21 @@ var _ = Describe("A key that was issued elsewhere", func() {
 			Expect(s.status(legacy)).To(Equal(http.StatusOK))
 		}
 		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+	})
+
+	It("is not said to be imported while an auth server that may call it unknown has not heard of it", func(ctx SpecContext) {
+		silenced := &silencer{}
+		lost := startAuthServer(ctx, "lost", silenced.wrap)
+		silenced.silent.Store(true)
+		DeferCleanup(func() { silenced.silent.Store(false) })
+		another := []byte("another-" + rand.String(32))
+		change(ctx, key, importing(another))
+		condition := awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImporting)
+		Expect(condition.Status).To(Equal(metav1.ConditionFalse))
+		Expect(server.status(another)).To(Equal(http.StatusOK), "who has heard of it does not wait for the others")
+
+		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
+		Expect(lost.status(another)).To(Equal(http.StatusServiceUnavailable), "it may be new, so nobody calls it malformed")
 	})
 
 	It("is refused everywhere before its entry goes, when it is taken out of the list", func(ctx SpecContext) {
@@ -147,7 +164,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		globex := newTenant(ctx)
 		elder := globex.mint(ctx, "elder")
 		// Ages are counted in seconds.
-		Eventually(func() time.Time { return time.Now() }).Should(BeTemporally(">", elder.CreationTimestamp.Add(time.Second)))
+		Eventually(time.Now).Should(BeTemporally(">", elder.CreationTimestamp.Add(time.Second)))
 		theirs := []byte("theirs-" + rand.String(32))
 		younger := acme.mint(ctx, "younger", importing(theirs))
 		awaitReason(ctx, younger, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
@@ -158,6 +175,61 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		awaitReason(ctx, elder, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 		Expect(server.ask(theirs)).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))
 		Expect(server.ask(plaintextOf(ctx, key))).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))
+	})
+
+	It("is taken up by one, when many want it in the same moment", func(ctx SpecContext) {
+		wanted := []byte("wanted-" + rand.String(32))
+		var all []*v1alpha1.APIKey
+		for i := range 12 {
+			tenant := acme
+			if i%2 == 0 {
+				tenant = newTenant(ctx)
+			}
+			all = append(all, tenant.mint(ctx, fmt.Sprintf("one-of-many-%d", i)))
+		}
+		var asking sync.WaitGroup
+		for _, one := range all {
+			asking.Go(func() {
+				defer GinkgoRecover()
+				change(ctx, one, importing(wanted))
+			})
+		}
+		asking.Wait()
+		var has []string
+		for _, one := range all {
+			Eventually(func(g Gomega) {
+				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(one), one)).To(Succeed())
+				condition := meta.FindStatusCondition(one.Status.Conditions, v1alpha1.ConditionImported)
+				g.Expect(condition).NotTo(BeNil())
+				g.Expect(condition.Reason).To(BeElementOf(v1alpha1.ReasonImported, v1alpha1.ReasonImportRefused), condition.Message)
+			}).Should(Succeed())
+			if len(one.Status.Versions) > 1 {
+				has = append(has, one.Namespace+"/"+one.Name)
+			}
+			Expect(auditOf(one)).NotTo(ContainElement("Revoked "+hashOf(wanted)[:12]), "it had it for a while")
+		}
+		Expect(has).To(HaveLen(1))
+		Expect(server.ask(wanted)).To(HaveHTTPHeaderWithValue("X-API-Key-Name", has[0]))
+	})
+
+	It("stays that of the older APIKey when a status was copied", func(ctx SpecContext) {
+		stopManager()
+		// Ages are counted in seconds.
+		Eventually(time.Now).Should(BeTemporally(">", key.CreationTimestamp.Add(time.Second)))
+		copied := newTenant(ctx).key("copied", importing(legacy))
+		Expect(admin.Create(ctx, copied)).To(Succeed())
+		copied.Status = *key.Status.DeepCopy()
+		copied.Status.OrganizationID = copied.Spec.OrganizationRef.Name + "-id"
+		Expect(clientOf(account(ctx, managerAccount)).Status().Update(ctx, copied)).To(Succeed())
+
+		startManager(ctx, account(ctx, managerAccount))
+		awaitReason(ctx, copied, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
+		awaitReplaced(ctx, copied, key.Status.KeyID)
+		awaitVersions(ctx, copied, v1alpha1.VersionActive)
+		Expect(copied.Status.Imports).To(BeEmpty())
+		for _, sent := range [][]byte{legacy, plaintextOf(ctx, key)} {
+			Expect(server.ask(sent)).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))
+		}
 	})
 
 	It("is taken up by whoever wants it when nobody has it any more", func(ctx SpecContext) {

@@ -201,8 +201,8 @@ type APIKeyStatus struct {
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	Imports []string `json:"imports,omitempty"`
 
-	// conditions: Ready sums up Permitted, Registered and Published. Imported is there
-	// while spec.import has keys, Reconciling and Stalled are while they hold.
+	// conditions: Ready sums up Permitted, Registered and Published. Reconciling
+	// and Stalled are there while they hold; others where there is something to say.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	_ "time/tzdata" // for the time zones of windows, wherever this runs
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"

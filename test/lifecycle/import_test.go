@@ -275,6 +275,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(admin.Delete(ctx, key)).To(Succeed())
 		awaitGone(ctx, key)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
+		Expect(auditOf(key)).To(ContainElements("Revoked "+hashOf(legacy)[:12], "Revoked "+key.Status.KeyID))
 	})
 })
 

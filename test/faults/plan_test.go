@@ -150,7 +150,7 @@ func (r *round) draw(rng *rand.Rand, f fault) {
 	if rng.IntN(2) == 0 {
 		r.actions = append(r.actions, action{deed: suspends, at: moment(), choice: rng.Uint64(), lasts: between(rng, 0, time.Second)})
 	}
-	if rng.IntN(3) > 0 {
+	for range 1 + rng.IntN(2) {
 		r.actions = append(r.actions, action{deed: rotates, at: moment(), choice: rng.Uint64(), lasts: between(rng, 0, time.Second)})
 	}
 }

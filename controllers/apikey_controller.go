@@ -48,6 +48,8 @@ type APIKeyReconciler struct {
 	// Retirements are the waits for versions that are to be dropped while their APIKey
 	// lives on.
 	Retirements *registry.Waiters
+	// Imports are the waits for keys of spec.import that are to be learned of.
+	Imports *registry.Waiters
 	// Usage says what keys are used for; it decides on retirement.
 	Usage UsageReader
 	// Escrow holds keys between their registration and their publication.
@@ -64,6 +66,9 @@ type APIKeyReconciler struct {
 	// unpublished has the UIDs of APIKeys that are being deleted and whose Secret this
 	// process has deleted, until each is seen gone.
 	unpublished sync.Map
+	// importing has the hashes that are becoming versions, by which of them: for the
+	// milliseconds of the write that says so.
+	importing sync.Map
 	// restarts has, by UID, what this process has restarted after an APIKey's last
 	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map
@@ -80,7 +85,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
 
-	phases := []phase{r.permit, r.reap, r.withdraw, r.inspect, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
+	phases := []phase{r.permit, r.reap, r.withdraw, r.takeUp, r.inspect, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
 	if !key.DeletionTimestamp.IsZero() {
 		phases = []phase{r.revoke}
 	}

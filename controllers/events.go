@@ -69,6 +69,10 @@ func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use
 		"key %s is revoked at spec.rotation.overlap.max and may still be in use; %s", id, from)
 }
 
+func (w eventWriter) importRefused(key *v1alpha1.APIKey, message string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
+}
+
 func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
 }

@@ -147,6 +147,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		Audit:   options.Audit,
 
 		Retirements: registry.NewWaiters(options.Clock),
+		Imports:     registry.NewWaiters(options.Clock),
 		Usage:       options.Usage,
 		Gatherer:    gatherer,
 	}

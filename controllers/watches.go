@@ -81,6 +81,10 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 		return err
 	}
 	return indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexDigest, func(obj client.Object) []string {
+		if !obj.(*v1alpha1.APIKey).StatusIsOwn() {
+			// What was copied gives nobody a claim.
+			return nil
+		}
 		var digests []string
 		for _, version := range obj.(*v1alpha1.APIKey).Status.Versions {
 			digests = append(digests, version.SHA256)

@@ -40,8 +40,8 @@ help: ## Show this.
 ##@ Build
 
 .PHONY: build
-build: ## Build bin/manager and bin/authserver, static.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver
+build: ## Build bin/manager, bin/authserver and bin/kubectl-apikey, static.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver ./cmd/kubectl-apikey
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the deepcopy functions and the CRDs from api/.
@@ -85,7 +85,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 .PHONY: test
-test: test-race test-simulation test-faults-short test-plain test-gateways ## Run every test, on a real API server where one is needed.
+test: test-race test-simulation test-faults-short test-rotation-short test-plain test-gateways ## Run every test, on a real API server where one is needed.
 
 .PHONY: test-race
 test-race: controlplane
@@ -99,7 +99,7 @@ test-simulation: ## Run the registry through SCHEDULES simulated schedules of fa
 .PHONY: test-plain
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults | sort))
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults ./test/rotation | sort))
 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways
@@ -121,6 +121,17 @@ test-faults: controlplane ## Break the real product in ROUNDS rounds, drawn from
 .PHONY: test-faults-mutants
 test-faults-mutants: controlplane ## See that this fails when a protective step of the product is missing.
 	$(run) "faults of mutants" $(faults) -mutants
+
+# By themselves, too: what is refused must not be what came too late.
+rotation := bash -c 'cd test/rotation && go test -count=1 -timeout=1h -v $(TESTFLAGS) -args "$$@"' rotation
+
+.PHONY: test-rotation-short
+test-rotation-short: controlplane
+	$(run) "rotations" $(rotation)
+
+.PHONY: test-rotation
+test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a second, from clients that learn of it a minute late.
+	$(run) "50 rotations" $(rotation) -rotations=50 -rate=2000 -lag=60s -pause=6s -quiet=10s
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).

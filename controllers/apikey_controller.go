@@ -18,6 +18,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
 const (
@@ -47,12 +48,14 @@ type APIKeyReconciler struct {
 	// Retirements are the waits for versions that are to be dropped while their APIKey
 	// lives on.
 	Retirements *registry.Waiters
-	// Usage says what keys are used for; nil if nobody knows.
+	// Usage says what keys are used for; it decides on retirement.
 	Usage UsageReader
 	// Escrow holds keys between their registration and their publication.
 	Escrow *keys.Escrow
 	Events eventWriter
 	Audit  *audit.Recorder
+	// Gatherer is what has gathered it, and says when it is to be written down.
+	Gatherer *gather.Gatherer
 
 	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
 	// cache still shows: the end of their Secret comes first and would have them
@@ -64,6 +67,9 @@ type APIKeyReconciler struct {
 	// restarts has, by UID, what this process has restarted after an APIKey's last
 	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map
+	// resuming has, by the UID of each APIKey whose key is about to work again, the
+	// reason for which it had stopped.
+	resuming sync.Map
 }
 
 // Reconcile makes one pass over one APIKey.

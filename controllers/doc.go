@@ -7,9 +7,9 @@
 // A Reconcile is one pass over one APIKey. Its phases come in a fixed order, each
 // in a file of its own:
 //
-//	permit ─► inspect ─► register ─► acknowledge ─► publish ─► status
-//	  └─────► withdraw (of a key that is not to work) ───────────┤
-//	revoke (of an APIKey that is being deleted) ─────────────────┘
+//	permit ─► reap ─► inspect ─► register ─► acknowledge ─► publish ─► rotate ─► retire ─► status
+//	           └─────► withdraw (of a key that is not to work) ─────────────────────────────┤
+//	revoke (of an APIKey that is being deleted) ────────────────────────────────────────────┘
 //
 // A phase records facts in the pass, and says whether the next may go on. What
 // the facts mean for the conditions is judged in one place, status.go. Writes to
@@ -21,7 +21,11 @@
 //	             crash nobody has the key, and the next pass replaces the hash
 //	PUBLISH      the Secret holds the key of the registered hash; after a crash
 //	             the next pass recognizes it by its digest
-//	Active       done
+//	Active       done, until it is due to be replaced
+//
+// A rotation goes the same way, with the version before it Active until PUBLISH, and
+// Retiring from then on. One that is ended is written down as Revoked first, and taken
+// out of the status when no auth server can accept it any more.
 //
 // No phase may publish a key that some live auth server does not know, remove a
 // finalizer while some auth server may accept the key, or touch a Secret that

@@ -91,11 +91,15 @@ func (w eventWriter) notRestarted(key *v1alpha1.APIKey, reason, message string) 
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, reason, "Restart", "%s", message)
 }
 
-// record writes an audit line. That one is missing must not keep a key from
-// being revoked, so it is logged and goes no further.
+// record writes an audit line. Its actor is that of actorOf, unless the event has
+// one. That a line is missing must not keep a key from being revoked, so it is logged
+// and goes no further.
 func (r *APIKeyReconciler) record(ctx context.Context, p *pass, event audit.Event) {
-	event.Namespace, event.Name, event.UID = p.key.Namespace, p.key.Name, p.key.UID
+	event.Object = audit.Object{Namespace: p.key.Namespace, Name: p.key.Name, UID: p.key.UID, Generation: p.key.Generation}
 	event.Organization = p.key.Status.OrganizationID
+	if event.Actor.Kind == "" {
+		event.Actor = actorOf(p, event.Action)
+	}
 	if err := r.Audit.Record(event); err != nil {
 		log.FromContext(ctx).Error(err, "audit line lost", "action", event.Action, "keyID", event.KeyID)
 	}
@@ -121,12 +125,28 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 		event.Action = audit.Suspended
 	case after.Reason == v1alpha1.ReasonExpired:
 		event.Action = audit.Expired
+	case after.Reason == v1alpha1.ReasonResuming && before != nil:
+		r.resuming.Store(p.key.UID, before.Reason)
+		return
 	case after.Reason == v1alpha1.ReasonReady && before != nil && stopped(before.Reason):
 		event.Action = audit.Resumed
+		event.Actor = actorOfResumption(p, r.stoppedFor(p, before.Reason))
 	default:
 		return
 	}
+	if event.Action != audit.Resumed {
+		event.Actor = actorOfStop(p, after.Reason)
+	}
 	r.record(ctx, p, event)
+}
+
+// stoppedFor is why a key that works again had stopped: before it resumed, if reason
+// is no more than that.
+func (r *APIKeyReconciler) stoppedFor(p *pass, reason string) string {
+	if first, ok := r.resuming.LoadAndDelete(p.key.UID); ok && reason == v1alpha1.ReasonResuming {
+		return first.(string)
+	}
+	return reason
 }
 
 // stopped reports whether a key that is Ready=False for this reason is one that

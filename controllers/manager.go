@@ -32,6 +32,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
 const (
@@ -62,9 +63,14 @@ type Options struct {
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
 	// Concurrency is how many APIKeys are worked on at the same time.
 	Concurrency int
+	// UsageInterval is the least time between two writes of a status for the use of its
+	// key alone, and GatherInterval that between two questions to each auth server.
+	UsageInterval, GatherInterval time.Duration
+	// KeyMetricsLimit is how many keys have metrics of their own at most; 0 for none.
+	KeyMetricsLimit int
 	// Audit gets a line for each event. Required.
 	Audit *audit.Recorder
-	// Usage says what keys are used for; nil if nobody knows.
+	// Usage says what keys are used for; nil for what auth servers tell.
 	Usage UsageReader
 	// Clock is the real clock, but in tests.
 	Clock clock.WithTicker
@@ -86,9 +92,10 @@ func DefaultOptions() Options {
 		LeaderElection: true,
 		// As kube-controller-manager's.
 		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
-		Concurrency: DefaultConcurrency,
-		Clock:       clock.RealClock{},
-		Metrics:     metrics.Registry,
+		Concurrency:   DefaultConcurrency,
+		UsageInterval: gather.DefaultInterval, GatherInterval: gather.DefaultGatherInterval,
+		Clock:   clock.RealClock{},
+		Metrics: metrics.Registry,
 	}
 }
 
@@ -107,6 +114,9 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if options.Audit == nil || options.Concurrency < 1 {
 		return nil, errors.New("a manager needs an audit recorder, and a concurrency of at least 1")
 	}
+	if options.UsageInterval <= 0 || options.GatherInterval <= 0 {
+		return nil, errors.New("the intervals of usage have to be more than 0s")
+	}
 	managerOptions, err := managerOptions(options)
 	if err != nil {
 		return nil, err
@@ -123,6 +133,10 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries)); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	gatherer, err := newGatherer(mgr, members, options)
+	if err != nil {
+		return nil, fmt.Errorf("set up the gathering of usage: %w", err)
+	}
 	reconciler := &APIKeyReconciler{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
@@ -134,6 +148,10 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 
 		Retirements: registry.NewWaiters(options.Clock),
 		Usage:       options.Usage,
+		Gatherer:    gatherer,
+	}
+	if reconciler.Usage == nil {
+		reconciler.Usage = gatherer
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
 		return nil, fmt.Errorf("set up APIKey controller: %w", err)

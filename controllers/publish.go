@@ -141,7 +141,8 @@ func (p *pass) predecessor(version *v1alpha1.KeyVersion) string {
 func (r *APIKeyReconciler) announce(ctx context.Context, p *pass) {
 	if p.published {
 		r.Escrow.Drop(p.key.UID)
-		r.record(ctx, p, audit.Event{Action: audit.Published, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated})
+		reason := p.active().Reason
+		r.record(ctx, p, audit.Event{Action: audit.Published, KeyID: p.key.Status.KeyID, Reason: reason, Actor: actorOfVersion(p, reason)})
 		if p.rotated == "" {
 			r.Events.minted(p.key)
 		}

@@ -124,7 +124,10 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 	if p.restored != "" {
 		r.Events.restored(p.key, p.restored, digest.KeyID())
 	}
-	r.record(ctx, p, audit.Event{Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced, Reason: p.cause()})
+	r.record(ctx, p, audit.Event{
+		Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced,
+		Reason: p.cause(), Actor: actorOfVersion(p, p.cause()),
+	})
 	return true, nil
 }
 

@@ -92,12 +92,10 @@ var kept = map[rotation.Reason]string{
 // facts gathers what is known of v, which was replaced.
 func (r *APIKeyReconciler) facts(p *pass, v *v1alpha1.KeyVersion) rotation.Facts {
 	facts := rotation.Facts{Since: ptr.Deref(v.RetiringAt, v.RegisteredAt).Time, LastUsed: r.lastUse(p, v)}
-	if r.Usage != nil {
-		coverage := r.Usage.Coverage()
-		facts.KnownUntil = coverage.Until
-		if coverage.LastGap.After(facts.LastUsed) {
-			facts.LastUsed = coverage.LastGap
-		}
+	coverage := r.Usage.Coverage()
+	facts.KnownUntil = coverage.Until
+	if coverage.LastGap.After(facts.LastUsed) {
+		facts.LastUsed = coverage.LastGap
 	}
 	for i := range p.key.Status.Versions {
 		other := &p.key.Status.Versions[i]
@@ -123,10 +121,8 @@ func succeeds(v, old *v1alpha1.KeyVersion) bool {
 // manager has written down.
 func (r *APIKeyReconciler) lastUse(p *pass, v *v1alpha1.KeyVersion) time.Time {
 	last := ptr.Deref(v.LastUsedTime, metav1.Time{}).Time
-	if r.Usage != nil {
-		if use := r.Usage.Use(p.key.UID, v.ID); use.LastUsed.After(last) {
-			last = use.LastUsed
-		}
+	if use := r.Usage.Use(p.key.UID, v.ID); use.LastUsed.After(last) {
+		last = use.LastUsed
 	}
 	return last
 }
@@ -137,10 +133,7 @@ func (r *APIKeyReconciler) endRetired(p *pass, v *v1alpha1.KeyVersion, reason ro
 	if reason != rotation.EndedInUse {
 		return
 	}
-	id, use := v.ID, usage.Use{}
-	if r.Usage != nil {
-		use = r.Usage.Use(p.key.UID, id)
-	}
+	id, use := v.ID, r.Usage.Use(p.key.UID, v.ID)
 	p.tell(func(context.Context) { r.Events.retiredInUse(p.key, id, use) })
 }
 
@@ -191,13 +184,21 @@ func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.K
 	if v.RetiringAt != nil {
 		action = audit.Retired
 	}
-	r.record(ctx, p, audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason})
+	event := audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason, Actor: actorOfVersion(p, v.Reason)}
+	for _, source := range r.Usage.Use(p.key.UID, v.ID).Sources {
+		event.Requests += source.Requests
+	}
+	r.record(ctx, p, event)
 }
 
 // announceTurnover tells what has become of keys, when the status says so.
 func (r *APIKeyReconciler) announceTurnover(ctx context.Context, p *pass) {
 	if p.rotated != "" {
-		r.record(ctx, p, audit.Event{Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated})
+		reason := p.active().Reason
+		r.record(ctx, p, audit.Event{
+			Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated,
+			Reason: reason, Actor: actorOfVersion(p, reason),
+		})
 		r.Events.rotated(p.key, p.rotated)
 	}
 	for _, announce := range p.told {

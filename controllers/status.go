@@ -20,7 +20,7 @@ import (
 // API server has. The write is conditional on the APIKey that the pass saw.
 func (r *APIKeyReconciler) writeStatus(ctx context.Context, p *pass) error {
 	judge(p)
-	if equality.Semantic.DeepEqual(p.observed.Status, p.key.Status) {
+	if !r.account(p) {
 		return nil
 	}
 	// The base must differ in status alone.

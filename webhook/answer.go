@@ -75,6 +75,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.clock.Now()
 	c := e.read(r, e.imitable)
 	d := e.decider.decide(r.Context(), r.Header, &c)
+	e.metrics.count(&d, start, r)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {

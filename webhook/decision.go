@@ -12,6 +12,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 	"github.com/hexcovery/apikey-operator/internal/surface"
+	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
 // Authenticator knows what a key is worth.
@@ -45,6 +46,8 @@ type decision struct {
 	detail string
 	// grant is set if the reason is Allowed.
 	grant registry.Grant
+	// counter is that of the key, if it was accepted, also where the request was not.
+	counter *usage.Counter
 }
 
 // decider makes decisions. It has no state of its own, and takes no locks.
@@ -84,13 +87,13 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 	}
 	switch {
 	case refusal != Allowed:
-		return decision{reason: refusal, detail: detail}
+		return decision{reason: refusal, detail: detail, counter: grant.Counter}
 	case needed.Empty() || !grant.Scopes.Contains(needed):
-		return decision{reason: ScopeMissing, detail: missing(needed, grant.Scopes)}
+		return decision{reason: ScopeMissing, detail: missing(needed, grant.Scopes), counter: grant.Counter}
 	case !plainOrganization(grant.Organization):
-		return decision{reason: Undecided}
+		return decision{reason: Undecided, counter: grant.Counter}
 	}
-	return decision{reason: Allowed, grant: grant}
+	return decision{reason: Allowed, grant: grant, counter: grant.Counter}
 }
 
 // judge finds the scope that a request with a key needs, or says why it is not for

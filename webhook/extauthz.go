@@ -60,6 +60,7 @@ func (e *extAuthz) Check(ctx context.Context, request *authv3.CheckRequest) (*au
 	header := attributeHeader(attributes)
 	c := readAttributes(attributes, header, e.imitable)
 	d := e.decider.decide(ctx, header, &c)
+	e.metrics.countCall(ctx, &d, start)
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {

@@ -20,6 +20,7 @@ type metrics struct {
 // endpointMetrics are those of one endpoint, looked up in advance so that a request
 // does not have to.
 type endpointMetrics struct {
+	name      string
 	decisions [reasonCount]prometheus.Counter
 	duration  prometheus.Observer
 }
@@ -46,7 +47,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) endpoint(name string) *endpointMetrics {
-	e := &endpointMetrics{duration: m.duration.WithLabelValues(name)}
+	e := &endpointMetrics{name: name, duration: m.duration.WithLabelValues(name)}
 	for reason := range reasonCount {
 		if reason != UpstreamUnavailable && reason != NoSuchEndpoint { // no decisions
 			e.decisions[reason] = m.decisions.WithLabelValues(name, reason.String())

@@ -69,6 +69,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := p.clock.Now()
 	c := proxyClaim(r)
 	d := p.decider.decide(r.Context(), r.Header, &c)
+	p.metrics.count(&d, start, r)
 	p.metrics.observe(d.reason, p.clock.Since(start))
 
 	if d.reason != Allowed {

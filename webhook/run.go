@@ -28,7 +28,7 @@ type Replica interface {
 // Run serves and is a member of the registry until ctx is done, and stops in the
 // one order in which no request is accepted by a replica that nobody waits for:
 //
-//	not ready ─► drain ─► stop serving ─► stop the replica ─► delete its Lease
+//	not ready ─► drain ─► stop serving ─► hand usage over ─► stop the replica ─► delete its Lease
 func Run(ctx context.Context, server *Server, replica Replica) error {
 	// The replica has to renew its Lease until the last request was answered.
 	membership, resign := context.WithCancel(context.WithoutCancel(ctx))

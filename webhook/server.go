@@ -42,6 +42,9 @@ type Config struct {
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 
+	// Usage is told when the last request was answered; nil if nobody counts.
+	Usage Usage
+
 	// Gateways is where gateways ask over HTTP.
 	Gateways net.Listener
 	// GRPC is where Envoy asks over gRPC; nil for no such service.
@@ -157,7 +160,7 @@ func (s *Server) closing(handler http.Handler) http.Handler {
 	})
 }
 
-// Run serves until ctx is done, then drains. When it returns nobody is served any
+// Run serves until ctx is done, then drains and hands over. When it returns nobody is served any
 // more. An error is that of a listener that failed.
 func (s *Server) Run(ctx context.Context) error {
 	// What runs here ends with the drain, not with ctx.
@@ -186,6 +189,10 @@ func (s *Server) Run(ctx context.Context) error {
 		start(func() error { return sessions.Run(background) })
 	}
 
+	if usage := s.config.Usage; usage != nil {
+		running.Go(func() { usage.Run(background) })
+	}
+
 	var err error
 	select {
 	case <-ctx.Done():
@@ -208,20 +215,24 @@ func (s *Server) drain() {
 	<-delay
 }
 
-// shutdown ends the listeners that decide, all at once, and then operations.
+// shutdown ends the listeners that decide, all at once, hands over what they have
+// counted, and ends operations.
 func (s *Server) shutdown(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
+	ending, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
 	defer cancel()
 	close(s.ended)
-	var ending sync.WaitGroup
+	var group sync.WaitGroup
 	for _, l := range s.serving {
-		ending.Go(func() {
-			if err := l.shutdown(ctx); err != nil {
+		group.Go(func() {
+			if err := l.shutdown(ending); err != nil {
 				s.config.Log.Error(err, "shutdown was not graceful")
 			}
 		})
 	}
-	ending.Wait()
+	group.Wait()
+	if s.config.Usage != nil {
+		s.config.Usage.HandOver(ctx)
+	}
 	_ = s.operations.server.Close() // a scrape may be repeated elsewhere
 }
 

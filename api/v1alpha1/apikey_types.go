@@ -202,11 +202,11 @@ type APIKeyStatus struct {
 	Versions []KeyVersion `json:"versions,omitempty"`
 
 	// conditions: Ready sums up Permitted, Registered and Published. Reconciling
-	// and Stalled are there while they hold.
+	// and Stalled are there while they hold; others where there is something to say.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 

@@ -169,6 +169,11 @@ const (
 	// AnnotationTemplateDigest on such a Secret is a digest of the spec.secret that
 	// it was made from.
 	AnnotationTemplateDigest = "auth.hexcovery.io/template-digest"
+	// AnnotationRequestedBy on an APIKey or Organization is the name of the user who last
+	// changed its spec. Admission policies set it, and keep everybody from setting it.
+	AnnotationRequestedBy = "auth.hexcovery.io/requested-by"
+	// AnnotationRequestedByUID is the UID of that user, where there is one.
+	AnnotationRequestedByUID = "auth.hexcovery.io/requested-by-uid"
 	// AnnotationPreviousKeyID on such a Secret is the key ID of previous-api-key.
 	AnnotationPreviousKeyID = "auth.hexcovery.io/previous-key-id"
 	// AnnotationRestartPrefix and the APIKey's name are the annotation that a pod

@@ -16,19 +16,31 @@
 //	       ▼
 //	  ┌─────────┐  write 3: Ready=True
 //	  │ Active  │
-//	  └────┬────┘
-//	       ├─ Secret edited or deleted by hand: the hash is replaced by that of a
-//	       │  new Pending key; replicas drop the old one as they see that write
-//	       │  APIKey deleted
-//	       ▼
-//	   removed     every replica has dropped the hash and says so in its Lease, or
-//	               is known to be fenced; then the Secret goes, then the finalizer
+//	  └─┬──┬────┘
+//	    │  │  rotated: another key goes through Pending and takes its place
+//	    │  ▼
+//	    │ ┌──────────┐  accepted as before, and in the Secret as previous-api-key,
+//	    │ │ Retiring │  until its successor is used and it is not; or undone: the
+//	    │ └────┬─────┘  two change places
+//	    │      │
+//	    │  Secret edited or deleted by hand, retired, taken out of spec.import
+//	    │      ▼
+//	    │ ┌─────────┐  refused by each replica as it sees that write; the entry
+//	    │ │ Revoked │  goes when every replica has said so in its Lease, or is
+//	    │ └────┬────┘  known to be fenced
+//	    │      ▼
+//	    │   removed    the APIKey and its other versions live on
+//	    │
+//	    ▼ APIKey deleted
+//	   removed     every replica has dropped every hash and says so in its Lease,
+//	               or is known to be fenced; then the Secret goes, then the finalizer
 //
-// A version that is Pending or Active is accepted only while all of this holds,
+// A version that is Pending, Active or Retiring is accepted only while all of this holds,
 // judged by each auth server for itself at each request: the APIKey is not being
 // deleted, not suspended, not expired; its Permitted condition is True, and its
 // Registered condition does not say that the key was taken back; its Organization
-// exists, is not suspended, and has the id that the key was minted for. Suspension,
+// exists, is not suspended, has the id that the key was minted for, and permits the
+// version's age. Suspension,
 // expiry and a withdrawn permission can be undone, and the same key works again; a
 // deleted key never does.
 //

@@ -62,7 +62,15 @@ func run(ctx context.Context, options *options) error {
 	klog.SetLogger(ctrl.Log.WithName("client"))
 	metrics.Registry.MustRegister(collectors.NewBuildInfoCollector())
 
-	replica, err := newReplica(options)
+	cluster, err := clusterConfig()
+	if err != nil {
+		return err
+	}
+	counting, err := openUsage(ctx, &options.usage)
+	if err != nil {
+		return err
+	}
+	replica, err := newReplica(options, cluster, counting)
 	if err != nil {
 		return err
 	}
@@ -71,6 +79,9 @@ func run(ctx context.Context, options *options) error {
 		return err
 	}
 	config.Authenticator = replica
+	if config.Usage, err = counting.serve(cluster, replica); err != nil {
+		return err
+	}
 	server, err := webhook.New(config)
 	if err != nil {
 		return err
@@ -78,8 +89,8 @@ func run(ctx context.Context, options *options) error {
 	return webhook.Run(ctx, server, replica)
 }
 
-// newReplica makes the membership in the registry.
-func newReplica(options *options) (*registry.Replica, error) {
+// clusterConfig finds the API server.
+func clusterConfig() (*rest.Config, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w; run in a cluster, or set --kubeconfig", err)
@@ -88,16 +99,20 @@ func newReplica(options *options) (*registry.Replica, error) {
 	config.QPS = -1
 	rest.AddUserAgent(config, "apikey-authserver")
 	connection.Harden(config)
+	return config, nil
+}
 
+// newReplica makes the membership in the registry.
+func newReplica(options *options, cluster *rest.Config, counting *counting) (*registry.Replica, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("scheme: %w", err)
 	}
-	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	c, err := client.NewWithWatch(cluster, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	return registry.NewReplica(registry.ReplicaConfig{
+	config := registry.ReplicaConfig{
 		Client:       c,
 		Namespace:    options.leaseNamespace,
 		LeaseName:    options.leaseName,
@@ -106,7 +121,9 @@ func newReplica(options *options) (*registry.Replica, error) {
 		Clock:        clock.RealClock{},
 		Log:          ctrl.Log.WithName("registry"),
 		Metrics:      metrics.Registry,
-	})
+	}
+	counting.announce(&config)
+	return registry.NewReplica(config)
 }
 
 // serverConfig reads the files and opens the sockets that the flags name.

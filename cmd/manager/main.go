@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	_ "time/tzdata" // for the time zones of windows, wherever this runs
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,6 +20,7 @@ import (
 	"github.com/hexcovery/apikey-operator/controllers"
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/connection"
+	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
 func main() {
@@ -38,11 +40,18 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&options.RenewDeadline, "leader-elect-renew-deadline", options.RenewDeadline, "how long a leader tries to renew its Lease before it gives up and the manager ends; less than the lease duration")
 	flag.DurationVar(&options.RetryPeriod, "leader-elect-retry-period", options.RetryPeriod, "how long to wait between two tries to become the leader, or to stay it")
 	flag.IntVar(&options.Concurrency, "concurrency", options.Concurrency, "how many APIKeys are worked on at the same time")
+	flag.DurationVar(&options.UsageInterval, "usage-interval", options.UsageInterval, "how often at most an APIKey's status is written because its key was used; while a key is being replaced, once a minute")
+	flag.DurationVar(&options.GatherInterval, "usage-gather-interval", options.GatherInterval, "how often each auth server is asked for what it has counted")
+	keyMetrics := flag.Bool("per-key-metrics", false, "have metrics for each key, with its namespace, name and ID as labels")
+	keyMetricsLimit := flag.Int("per-key-metrics-limit", gather.DefaultKeyMetricsLimit, "how many keys have metrics of their own at most")
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q: everything is a flag, see --help", flag.Arg(0))
+	}
+	if *keyMetrics {
+		options.KeyMetricsLimit = *keyMetricsLimit
 	}
 
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))

@@ -71,11 +71,11 @@ func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 }
 
 func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, error) {
-	addresses, err := FreeAddresses(ctx, 4)
+	addresses, err := FreeAddresses(ctx, 5)
 	if err != nil {
 		return nil, err
 	}
-	gateways, operations, proxy, grpc := addresses[0], addresses[1], addresses[2], addresses[3]
+	gateways, operations, proxy, grpc, usage := addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
 	process, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount)
 	if err != nil {
 		return nil, err
@@ -83,6 +83,8 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	process.launching.Path = s.programs.AuthServer
 	process.launching.Args = []string{
 		"--listen=" + gateways, "--grpc-listen=" + grpc, "--ops-listen=" + operations,
+		// All programs end together, so nobody may be there to take what was counted.
+		"--usage-listen=" + usage, "--usage-handover-timeout=1s",
 		// Nobody sends requests here that would have to be told to go elsewhere.
 		"--drain-delay=0s",
 	}

@@ -22,7 +22,7 @@ type listener struct {
 
 func listenedStores() (keyStore, organizationStore, *listener) {
 	l := &listener{}
-	ix := newIndex()
+	ix := newIndex(nil)
 	notify, fail := func() { l.woken++ }, func(err error) { l.failed = err }
 	return keyStore{ix, newProgress(clock.RealClock{}, notify, fail)}, organizationStore{ix, newProgress(clock.RealClock{}, notify, fail)}, l
 }

@@ -5,6 +5,7 @@ package registry
 
 import (
 	"github.com/hexcovery/apikey-operator/internal/scope"
+	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
 // Grant is what an accepted key may do, and in whose name.
@@ -21,6 +22,8 @@ type Grant struct {
 	// Imported: the key was issued elsewhere. Its form need not be that of a key of
 	// package keys, and a key of any other form is accepted only if this is set.
 	Imported bool
+	// Counter counts the requests that bore the key; nil if nobody counts.
+	Counter *usage.Counter
 }
 
 // Verdict is the answer about one key. Its zero value is the safe one.

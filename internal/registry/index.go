@@ -14,12 +14,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
 // index maps the hash of each key to what the key may do. Look-ups take no lock;
 // changes take one among themselves.
 type index struct {
 	grants *xsync.Map[keys.Digest, *grant]
+	// usage has the counters, which outlive the index; nil for none.
+	usage *usage.Table
 
 	mu sync.Mutex
 	// claims by UID: an APIKey that was made anew under the same name is another.
@@ -44,6 +47,7 @@ type grant struct {
 	organization *organizationSlot
 	version      version
 	keyID        string
+	counter      *usage.Counter
 }
 
 // organizationSlot lets one store change every grant of an organization.
@@ -51,8 +55,10 @@ type organizationSlot struct {
 	state atomic.Pointer[organization]
 }
 
-func newIndex() *index {
+// newIndex returns an index without entries; counters may be nil.
+func newIndex(counters *usage.Table) *index {
 	return &index{
+		usage:         counters,
 		grants:        xsync.NewMap[keys.Digest, *grant](),
 		claims:        map[types.UID]*claim{},
 		organizations: map[string]*organizationSlot{},
@@ -87,6 +93,7 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 		Organization: org.id,
 		Scopes:       g.claim.scopes.Intersect(org.scopes),
 		Imported:     g.version.imported,
+		Counter:      g.counter,
 	}, Accepted
 }
 
@@ -116,10 +123,16 @@ func (ix *index) applyLocked(c claim) (taken, reduces bool) {
 
 // grant makes v's digest mean c, unless an older APIKey has it already.
 func (ix *index) grant(v version, c *claim) {
-	if holder := ix.lookup(v.digest); holder != nil && holder.claim.uid != c.uid && holder.claim.older(c) {
+	holder := ix.lookup(v.digest)
+	if holder != nil && holder.claim.uid != c.uid && holder.claim.older(c) {
 		return
 	}
-	ix.grants.Store(v.digest, &grant{claim: c, organization: ix.slot(c.organizationName), version: v, keyID: v.digest.KeyID()})
+	g := &grant{claim: c, organization: ix.slot(c.organizationName), version: v, keyID: v.digest.KeyID()}
+	g.counter = ix.usage.Hold(c.uid, g.keyID, v.retiring)
+	ix.grants.Store(v.digest, g)
+	if holder != nil {
+		ix.usage.Release(holder.counter)
+	}
 }
 
 // remove drops an APIKey that is gone.
@@ -151,6 +164,7 @@ func (ix *index) withdraw(c, next *claim) (reduces bool) {
 		// Another APIKey may hold this digest; what it holds is its own.
 		if holder := ix.lookup(v.digest); holder != nil && holder.claim.uid == c.uid {
 			ix.grants.Delete(v.digest)
+			ix.usage.Release(holder.counter)
 			reduces = true
 		}
 	}
@@ -228,6 +242,15 @@ func (ix *index) slot(name string) *organizationSlot {
 		ix.organizations[name] = slot
 	}
 	return slot
+}
+
+// discard gives back the counters of an index that nobody uses any more.
+func (ix *index) discard() {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	for _, g := range ix.grants.All() {
+		ix.usage.Release(g.counter)
+	}
 }
 
 // size returns the number of hashes in the index.

@@ -61,7 +61,7 @@ func acme(revision string, change ...func(*v1alpha1.Organization)) *v1alpha1.Org
 }
 
 func indexWith(org *v1alpha1.Organization, apiKeys ...*v1alpha1.APIKey) *index {
-	ix := newIndex()
+	ix := newIndex(nil)
 	if org != nil {
 		ix.applyOrganization(org.Name, organizationOf(org))
 	}

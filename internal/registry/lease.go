@@ -54,6 +54,8 @@ type leaseWriter struct {
 	holder          string
 	maxStaleness    time.Duration
 	suspectAfter    time.Duration
+	// usage is what the Lease says of usage; nil for nothing.
+	usage func() usageNotice
 }
 
 // join returns the Lease of a replica that begins: a new one, or what previous,
@@ -90,6 +92,7 @@ func (w leaseWriter) renew(lease *coordinationv1.Lease, r report, now time.Time)
 	next.Annotations[annotationAppliedAPIKeys] = r.apiKeys
 	next.Annotations[annotationAppliedOrganizations] = r.organizations
 	next.Annotations[annotationSuspectAfter] = w.suspectAfter.String()
+	w.notify(next.Annotations)
 	next.Spec.RenewTime = ptr.To(metav1.NewMicroTime(now))
 	return next
 }

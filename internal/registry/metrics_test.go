@@ -51,7 +51,7 @@ func TestMetricsOfAReplica(t *testing.T) {
 		t.Errorf("before it has joined: %v", got)
 	}
 
-	s := newSession(newIndex(), bounds{staleness: 10 * time.Second, suspect: 5 * time.Second}, epoch)
+	s := newSession(newIndex(nil), bounds{staleness: 10 * time.Second, suspect: 5 * time.Second}, epoch)
 	notify, fail := func() {}, func(err error) { t.Error(err) }
 	s.feed = &feed{keys: newProgress(clock, notify, fail), organizations: newProgress(clock, notify, fail)}
 	r.current.Store(s)

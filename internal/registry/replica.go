@@ -24,6 +24,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
 const (
@@ -66,6 +67,12 @@ type ReplicaConfig struct {
 	Log logr.Logger
 	// Metrics is where the replica's metrics are registered; nil for none.
 	Metrics prometheus.Registerer
+	// Usage has the counters of the keys; nil to count nothing.
+	Usage *usage.Table
+	// UsageAddress is the IP address and port where the manager is told what was
+	// counted, and UsagePin the SHA-256 of the certificate there, in hexadecimal. Both
+	// are published in the Lease; empty for none.
+	UsageAddress, UsagePin string
 }
 
 func (c *ReplicaConfig) complete() error {
@@ -110,6 +117,8 @@ type Replica struct {
 	holder string
 	// joins counts the sessions that were begun; only Run uses it.
 	joins int
+	// final: the last request was answered; see Finish.
+	final atomic.Bool
 }
 
 // NewReplica returns a Replica that is not a member yet: it answers Undecided to
@@ -168,6 +177,7 @@ func (r *Replica) runSession(ctx context.Context) error {
 	writer := leaseWriter{
 		namespace: r.config.Namespace, name: r.config.LeaseName, holder: fmt.Sprintf("%s_%d", r.holder, r.joins),
 		maxStaleness: r.config.MaxStaleness, suspectAfter: r.config.SuspectAfter,
+		usage: r.usageNotice,
 	}
 	joined := r.config.Clock.Now()
 	lease, err := r.join(ctx, writer, joined)
@@ -175,11 +185,11 @@ func (r *Replica) runSession(ctx context.Context) error {
 		return fmt.Errorf("join: %w", err)
 	}
 
-	ix := newIndex()
+	ix := newIndex(r.config.Usage)
 	s := newSession(ix, bounds{staleness: r.config.MaxStaleness, suspect: r.config.SuspectAfter}, joined)
 	reporter := newReporter(r, s, writer, lease)
 	feed := startFeed(ctx, r.config, ix, reporter.wake, end)
-	s.feed = feed
+	s.feed, s.wake = feed, reporter.wake
 	comparer := newComparer(r.config, r.metrics, ix)
 	var owned wait.Group
 	owned.StartWithContext(ctx, func(ctx context.Context) {
@@ -196,6 +206,7 @@ func (r *Replica) runSession(ctx context.Context) error {
 		owned.Wait()
 		r.current.CompareAndSwap(s, nil)
 		feed.stop()
+		ix.discard()
 	}()
 	return reporter.run(ctx, feed)
 }

@@ -21,6 +21,8 @@ type session struct {
 	bounds bounds
 	// feed fills the index.
 	feed *feed
+	// wake asks for a report soon.
+	wake func()
 	// renewed is when the last renewal that succeeded was sent.
 	renewed atomic.Pointer[time.Time]
 	broken  atomic.Bool

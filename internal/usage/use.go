@@ -1,7 +1,6 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage counts the requests that each key is used for.
 package usage
 
 import "time"
@@ -17,14 +16,15 @@ type Use struct {
 	Sources []Source
 }
 
-// Source is where requests came from.
+// Source is where requests came from. One without an endpoint stands for all that had
+// no place in the list.
 type Source struct {
 	// Endpoint is the contract by which the auth server was asked.
-	Endpoint string
+	Endpoint string `json:"endpoint,omitempty"`
 	// Gateway is the address that asked.
-	Gateway string
+	Gateway string `json:"gateway,omitempty"`
 	// Requests that came from there.
-	Requests int64
+	Requests int64 `json:"requests"`
 }
 
 // Coverage says how far what was gathered can be relied on.

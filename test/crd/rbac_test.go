@@ -53,6 +53,28 @@ func allRights(ctx context.Context, as client.Client, namespace string) []string
 	return list
 }
 
+// urlRights lists what somebody may do with paths that are no resources, less what
+// every ServiceAccount may.
+func urlRights(ctx context.Context, as client.Client) []string {
+	GinkgoHelper()
+	anybody, err := cluster.ServiceAccount(ctx, "default", "default")
+	Expect(err).NotTo(HaveOccurred())
+	common := allURLRights(ctx, newClient(anybody))
+	return slices.DeleteFunc(allURLRights(ctx, as), func(right string) bool { return slices.Contains(common, right) })
+}
+
+func allURLRights(ctx context.Context, as client.Client) (list []string) {
+	GinkgoHelper()
+	review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: "default"}}
+	Expect(as.Create(ctx, review)).To(Succeed())
+	for _, rule := range review.Status.NonResourceRules {
+		for _, url := range rule.NonResourceURLs {
+			list = append(list, url+": "+strings.Join(rule.Verbs, " "))
+		}
+	}
+	return list
+}
+
 // may reports whether somebody may do this.
 func may(ctx context.Context, as client.Client, verb, resource, namespace string) bool {
 	GinkgoHelper()
@@ -75,9 +97,11 @@ var _ = Describe("RBAC", func() {
 		everywhere := []string{
 			"auth.hexcovery.io/apikeys: get list watch",
 			"auth.hexcovery.io/organizations: get list watch",
+			"authentication.k8s.io/tokenreviews: create",
+			"authorization.k8s.io/subjectaccessreviews: create",
 		}
 
-		It("is to read hashes anywhere, and nothing more", func(ctx SpecContext) {
+		It("is to read hashes and to have reviews made anywhere, and nothing more", func(ctx SpecContext) {
 			Expect(rights(ctx, authserver, teamNamespace)).To(ConsistOf(everywhere))
 		})
 
@@ -122,6 +146,7 @@ var _ = Describe("RBAC", func() {
 			Expect(rights(ctx, manager, systemNamespace)).To(ConsistOf(append(everywhere,
 				"coordination.k8s.io/leases: create delete get list watch",
 				"coordination.k8s.io/leases [apikey-manager]: update",
+				"serviceaccounts/token [apikey-usage-reader]: create",
 				"events: create patch")))
 		})
 
@@ -162,6 +187,24 @@ var _ = Describe("RBAC", func() {
 			kubectl(ctx, "create")
 			DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete") })
 			Eventually(func(ctx context.Context) []string { return rights(ctx, manager, teamNamespace) }).WithContext(ctx).Should(ContainElements(restarts))
+		})
+	})
+
+	Context("of the reader of usage", func() {
+		It("is to ask auth servers for it, and nothing more", func(ctx SpecContext) {
+			config, err := cluster.ServiceAccount(ctx, systemNamespace, "apikey-usage-reader")
+			Expect(err).NotTo(HaveOccurred())
+			reader := newClient(config)
+			for _, namespace := range []string{teamNamespace, systemNamespace} {
+				Expect(rights(ctx, reader, namespace)).To(BeEmpty())
+			}
+			Expect(urlRights(ctx, reader)).To(ConsistOf("/usage: post"))
+		})
+
+		It("is nobody else's", func(ctx SpecContext) {
+			for _, as := range []client.Client{manager, authserver, asEditor} {
+				Expect(urlRights(ctx, as)).To(BeEmpty())
+			}
 		})
 	})
 

@@ -60,12 +60,12 @@ func ofReplica() []Mutation {
 		return fmt.Errorf("join: %w", err)
 	}
 
-	ix := newIndex()
+	ix := newIndex(r.config.Usage)
 	s := newSession(ix, bounds{staleness: r.config.MaxStaleness, suspect: r.config.SuspectAfter}, joined)
 	reporter := newReporter(r, s, writer, lease)
 	feed := startFeed(ctx, r.config, ix, reporter.wake, end)
 `,
-			New: `	ix := newIndex()
+			New: `	ix := newIndex(r.config.Usage)
 	s := newSession(ix, bounds{staleness: r.config.MaxStaleness, suspect: r.config.SuspectAfter}, joined)
 	reporter := newReporter(r, s, writer, nil)
 	feed := startFeed(ctx, r.config, ix, reporter.wake, end)

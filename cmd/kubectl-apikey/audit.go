@@ -1,0 +1,73 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/hexcovery/apikey-operator/internal/audit"
+)
+
+// standardInput is the name by which a command line means it.
+const standardInput = "-"
+
+// auditVerify verifies files, offline.
+func auditVerify(arguments []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+	options := audit.VerifierOptions{Report: func(d audit.Defect) { fmt.Fprintln(stdout, d) }}
+	flags := flag.NewFlagSet("kubectl apikey audit verify", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.BoolVar(&options.Partial, "partial", false, "permit chains to begin in their middle, as they do in a file that was rotated when the ones before it are not at hand")
+	flags.BoolVar(&options.Closed, "closed", false, "demand that every chain ends with its last line, as it does when its program was stopped in an orderly way; without it, lines that are missing at the very end of a chain are not seen")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: kubectl apikey audit verify [flags] FILE...\n"+
+			"Verifies the lines of the files, oldest first; - is standard input. Exits with 0 if nothing is wrong,\n"+
+			"1 if something is, and 2 if it could not be verified.")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(arguments); err != nil {
+		return exitUsage, err
+	}
+	if flags.NArg() == 0 {
+		return exitUsage, errors.New("name the files to verify, oldest first; - is standard input")
+	}
+	verifier := audit.NewVerifier(options)
+	for _, name := range flags.Args() {
+		if err := verifyFile(verifier, name, stdin); err != nil {
+			return exitUsage, err
+		}
+	}
+	return printSummary(stdout, verifier.Finish()), nil
+}
+
+func verifyFile(verifier *audit.Verifier, name string, stdin io.Reader) error {
+	if name == standardInput {
+		return verifier.Read(name, stdin)
+	}
+	file, err := os.Open(name) //nolint:gosec // The command line names it.
+	if err != nil {
+		return fmt.Errorf("open audit trail: %w", err)
+	}
+	defer file.Close()
+	return verifier.Read(name, file)
+}
+
+// printSummary says what was verified, and returns what to exit with.
+func printSummary(output io.Writer, summary audit.Summary) int {
+	for _, c := range summary.Chains {
+		end := "open: what may be missing at its end is not seen"
+		if c.Closed {
+			end = "closed"
+		}
+		fmt.Fprintf(output, "chain %s: %d lines, the last is %d with hash %s; %s\n", c.Process, c.Lines, c.Sequence, c.Hash, end)
+	}
+	fmt.Fprintf(output, "%d lines in %d chains: %d defects\n", summary.Lines, len(summary.Chains), summary.Defects)
+	if summary.Defects > 0 {
+		return exitDefect
+	}
+	return exitOK
+}

@@ -1,0 +1,92 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/rotation"
+)
+
+// actorOf says who wanted an action where its phase does not: what the spec asks for,
+// its last user did; what time, use or a Secret brought about, the manager did by
+// itself.
+func actorOf(p *pass, action audit.Action) audit.Actor {
+	if action == audit.Revoked {
+		return audit.Deletion(p.key)
+	}
+	return audit.User(p.key)
+}
+
+// causes are why the manager mints or ends a version by itself. The others a user of
+// the API wanted.
+var causes = map[string]string{
+	dueInterval: audit.CauseSchedule,
+	dueMaxAge:   audit.CauseSchedule,
+
+	revokedDrifted:   audit.CauseDrift,
+	revokedDisowned:  audit.CauseDrift,
+	revokedDuplicate: audit.CauseDuplicate,
+	revokedAbandoned: audit.CauseRecovery,
+
+	string(rotation.EndedUnused): audit.CauseUsage,
+	string(rotation.EndedAtMax):  audit.CauseOverlap,
+	string(rotation.EndedInUse):  audit.CauseOverlap,
+}
+
+// actorOfVersion says who wanted that a version was minted or ended, by its reason.
+func actorOfVersion(p *pass, reason string) audit.Actor {
+	if cause, ok := causes[reason]; ok {
+		return audit.Manager(cause)
+	}
+	return audit.User(p.key)
+}
+
+// actorOfStop says who wanted that a key does not work, for the reason that its
+// condition Ready has.
+func actorOfStop(p *pass, reason string) audit.Actor {
+	switch reason {
+	case v1alpha1.ReasonSuspended:
+		return audit.User(p.key)
+	case v1alpha1.ReasonExpired:
+		return audit.Manager(audit.CauseExpiry)
+	case v1alpha1.ReasonOrganizationSuspended:
+		if p.organization != nil {
+			return audit.UserOf("Organization", p.organization)
+		}
+	}
+	if len(p.observed.Status.Versions) == 0 {
+		// It has never worked: whoever asked for it is refused.
+		return audit.User(p.key)
+	}
+	return actorOfPermission(p)
+}
+
+// actorOfResumption says who wanted that a key works again that had stopped for a
+// reason.
+func actorOfResumption(p *pass, reason string) audit.Actor {
+	switch reason {
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired:
+		return audit.User(p.key)
+	case v1alpha1.ReasonOrganizationSuspended:
+		if p.organization != nil {
+			return audit.UserOf("Organization", p.organization)
+		}
+	case v1alpha1.ReasonResuming:
+		// Why it had stopped, a manager before this one knew.
+		return audit.Actor{Kind: audit.ActorUnknown, LastChangedBy: audit.User(p.key).Name}
+	}
+	return actorOfPermission(p)
+}
+
+// actorOfPermission is the manager, which found that the permission has changed: by a
+// change of the Organization, whose last user is known, or of the namespace's labels.
+func actorOfPermission(p *pass) audit.Actor {
+	actor := audit.Manager(audit.CausePermission)
+	if p.organization != nil {
+		actor.Of = "Organization/" + p.organization.Name
+		actor.LastChangedBy = audit.User(p.organization).Name
+	}
+	return actor
+}

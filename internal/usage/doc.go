@@ -1,0 +1,21 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package usage counts the requests that each key is used for.
+//
+//	auth server                                      manager
+//	request ── Counter ──► Table ◄── Question ───┐
+//	             (atomics)   └────── Answer ───► gather.Gatherer ──► gather.Ledger ──► status
+//
+// An auth server counts in memory: one Counter for each version of a key that its
+// index holds. The manager asks each of them now and then. An answer has totals, never
+// differences: one that was lost is given again, and one that came twice is counted
+// once. What the manager has seen written it acknowledges, so that its successor
+// counts the rest, and no more.
+//
+// What this package promises: a request costs no lock and no allocation; memory is
+// bounded by the number of keys; what was counted stays until it was handed over, or
+// is known to be lost. What it must never do: decide about a request, or hold one up.
+//
+// Package serve is the auth server's end, package gather the manager's.
+package usage

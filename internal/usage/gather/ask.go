@@ -1,0 +1,137 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gather
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+const (
+	// askTimeout bounds one question. An auth server that hangs must not keep others from
+	// handing over, for which they wait 15 s by default.
+	askTimeout  = 5 * time.Second
+	idleTimeout = time.Minute
+)
+
+var errWrongPin = errors.New("the certificate is not the one that the Lease names")
+
+// caller asks one auth server, at one address, with one pin.
+type caller struct {
+	url  string
+	http *http.Client
+}
+
+// newCaller refuses an address that is no IP address with a port: names could be made to
+// mean anything.
+func newCaller(address, pin string) (*caller, error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return nil, fmt.Errorf("usage address: %w", err)
+	}
+	want, err := hex.DecodeString(pin)
+	if err != nil || len(want) != sha256.Size {
+		return nil, errors.New("the usage certificate's pin is no SHA-256")
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	transport := &http.Transport{
+		Proxy:           nil,
+		Protocols:       protocols,
+		TLSClientConfig: pinned(want),
+		// One question at a time.
+		MaxConnsPerHost:        1,
+		IdleConnTimeout:        idleTimeout,
+		TLSHandshakeTimeout:    askTimeout,
+		ResponseHeaderTimeout:  askTimeout,
+		MaxResponseHeaderBytes: 16 << 10,
+		DisableCompression:     true,
+	}
+	return &caller{url: "https://" + address + usage.Path, http: &http.Client{
+		Transport: transport,
+		// Whoever answers with a redirect gets no token for it.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// pinned trusts one certificate, whoever has signed it. The check is part of the
+// handshake: nothing was sent when it fails.
+func pinned(want []byte) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection checks for the very certificate instead, also when a session is resumed
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 {
+				return errWrongPin
+			}
+			sum := sha256.Sum256(state.PeerCertificates[0].Raw)
+			if subtle.ConstantTimeCompare(sum[:], want) != 1 {
+				return errWrongPin
+			}
+			return nil
+		},
+	}
+}
+
+// statusError is an answer other than 200.
+type statusError struct{ code int }
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("answered %d %s", e.code, http.StatusText(e.code))
+}
+
+// ask puts one question.
+func (c *caller) ask(ctx context.Context, token string, question *usage.Question) (*usage.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	body, err := json.Marshal(question)
+	if err != nil {
+		return nil, fmt.Errorf("write question: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, usage.MaxAnswerBytes+1))
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return nil, &statusError{code: response.StatusCode}
+	case err != nil:
+		return nil, fmt.Errorf("read answer: %w", err)
+	case len(data) > usage.MaxAnswerBytes:
+		return nil, errors.New("the answer is too long")
+	}
+	var answer usage.Answer
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	switch {
+	case answer.Process != question.Process:
+		return nil, errors.New("another process has answered")
+	case len(answer.Versions) > usage.MaxVersions, answer.More && len(answer.Versions) == 0:
+		return nil, errors.New("the answer keeps no limit")
+	}
+	return &answer, nil
+}
+
+func (c *caller) close() { c.http.CloseIdleConnections() }

@@ -1,0 +1,34 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gather
+
+import (
+	"slices"
+
+	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+// Coverage says how far what was gathered can be relied on. A nil Gatherer has gathered
+// nothing.
+func (g *Gatherer) Coverage() usage.Coverage {
+	if g == nil {
+		return usage.Coverage{}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	coverage := usage.Coverage{Until: g.listed, LastGap: g.lastGap}
+	for _, t := range g.tellers {
+		if !t.live() {
+			continue
+		}
+		if until := t.coveredUntil(); until.Before(coverage.Until) {
+			coverage.Until = until
+		}
+		if t.failed || t.heard.IsZero() {
+			coverage.Missing = append(coverage.Missing, t.Name)
+		}
+	}
+	slices.Sort(coverage.Missing)
+	return coverage
+}

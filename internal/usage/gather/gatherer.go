@@ -1,0 +1,328 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gather
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+const (
+	// DefaultGatherInterval is how often auth servers are asked.
+	DefaultGatherInterval = 15 * time.Second
+	// jitter keeps the questions of several clusters' managers apart, and out of step with
+	// whatever else has a period.
+	jitter = 0.2
+	// askedAtOnce is how many auth servers are asked at the same time.
+	askedAtOnce = 8
+	// roundTimeout bounds a round.
+	roundTimeout = time.Minute
+	// rememberedFor is how long an auth server is remembered that is gone: one whose
+	// Lease was deleted by hand comes back, and what it told is not to count twice.
+	rememberedFor = 10 * time.Minute
+)
+
+// members lists auth servers. *registry.Members does.
+type members interface {
+	Tellers(ctx context.Context, since time.Time) ([]registry.Teller, time.Time, error)
+}
+
+// tokens gives out tokens to ask with. *Tokens does.
+type tokens interface {
+	Token(ctx context.Context) (string, error)
+	Drop(token string)
+}
+
+// Config configures a Gatherer.
+type Config struct {
+	Members members
+	Tokens  tokens
+	// Keys reads APIKeys from a cache.
+	Keys client.Reader
+	// Leases shows Leases as they change; nil to look at intervals only.
+	Leases   cache.Informers
+	Ledger   *Ledger
+	Interval time.Duration
+	Clock    clock.WithTicker
+}
+
+// Gatherer asks every auth server what it has counted, now and then, and at once when
+// one is about to go. It is the prometheus.Collector of its metrics, too.
+type Gatherer struct {
+	Config
+
+	metrics *metrics
+	// kicks has place for one: somebody is about to go.
+	kicks chan struct{}
+
+	mu      sync.Mutex
+	tellers map[string]*teller
+	// listed is when the last list of auth servers was asked for.
+	listed time.Time
+	// lastGap is when something may have been missed.
+	lastGap time.Time
+	// wake has an APIKey reconciled.
+	wake func(types.NamespacedName)
+}
+
+// New returns a Gatherer that gathers when it is started.
+func New(config Config) *Gatherer {
+	return &Gatherer{Config: config, metrics: newMetrics(), kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+}
+
+// NeedLeaderElection has the leader alone gather, as it alone writes.
+func (g *Gatherer) NeedLeaderElection() bool { return true }
+
+// Wake has f called with each APIKey whose status is due to be written.
+func (g *Gatherer) Wake(f func(types.NamespacedName)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wake = f
+}
+
+// Start gathers until ctx is done.
+func (g *Gatherer) Start(ctx context.Context) error {
+	if g.Leases != nil {
+		informer, err := g.Leases.GetInformer(ctx, &coordinationv1.Lease{})
+		if err != nil {
+			return fmt.Errorf("follow leases: %w", err)
+		}
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    g.leaseChanged,
+			UpdateFunc: func(_, lease any) { g.leaseChanged(lease) },
+			DeleteFunc: g.leaseGone,
+		})
+		if err != nil {
+			return fmt.Errorf("follow leases: %w", err)
+		}
+		defer func() { _ = informer.RemoveEventHandler(registration) }()
+	}
+	timer := g.Clock.NewTimer(0)
+	defer timer.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			g.closeAll()
+			return nil
+		case <-g.kicks:
+			err = g.round(ctx, true)
+		case <-timer.C():
+			err = g.round(ctx, false)
+			timer.Reset(wait.Jitter(g.Interval, jitter))
+		}
+		if err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Info("usage was not gathered", "error", err.Error())
+		}
+	}
+}
+
+// leaseChanged wakes the Gatherer when an auth server waits for it.
+func (g *Gatherer) leaseChanged(obj any) {
+	if lease, ok := obj.(*coordinationv1.Lease); ok && registry.TellerOf(lease).Final {
+		select {
+		case g.kicks <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// leaseGone notices an auth server that left without a word, even one that no list has
+// shown.
+func (g *Gatherer) leaseGone(obj any) {
+	if last, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+		obj = last.Obj
+	}
+	lease, ok := obj.(*coordinationv1.Lease)
+	if !ok {
+		return
+	}
+	found := registry.TellerOf(lease)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.tellers[found.Process]
+	if t == nil {
+		t = &teller{Teller: found, unseenFrom: g.listed}
+		g.tellers[found.Process] = t
+	}
+	t.gone = g.Clock.Now()
+	g.ended(t)
+}
+
+// ended takes note that t is gone, or fenced.
+func (g *Gatherer) ended(t *teller) {
+	if t.gap || t.handedOver {
+		return
+	}
+	t.gap = true
+	g.lastGap = g.Clock.Now()
+	g.metrics.gaps.Inc()
+}
+
+// round asks everybody, or only those that are about to go, and wakes what is due.
+func (g *Gatherer) round(ctx context.Context, finals bool) error {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	found, asked, err := g.Members.Tellers(ctx, g.Clock.Now())
+	if err != nil {
+		return err
+	}
+	var asking errgroup.Group
+	asking.SetLimit(askedAtOnce)
+	for _, t := range g.update(found, asked) {
+		if t.Final || !finals {
+			asking.Go(func() error { g.gather(ctx, t); return nil })
+		}
+	}
+	_ = asking.Wait() // each of them has logged what failed
+	if finals {
+		return nil
+	}
+	return g.sweep(ctx)
+}
+
+// update takes in a list of the auth servers, and returns those to ask.
+func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []*teller) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.listed.IsZero() {
+		// What the leader before has missed, nobody knows.
+		g.lastGap = asked
+	}
+	present := map[string]bool{}
+	for _, now := range found {
+		present[now.Process] = true
+		t := g.tellers[now.Process]
+		if t == nil {
+			t = &teller{unseenFrom: g.listed}
+			g.tellers[now.Process] = t
+		}
+		if t.Address != now.Address || t.Pin != now.Pin {
+			t.close()
+		}
+		t.Teller, t.gone = now, time.Time{}
+		switch {
+		case now.Fenced:
+			g.ended(t)
+		case t.Address == "":
+			t.failed = true
+		case !t.handedOver || now.Final:
+			t.gap = false
+			ask = append(ask, t)
+		}
+	}
+	for process, t := range g.tellers {
+		switch {
+		case present[process]:
+		case t.gone.IsZero():
+			t.gone = asked
+			g.ended(t)
+		case asked.Sub(t.gone) > rememberedFor:
+			t.close()
+			delete(g.tellers, process)
+			g.Ledger.forget(process)
+		}
+	}
+	g.listed = asked
+	return ask
+}
+
+func (t *teller) close() {
+	if t.caller != nil {
+		t.caller.close()
+		t.caller = nil
+	}
+}
+
+// gather asks one auth server, and lets it go if it wants to.
+func (g *Gatherer) gather(ctx context.Context, t *teller) {
+	sent, final, err := g.read(ctx, t)
+	g.metrics.asked(err)
+	logger := log.FromContext(ctx).WithValues("lease", t.Name)
+	g.mu.Lock()
+	failedBefore := t.failed
+	if t.failed = err != nil; !t.failed {
+		t.heard = sent
+		t.handedOver = t.handedOver || final
+	}
+	handedOver := t.handedOver
+	g.mu.Unlock()
+	if err != nil {
+		g.complain(ctx, logger, failedBefore, err)
+		return
+	}
+	if handedOver {
+		if err := g.dismiss(ctx, t); err != nil && ctx.Err() == nil {
+			logger.Info("an auth server that has handed its usage over may wait in vain", "error", err.Error())
+		}
+	}
+}
+
+// complain says once that an auth server cannot be asked.
+func (g *Gatherer) complain(ctx context.Context, logger logr.Logger, before bool, err error) {
+	if !before && ctx.Err() == nil {
+		logger.Info("an auth server could not be asked for usage, will try on", "error", err.Error())
+	}
+}
+
+// sweep takes in what the statuses have, and wakes the APIKeys that are due.
+func (g *Gatherer) sweep(ctx context.Context) error {
+	list := &v1alpha1.APIKeyList{}
+	if err := g.Keys.List(ctx, list, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return fmt.Errorf("list APIKeys: %w", err)
+	}
+	g.mu.Lock()
+	wake := g.wake
+	g.mu.Unlock()
+	exists := map[usage.ID]struct{}{}
+	now := g.Clock.Now()
+	for i := range list.Items {
+		key := &list.Items[i]
+		for j := range key.Status.Versions {
+			exists[usage.ID{UID: key.UID, KeyID: key.Status.Versions[j].ID}] = struct{}{}
+		}
+		g.Ledger.Observe(key)
+		if wake != nil && g.Ledger.Due(key, now) {
+			wake(client.ObjectKeyFromObject(key))
+		}
+	}
+	g.Ledger.collect(exists)
+	return nil
+}
+
+func (g *Gatherer) closeAll() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.tellers {
+		t.close()
+	}
+}
+
+// Use returns what is known of a version; of a nil Gatherer, nothing.
+func (g *Gatherer) Use(uid types.UID, keyID string) usage.Use { return g.Book().Use(uid, keyID) }
+
+// Book returns the Ledger; nil if there is no Gatherer.
+func (g *Gatherer) Book() *Ledger {
+	if g == nil {
+		return nil
+	}
+	return g.Ledger
+}

@@ -1,0 +1,68 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+const (
+	// Path is where an auth server is asked, by POST: what RBAC permits by
+	// nonResourceURLs.
+	Path = "/usage"
+	// MaxVersions bounds the versions in one Answer, and the marks in one Question.
+	MaxVersions = 1000
+	// MaxQuestionBytes and MaxAnswerBytes bound what either end reads.
+	MaxQuestionBytes = 512 << 10
+	MaxAnswerBytes   = 4 << 20
+)
+
+// Question is what a manager asks an auth server.
+type Question struct {
+	// Process is who is asked: another process has other counters.
+	Process string `json:"process"`
+	// Since is the Scan of the first Answer of the last series that was taken in: what
+	// has not changed since is left out. 0 asks for everything.
+	Since uint64 `json:"since,omitempty"`
+	// After is the last version of the Answer before, in a series of them.
+	After *ID `json:"after,omitempty"`
+	// Acknowledged are known to be written down.
+	Acknowledged []Mark `json:"acknowledged,omitempty"`
+	// Taken: every Answer to the end was taken in, so the auth server may go.
+	Taken bool `json:"taken,omitempty"`
+}
+
+// Mark is how far a count was written down.
+type Mark struct {
+	ID
+
+	Serial   uint64 `json:"serial"`
+	Requests int64  `json:"requests"`
+}
+
+// Answer is what an auth server has counted.
+type Answer struct {
+	Process string `json:"process"`
+	// Now is the auth server's clock, in seconds since 1970: times here are compared
+	// with it, and with no other clock.
+	Now int64 `json:"now"`
+	// Final: the last request was answered, and these counts change no more.
+	Final bool `json:"final,omitempty"`
+	// Scan numbers the looks at the counters.
+	Scan uint64 `json:"scan"`
+	// Versions are in the order of their IDs.
+	Versions []Count `json:"versions,omitempty"`
+	// More: the answer has its limit, and there are versions after these.
+	More bool `json:"more,omitempty"`
+}
+
+// Count is what was counted of one version, since the auth server's start.
+type Count struct {
+	ID
+
+	Serial   uint64 `json:"serial"`
+	Requests int64  `json:"requests"`
+	// Acknowledged of the requests are known to be written down.
+	Acknowledged int64 `json:"acknowledged,omitempty"`
+	// LastUsed is in seconds since 1970, by the auth server's clock.
+	LastUsed int64 `json:"lastUsed"`
+	// Sources are there while the version is retiring, since it is.
+	Sources []Source `json:"sources,omitempty"`
+}

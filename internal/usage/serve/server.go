@@ -1,0 +1,173 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package serve is the auth server's end of the gathering of usage: a listener of its
+// own, over TLS, that tells the manager what was counted, and the handover at the end.
+//
+// It promises that who is answered was authenticated and authorized by the API server,
+// and that an auth server which stops in peace waits, for a bounded time, until what it
+// has counted was taken. It must never keep a request of a client waiting.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+	"k8s.io/utils/clock"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+const (
+	// DefaultHandOverTimeout is how long an auth server that stops waits for a manager
+	// that takes its counts. A leader that was lost is replaced in about that time.
+	DefaultHandOverTimeout = 15 * time.Second
+
+	readHeaderTimeout = 5 * time.Second
+	exchangeTimeout   = 30 * time.Second
+	idleTimeout       = time.Minute
+	maxHeaderBytes    = 16 << 10
+	// stopTimeout is for the last answer.
+	stopTimeout = time.Second
+	// maxConnections is for a few managers, and for who has no business here and is to
+	// cost little.
+	maxConnections = 32
+)
+
+// Config configures a Server.
+type Config struct {
+	// Table has what is counted.
+	Table *usage.Table
+	// Process is the name of this process in its Lease.
+	Process string
+	// Finish has the Lease say that the counts are final.
+	Finish func()
+
+	// Listener is where the manager asks. It is the Server's own from New on.
+	Listener net.Listener
+	// Certificate comes from NewCertificate.
+	Certificate tls.Certificate
+	// Filter lets those through who may ask; see NewFilter.
+	Filter metricsserver.Filter
+
+	// HandOverTimeout is how long HandOver waits at most.
+	HandOverTimeout time.Duration
+	Clock           clock.Clock
+	Log             logr.Logger
+	// Registerer is for metrics.
+	Registerer prometheus.Registerer
+}
+
+// Server tells a manager what was counted.
+type Server struct {
+	config Config
+	http   *http.Server
+	// asked: there is a manager that gathers.
+	asked atomic.Bool
+	// finished: no more is counted.
+	finished atomic.Bool
+	// taken is closed when the manager has everything.
+	taken    chan struct{}
+	takeOnce sync.Once
+	lost     atomic.Int64
+}
+
+// New returns a Server that answers once it runs.
+func New(config Config) (*Server, error) {
+	s := &Server{config: config, taken: make(chan struct{})}
+	handler, err := config.Filter(config.Log, http.HandlerFunc(s.answer))
+	if err != nil {
+		return nil, fmt.Errorf("usage: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST "+usage.Path, handler)
+	s.http = &http.Server{
+		Handler:           mux,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{config.Certificate}, MinVersion: tls.VersionTLS13},
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       exchangeTimeout,
+		WriteTimeout:      exchangeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(config.Log.V(1)), slog.LevelInfo),
+	}
+	if err := s.register(config.Registerer); err != nil {
+		return nil, fmt.Errorf("usage: register metrics: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) register(registerer prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "apikey_usage_counters",
+			Help: "Versions of keys that requests are counted for, those included that are gone and whose counts nobody has taken yet.",
+		}, func() float64 { return float64(s.config.Table.Size()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "apikey_usage_lost_requests_total",
+			Help: "Requests that were counted and that no manager was told of. The manager's apikey_usage_gaps_total tells of auth servers that ended without a word.",
+		}, func() float64 { return float64(s.config.Table.Lost() + s.lost.Load()) }),
+	} {
+		if err := registerer.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run answers until ctx is done.
+func (s *Server) Run(ctx context.Context) {
+	ended := make(chan struct{})
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-ended:
+		}
+		// The answer to the last question may still be on its way.
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		_ = s.http.Shutdown(grace)
+		_ = s.http.Close()
+	})
+	err := s.http.ServeTLS(netutil.LimitListener(s.config.Listener, maxConnections), "", "")
+	if !errors.Is(err, http.ErrServerClosed) {
+		s.config.Log.Error(err, "usage is counted, but is told to nobody any more")
+	}
+	close(ended)
+	stopping.Wait()
+}
+
+// HandOver waits until the manager has taken what was counted. It is to be called when
+// the last request was answered.
+func (s *Server) HandOver(ctx context.Context) {
+	if !s.asked.Load() && s.config.Table.Untold() == 0 {
+		return // nobody was counted, and nobody has ever asked
+	}
+	timeout := s.config.Clock.NewTimer(s.config.HandOverTimeout)
+	defer timeout.Stop()
+	s.finished.Store(true)
+	s.config.Finish()
+	select {
+	case <-s.taken:
+		s.config.Log.Info("usage was handed over")
+		return
+	case <-timeout.C():
+	case <-ctx.Done():
+	}
+	lost := s.config.Table.Untold()
+	s.lost.Add(lost)
+	s.config.Log.Info("usage was not handed over: no manager has taken it in time", "timeout", s.config.HandOverTimeout, "requestsNotTold", lost)
+}

@@ -1,0 +1,180 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+)
+
+const (
+	// departedFor is how long a counter stays at least after its version left the index:
+	// a request that found it there before counts with it.
+	departedFor = time.Minute
+	// maxDeparted bounds the counters of versions that left the index and whose counts
+	// nobody has taken.
+	maxDeparted = 10_000
+)
+
+// Table has the counters of one process. Indexes come and go with the sessions of a
+// replica; counters stay. It is safe for concurrent use; the methods of a nil Table do
+// nothing.
+type Table struct {
+	clock clock.PassiveClock
+
+	mu       sync.Mutex
+	counters map[ID]*Counter
+	serials  uint64
+	scans    uint64
+	// departed are counters without a holder, the longest first; some of them may have
+	// one again.
+	departed []*Counter
+	lost     int64
+}
+
+// NewTable returns a Table without counters.
+func NewTable(clock clock.PassiveClock) *Table {
+	return &Table{clock: clock, counters: map[ID]*Counter{}}
+}
+
+// Hold returns the counter of a version for an entry of an index, which has to Release
+// it when it goes. watched says whether people want to know where its requests come
+// from.
+func (t *Table) Hold(uid types.UID, keyID string, watched bool) *Counter {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := ID{UID: uid, KeyID: keyID}
+	c := t.counters[id]
+	if c == nil {
+		t.serials++
+		c = &Counter{id: id, serial: t.serials}
+		t.counters[id] = c
+	}
+	c.holders++
+	switch {
+	case !watched:
+		c.origins.Store(nil)
+	case c.origins.Load() == nil:
+		c.origins.Store(&origins{})
+	}
+	return c
+}
+
+// Release takes note that an entry of an index that held c is gone.
+func (t *Table) Release(c *Counter) {
+	if t == nil || c == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.holders--; c.holders > 0 {
+		return
+	}
+	if c.departed.IsZero() {
+		t.departed = append(t.departed, c)
+	}
+	c.departed = t.clock.Now()
+	if len(t.departed) > maxDeparted {
+		t.prune()
+	}
+}
+
+// prune drops what nobody needs any more, and more where there is too much.
+func (t *Table) prune() {
+	now := t.clock.Now()
+	surplus := 0
+	if over := len(t.departed) - maxDeparted; over > 0 {
+		surplus = over + maxDeparted/10 // not one by one
+	}
+	t.departed = slices.DeleteFunc(t.departed, func(c *Counter) bool {
+		requests := c.requests.Load()
+		switch {
+		case c.holders > 0:
+			c.departed = time.Time{}
+			return true
+		case requests == c.acknowledged && now.Sub(c.departed) >= departedFor:
+		case surplus > 0:
+			surplus--
+			t.lost += requests - max(c.told, c.acknowledged)
+		default:
+			return false
+		}
+		delete(t.counters, c.id)
+		return true
+	})
+}
+
+// Answer says what was counted, and takes note of what a question acknowledges. It
+// fills in what a Table knows.
+func (t *Table) Answer(q *Question) Answer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, mark := range q.Acknowledged {
+		if c := t.counters[mark.ID]; c != nil && c.serial == mark.Serial {
+			// Not more than there is: what comes yet would be taken for written down.
+			c.acknowledged = max(c.acknowledged, min(mark.Requests, c.requests.Load()))
+		}
+	}
+	t.prune()
+	t.scans++
+	answer := Answer{Now: t.clock.Now().Unix(), Scan: t.scans}
+	var found []*Counter
+	for _, c := range t.counters {
+		if requests := c.requests.Load(); requests != c.told {
+			c.told, c.changed = requests, t.scans
+		}
+		if c.changed > q.Since && (q.After == nil || compare(c.id, *q.After) > 0) {
+			found = append(found, c)
+		}
+	}
+	slices.SortFunc(found, func(a, b *Counter) int { return compare(a.id, b.id) })
+	if len(found) > MaxVersions {
+		found, answer.More = found[:MaxVersions], true
+	}
+	for _, c := range found {
+		answer.Versions = append(answer.Versions, Count{
+			ID: c.id, Serial: c.serial, Requests: c.told, Acknowledged: c.acknowledged,
+			LastUsed: c.lastUsed.Load(), Sources: c.origins.Load().sources(),
+		})
+	}
+	return answer
+}
+
+func compare(a, b ID) int {
+	return cmp.Or(strings.Compare(string(a.UID), string(b.UID)), strings.Compare(a.KeyID, b.KeyID))
+}
+
+// Size returns the number of counters.
+func (t *Table) Size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.counters)
+}
+
+// Untold returns how many requests were counted since the last answer had them.
+func (t *Table) Untold() (requests int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.counters {
+		requests += c.requests.Load() - c.told
+	}
+	return requests
+}
+
+// Lost returns how many requests were counted and then dropped, because nobody has
+// asked for too long.
+func (t *Table) Lost() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
+}

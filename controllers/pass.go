@@ -69,7 +69,7 @@ type pass struct {
 	// rotated is filled in by publish and rotate: the ID of the key whose place was
 	// taken by another that works.
 	rotated string
-	// due is filled in by rotate: why the key is to be replaced now.
+	// due is filled in by register and rotate: why a key is to be minted now.
 	due string
 	// turnover is filled in by acknowledge, reap, rotate and retire: how it stands with
 	// replacing the key, and with those that it replaced. Its zero value means that there

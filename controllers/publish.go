@@ -55,7 +55,7 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 			return false, nil
 		}
 	}
-	content, err := r.secretContent(p)
+	content, err := r.secretContent(p, p.current())
 	if err != nil {
 		p.publication = stuck(v1alpha1.ReasonInvalidTemplate, fmt.Sprintf("spec.secret.data: %v", err))
 		return false, nil
@@ -106,10 +106,40 @@ func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass) (written boo
 	return r.writeSecret(ctx, p)
 }
 
-// secretContent renders what the Secret is to hold: the current key, from where it waits
-// or, when only the form has changed, from the Secret; and the previous one.
-func (r *APIKeyReconciler) secretContent(p *pass) (secretContent, error) {
-	version := p.current()
+// fence writes the Secret as it is, but for a mark, so that the write of a manager that
+// was paused on its way to publish pending fails: that is conditional on the Secret that
+// it saw. It reports false if that write has come through, or anything else has changed.
+func (r *APIKeyReconciler) fence(ctx context.Context, p *pass, pending *v1alpha1.KeyVersion) (fenced bool, err error) {
+	holds := p.holds
+	if p.live == nil {
+		if err := r.inspectLive(ctx, p); err != nil {
+			return false, err
+		}
+	}
+	if p.live == nil || p.holds != holds {
+		p.lookAgain(conflictRetry)
+		return false, nil
+	}
+	if p.live.Annotations[v1alpha1.AnnotationAbandonedKeyID] == pending.ID {
+		return true, nil
+	}
+	content, err := r.secretContent(p, p.version(holds))
+	if err != nil {
+		return false, fmt.Errorf("mark the secret: %w", err)
+	}
+	marked := renewedSecret(p.live, p.key, content)
+	marked.Annotations[v1alpha1.AnnotationAbandonedKeyID] = pending.ID
+	if err := r.Update(ctx, marked, client.DisableReadYourWritesConsistency); err != nil {
+		return false, fmt.Errorf("mark the secret: %w", &secretWriteError{cause: err})
+	}
+	// Its data is not redacted, and of no use here.
+	p.live = nil
+	return true, nil
+}
+
+// secretContent renders what the Secret is to hold: the key of version, from where it
+// waits or, when only the form has changed, from the Secret; and the previous one.
+func (r *APIKeyReconciler) secretContent(p *pass, version *v1alpha1.KeyVersion) (secretContent, error) {
 	plaintext, ok := r.Escrow.Get(p.key.UID, version.ID)
 	if !ok {
 		plaintext = p.held[version.ID]

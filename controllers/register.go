@@ -59,16 +59,22 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 // resume goes on with a version whose key is in no Secret yet.
 func (r *APIKeyReconciler) resume(ctx context.Context, p *pass, pending *v1alpha1.KeyVersion) (next bool, err error) {
 	_, kept := r.Escrow.Get(p.key.UID, pending.ID)
-	if active := p.active(); active != nil && p.holds == "" {
+	active := p.active()
+	switch {
+	case active != nil && p.holds == "":
 		// Nobody knows any more who has the key that was to be replaced.
 		p.replaced = active.ID
 		p.endMinted(revokedDrifted)
 		return r.mint(ctx, p)
-	}
-	if kept {
+	case kept:
 		return true, nil
+	case active != nil:
+		if fenced, err := r.fence(ctx, p, pending); err != nil || !fenced {
+			return false, err
+		}
 	}
 	// The process that minted it is gone, and its key with it.
+	p.due = pending.Reason
 	end(pending, revokedAbandoned)
 	return r.mint(ctx, p)
 }

@@ -180,6 +180,10 @@ const (
 	// template gets to have its pods restarted; its value is the key ID that they are
 	// to take.
 	AnnotationRestartPrefix = "restart.auth.hexcovery.io/"
+	// AnnotationAbandonedKeyID on such a Secret is the ID of a key that was never in it:
+	// the manager that was to put it there has ended. The mark keeps that write from
+	// coming late.
+	AnnotationAbandonedKeyID = "auth.hexcovery.io/abandoned-key-id"
 	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
 	SecretKeyAPIKey = "api-key"
 	// SecretKeyPreviousAPIKey is the entry of the Secret that is the key that was

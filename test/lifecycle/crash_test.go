@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -123,6 +124,44 @@ var _ = Describe("A manager that is killed", func() {
 		Entry("after the hash was registered", 2),
 		Entry("after the Secret was written", 3),
 		Entry("after the status was written", 4),
+	)
+
+	DescribeTable("in the middle of a rotation leaves the old key working, and the new one to the next manager",
+		func(ctx SpecContext, after int, abandons bool) {
+			t := newTenant(ctx)
+			stop := startManager(ctx, account(ctx, managerAccount))
+			key := t.mint(ctx, "rotated", overlapping(time.Hour, time.Hour, time.Hour))
+			old, oldID := plaintextOf(ctx, key), key.Status.KeyID
+			stop()
+			earlier := len(writesFor(key))
+			doomed := startDoomedManager(ctx, t.namespace, after)
+			change(ctx, key, trigger("now"))
+			Eventually(doomed.fell).Should(BeClosed(), "the rotation made fewer writes")
+			startManager(ctx, account(ctx, managerAccount))
+			Eventually(func(g Gomega) {
+				for _, replica := range replicas {
+					g.Expect(replica.status(old)).To(Equal(http.StatusOK))
+				}
+				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+				g.Expect(key.Status.KeyID).NotTo(Equal(oldID))
+			}).Should(Succeed())
+			awaitVersions(ctx, key, v1alpha1.VersionRetiring, v1alpha1.VersionActive)
+			secret := secretOf(ctx, key)
+			Expect(secret.Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, old))
+			for _, replica := range replicas {
+				Expect(replica.status(old)).To(Equal(http.StatusOK))
+				Expect(replica.status(secret.Data[v1alpha1.SecretKeyAPIKey])).To(Equal(http.StatusOK))
+			}
+			if abandons {
+				// Before the hash whose key is lost is given up, the Secret is written: a
+				// manager that comes back could otherwise still put that key there.
+				Expect(writesFor(key)[earlier+1:][:2]).To(Equal([]string{"update secrets", "patch apikeys/status"}))
+				Expect(key.Status.Versions[1].Reason).To(Equal("Trigger"))
+			}
+		},
+		Entry("after the hash was registered", 1, true),
+		Entry("after the Secret was written", 2, false),
+		Entry("after the status was written", 3, false),
 	)
 
 	DescribeTable("in the middle of a repair leaves one working key to the next manager",

@@ -84,6 +84,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
+	p.disclaim()
 
 	phases := []phase{r.permit, r.reap, r.withdraw, r.takeUp, r.inspect, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
 	if !key.DeletionTimestamp.IsZero() {

@@ -77,6 +77,11 @@ func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) 
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
 }
 
+func (w eventWriter) restored(key *v1alpha1.APIKey, what, id string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventRestoredMintedAnew, "Register",
+		"%s: no key of it is accepted, and key %s is minted", what, id)
+}
+
 func (w eventWriter) expiringSoon(key *v1alpha1.APIKey, message string) {
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventExpiringSoon, "Permit", "%s", message)
 }

@@ -25,6 +25,9 @@ const (
 	secretAbsent secretState = iota
 	// secretForeign: there is one that the APIKey does not own.
 	secretForeign
+	// secretLeftover: there is one that the manager wrote for an APIKey of this name that
+	// is no more, as a backup brings it back.
+	secretLeftover
 	// secretStale: it is the APIKey's own, and does not hold the key of an accepted
 	// version as it was written: of one that was revoked, or edited.
 	secretStale
@@ -88,7 +91,7 @@ func (r *APIKeyReconciler) inspectLive(ctx context.Context, p *pass) error {
 	p.secret, p.live = stateOf(live, p), live
 	if p.secret == secretForeign {
 		p.publication = stuck(v1alpha1.ReasonSecretConflict,
-			fmt.Sprintf("there is a Secret %q that this APIKey does not own, and it is left as it is: delete or rename it, or set spec.secret.name in a new APIKey", name.Name))
+			conflict(live, p.key))
 		// The cache does not see that Secret, so nothing will say when it goes.
 		p.lookAgain(conflictRecheck)
 	}
@@ -123,6 +126,9 @@ func heldKeys(secret *corev1.Secret, key *v1alpha1.APIKey) map[string]keys.Plain
 // holds if that can be relied on.
 func stateOf(secret *corev1.Secret, p *pass) secretState {
 	if !metav1.IsControlledBy(secret, p.key) {
+		if leftover(secret, p.key) {
+			return secretLeftover
+		}
 		return secretForeign
 	}
 	holds := heldVersion(secret, v1alpha1.SecretKeyAPIKey, p.key)

@@ -23,6 +23,8 @@ type pass struct {
 	// now is the time of the pass: one clock reading for all its judgements.
 	now time.Time
 
+	// copied is filled in by disclaim: the status was another APIKey's.
+	copied bool
 	// organization is filled in by permit; nil if there is none of that name.
 	organization *v1alpha1.Organization
 	// permission is filled in by permit.
@@ -63,6 +65,9 @@ type pass struct {
 	// replaced is filled in by register: the ID of the key that a new one
 	// replaces because its Secret was touched.
 	replaced string
+	// restored is filled in by register: what a backup has brought back, where a key is
+	// minted in its place.
+	restored string
 	// published is filled in by publish: this pass has put a new key in place.
 	published bool
 	// rotated is filled in by publish and rotate: the ID of the key whose place was

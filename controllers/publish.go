@@ -60,10 +60,13 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 		p.publication = stuck(v1alpha1.ReasonInvalidTemplate, fmt.Sprintf("spec.secret.data: %v", err))
 		return false, nil
 	}
-	if p.live == nil {
+	switch {
+	case p.live == nil:
 		// Create, and never apply: a Secret that somebody made meanwhile stays.
 		err = r.Create(ctx, newSecret(p.key, content), client.DisableReadYourWritesConsistency)
-	} else {
+	case p.secret == secretLeftover:
+		err = r.Update(ctx, takenOver(p.live, newSecret(p.key, content)), client.DisableReadYourWritesConsistency)
+	default:
 		// Conditional on the Secret that inspect saw to be the APIKey's own.
 		err = r.Update(ctx, renewedSecret(p.live, p.key, content), client.DisableReadYourWritesConsistency)
 	}

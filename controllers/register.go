@@ -38,6 +38,7 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 	}
 	switch {
 	case version == nil:
+		p.restored = p.broughtBack()
 	case duplicate != nil:
 		r.Events.duplicate(p.key, version.ID, duplicate)
 		p.endMinted(revokedDuplicate)
@@ -126,6 +127,9 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		action = audit.DriftRepaired
 		r.Events.drifted(p.key, p.replaced)
 	}
+	if p.restored != "" {
+		r.Events.restored(p.key, p.restored, digest.KeyID())
+	}
 	r.record(ctx, p, audit.Event{
 		Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced,
 		Reason: p.cause(), Actor: actorOfVersion(p, p.cause()),
@@ -140,6 +144,8 @@ func (p *pass) cause() string {
 		return p.due
 	case p.replaced != "":
 		return revokedDrifted
+	case p.restored != "":
+		return mintedRestored
 	}
 	return mintedFirst
 }

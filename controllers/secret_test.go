@@ -44,8 +44,6 @@ func TestStateOfASecret(t *testing.T) {
 	}{
 		"as it was written":     {func(*corev1.Secret, *pass) {}, secretCurrent},
 		"with marks of others":  {func(s *corev1.Secret, _ *pass) { s.Labels["other"] = "x" }, secretCurrent},
-		"without an owner":      {func(s *corev1.Secret, _ *pass) { s.OwnerReferences = nil }, secretForeign},
-		"of an earlier APIKey":  {func(s *corev1.Secret, _ *pass) { s.OwnerReferences[0].UID = "earlier" }, secretForeign},
 		"owned, not controlled": {func(s *corev1.Secret, _ *pass) { s.OwnerReferences[0].Controller = nil }, secretForeign},
 		"another key in it":     {func(s *corev1.Secret, _ *pass) { s.Data["api-key"] = []byte("x") }, secretStale},
 		"another entry edited":  {func(s *corev1.Secret, _ *pass) { s.Data["HEXCOVERY_API_KEY"] = []byte("x") }, secretStale},

@@ -41,6 +41,7 @@ func judge(p *pass) {
 		judgeDeletion(p)
 		return
 	}
+	p.key.Status.UID = p.key.UID
 	p.key.Status.ObservedGeneration = p.key.Generation
 	if p.current() == nil {
 		p.key.Status.KeyID, p.key.Status.SecretRef = "", nil

@@ -29,8 +29,12 @@ const (
 	maxRotated = maxVersions - 2
 )
 
-// mintedFirst is why a version was minted that takes nobody's place.
-const mintedFirst = "Requested"
+// Why a version was minted that takes the place of none that works.
+const (
+	mintedFirst = "Requested"
+	// mintedRestored: the APIKey's Secret or status comes from a backup.
+	mintedRestored = "Restored"
+)
 
 // Why a version was revoked, beside the reasons of package rotation.
 const (

@@ -106,7 +106,8 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 func hashesOf(obj client.Object) sets.Set[string] {
 	hashes := sets.New[string]()
 	key, ok := obj.(*v1alpha1.APIKey)
-	if !ok {
+	if !ok || !key.StatusIsOwn() {
+		// What was copied gives nobody a claim.
 		return hashes
 	}
 	for i := range key.Status.Versions {

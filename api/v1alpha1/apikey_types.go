@@ -6,6 +6,7 @@ package v1alpha1
 import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // APIKey asks for one key to the Hexcovery API, in one Secret.
@@ -154,6 +155,13 @@ type APIKeyStatus struct {
 	// observedGeneration is the generation of the spec that conditions describe.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// uid is that of the APIKey that this status was written for. One that was copied
+	// to another APIKey, as from a backup, counts for nothing: its keys are not accepted.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=128
+	UID types.UID `json:"uid,omitempty"`
 
 	// organizationID is the id of the organization that the key was minted for.
 	// The key is not accepted for any other, even if an Organization of the same
@@ -320,6 +328,10 @@ func (k *APIKey) Expiry() (metav1.Time, bool) {
 	}
 	return metav1.Time{}, false
 }
+
+// StatusIsOwn reports whether the status was written for this very APIKey, and not for
+// one that it was restored or copied from.
+func (k *APIKey) StatusIsOwn() bool { return k.Status.UID == k.UID }
 
 // Accepted reports whether auth servers accept keys in this state. One that this
 // release does not know is not.

@@ -149,6 +149,9 @@ const (
 	// EventDuplicateDigest: the status had the hash of an older APIKey's key, such
 	// as after a restore; it is dropped, and another key is minted.
 	EventDuplicateDigest = "DuplicateDigest"
+	// EventRestoredMintedAnew: the APIKey's Secret or its status comes from a backup; the
+	// keys in them are not accepted, and another is minted.
+	EventRestoredMintedAnew = "RestoredMintedAnew"
 	// EventExpiringSoon: the key is going to stop working within 7 days, a day, or an
 	// hour.
 	EventExpiringSoon = "ExpiringSoon"

@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -61,6 +62,25 @@ var _ = Describe("outages", func() {
 		Eventually(get).WithArguments(ctx, object).Should(Succeed())
 		Expect(newConfigMap(ctx, object.Namespace, "after").UID).NotTo(BeEmpty())
 		expectControllers(ctx)
+	})
+
+	It("etcd that is restored holds what it held, and nothing that was written since", func(ctx SpecContext) {
+		cp, err := Start(ctx, Options{WithoutControllerManager: true})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() { Expect(cp.Stop()).To(Succeed()) })
+		c, err := newClient(cp.Admin())
+		Expect(err).NotTo(HaveOccurred())
+		object := func(name string) *corev1.ConfigMap {
+			return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+		}
+		Expect(c.Create(ctx, object("before"))).To(Succeed())
+		restore, err := cp.BackUpEtcd(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() error { return c.Create(ctx, object("since")) }).WithContext(ctx).Should(Succeed())
+		Expect(c.Delete(ctx, object("before"))).To(Succeed())
+		Expect(restore(ctx)).To(Succeed())
+		Eventually(func() error { return c.Get(ctx, client.ObjectKeyFromObject(object("before")), object("before")) }).WithContext(ctx).Should(Succeed())
+		Expect(c.Get(ctx, client.ObjectKeyFromObject(object("since")), object("since"))).To(MatchError(apierrors.IsNotFound, "not found"))
 	})
 })
 

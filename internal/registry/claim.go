@@ -33,7 +33,7 @@ type claim struct {
 	// expired: the manager has found it expired, whatever this process' clock says.
 	expired bool
 	// versions that are to be accepted: none while the APIKey is being deleted,
-	// suspended or not permitted.
+	// suspended or not permitted, nor any of a status that is another APIKey's.
 	versions []version
 	// awaited: the manager is waiting for this change to be applied.
 	awaited bool
@@ -79,7 +79,7 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		c.expiresAt = expiry.Time
 	}
 	c.expired = expired(key)
-	if !accepted(key) && !c.expired {
+	if !key.StatusIsOwn() || !accepted(key) && !c.expired {
 		return c
 	}
 	for i := range key.Status.Versions {

@@ -43,6 +43,9 @@ func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1
 	for _, f := range change {
 		f(key)
 	}
+	if key.Status.UID == "" {
+		key.Status.UID = key.UID
+	}
 	return key
 }
 
@@ -121,6 +124,10 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
 		"refuses an expired key, from the very second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch} }), acme("1"), Expired},
+		"refuses a key of a status that was copied from another APIKey": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.UID = "b" }), acme("1"), Unknown},
+		"refuses a key of a status that says not whose it is": {
+			func() *v1alpha1.APIKey { k := apiKey("a", "1", "s"); k.Status.UID = ""; return k }(), acme("1"), Unknown},
 		"refuses a key whose ttl has passed, from the very second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
 				k.CreationTimestamp, k.Spec.TTL = metav1.Time{Time: epoch.Add(-time.Hour)}, &metav1.Duration{Duration: time.Hour}

@@ -210,6 +210,10 @@ func (a *simAPI) create(obj client.Object) (client.Object, error) {
 	a.uids++
 	stored.SetUID(types.UID(fmt.Sprintf("uid-%d", a.uids)))
 	stored.SetCreationTimestamp(metav1.NewTime(time.Now()))
+	if key, ok := stored.(*v1alpha1.APIKey); ok {
+		// It is made with a status, as if the manager had written it already.
+		key.Status.UID = key.UID
+	}
 	a.commit(watch.Added, stored)
 	return simCopy(stored), nil
 }

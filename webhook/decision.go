@@ -36,6 +36,8 @@ type claim struct {
 	refusal Reason
 	// detail says what was wrong, if anything.
 	detail string
+	// owner is filled in by decide, if the key is known.
+	owner owner
 }
 
 // decision is the answer about one request.
@@ -73,6 +75,7 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 	needed, refusal, detail := d.judge(surface.Key, c)
 
 	grant, verdict := d.authenticator.Authenticate(digest)
+	c.owner = ownerOf(&grant)
 	switch verdict {
 	case registry.Accepted:
 	case registry.Unknown:

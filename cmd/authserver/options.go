@@ -30,6 +30,7 @@ type options struct {
 	upstreamCA                                 string
 	surface                                    string
 	oidc                                       oidcOptions
+	audit                                      auditOptions
 	organizationHeader                         string
 	leaseNamespace, leaseName                  string
 	maxStaleness, suspectAfter                 time.Duration
@@ -57,6 +58,7 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach, reloaded when it changes; empty for the one that is built in")
 	checked := flags.String("check-surface", "", "read the surface in `FILE`, with METHOD and PATH after it say which of its rules decides that request, without them list the rules, and exit: with 0 if the request is permitted, 1 if it is refused, 2 if FILE is no surface. - is standard input, and default is the surface that is built in")
 	o.oidc.bind(flags)
+	o.audit.bind(flags)
 	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
 	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")

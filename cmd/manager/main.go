@@ -2,22 +2,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command manager is the controller manager: it mints keys, writes Secrets, and
-// revokes. It writes its audit trail to standard output and its logs to standard
-// error.
+// revokes. It writes its audit trail to standard output or a file, and its logs to
+// standard error.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hexcovery/apikey-operator/controllers"
-	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/audit/trail"
 	"github.com/hexcovery/apikey-operator/internal/connection"
 )
 
@@ -28,7 +29,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context) (err error) {
 	options := controllers.DefaultOptions()
 	flag.StringVar(&options.Namespace, "namespace", options.Namespace, "namespace of the operator, where auth servers and the leader have their Leases")
 	flag.StringVar(&options.MetricsAddress, "metrics-listen", ":8080", "address that /metrics is served on; 0 for none")
@@ -38,6 +39,8 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&options.RenewDeadline, "leader-elect-renew-deadline", options.RenewDeadline, "how long a leader tries to renew its Lease before it gives up and the manager ends; less than the lease duration")
 	flag.DurationVar(&options.RetryPeriod, "leader-elect-retry-period", options.RetryPeriod, "how long to wait between two tries to become the leader, or to stay it")
 	flag.IntVar(&options.Concurrency, "concurrency", options.Concurrency, "how many APIKeys are worked on at the same time")
+	auditing := trail.Options{}
+	auditing.Bind(flag.CommandLine)
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
@@ -51,7 +54,12 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("find the API server: %w", err)
 	}
 	connection.Harden(config)
-	options.Audit = audit.NewRecorder(os.Stdout, clock.RealClock{})
+	audit, err := auditing.Open(ctx, "manager", metrics.Registry, ctrl.Log.WithName("audit"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, audit.Close()) }()
+	options.Audit = audit.Recorder
 	manager, err := controllers.NewManager(ctx, config, options)
 	if err != nil {
 		return err

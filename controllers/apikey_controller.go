@@ -48,6 +48,8 @@ type APIKeyReconciler struct {
 	Escrow *keys.Escrow
 	Events eventWriter
 	Audit  *audit.Recorder
+	// Refusals tells of APIKeys that were never permitted; nil for a line about each.
+	Refusals *audit.Refusals
 
 	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
 	// cache still shows: the end of their Secret comes first and would have them

@@ -86,6 +86,12 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 	if event.Action != audit.Resumed {
 		event.Actor = actorOfStop(p, after.Reason)
 	}
+	if event.Action == audit.Refused && event.KeyID == "" && r.Refusals != nil {
+		// Nothing that worked has stopped: whoever may create APIKeys can have as many
+		// refused as they like.
+		r.Refusals.Note(audit.Kind{Reason: event.Reason, Object: audit.Object{Namespace: p.key.Namespace}, Actor: event.Actor})
+		return
+	}
 	r.record(ctx, p, event)
 }
 

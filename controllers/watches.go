@@ -90,7 +90,12 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 }
 
 // gone forgets an APIKey.
-func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
+func (r *APIKeyReconciler) gone(ctx context.Context, e event.DeleteEvent, _ queue) {
+	if key, ok := e.Object.(*v1alpha1.APIKey); ok {
+		r.recordEscape(ctx, key)
+	}
+	r.forget(e.Object)
+}
 
 // wakeUp has those reconciled that wait for what a Lease says.
 func wakeUp(waiters *registry.Waiters, members *registry.Members) handler.EventHandler {

@@ -62,6 +62,8 @@ type Config struct {
 	Ledger   *Ledger
 	Interval time.Duration
 	Clock    clock.WithTicker
+	// dial is newCaller, but in tests.
+	dial func(address, pin string) (asker, error)
 }
 
 // Gatherer asks every auth server what it has counted, now and then, and at once when
@@ -85,6 +87,9 @@ type Gatherer struct {
 
 // New returns a Gatherer that gathers when it is started.
 func New(config Config) *Gatherer {
+	if config.dial == nil {
+		config.dial = newCaller
+	}
 	return &Gatherer{Config: config, metrics: newMetrics(), kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
 }
 

@@ -33,7 +33,7 @@ type teller struct {
 	// gone is when a list did not show it any more; zero if it is there.
 	gone time.Time
 
-	caller *caller
+	caller asker
 	// since is the scan from which on changes are asked for.
 	since uint64
 }
@@ -53,7 +53,7 @@ func (t *teller) coveredUntil() time.Time {
 // that it will count no more.
 func (g *Gatherer) read(ctx context.Context, t *teller) (sent time.Time, final bool, err error) {
 	if t.caller == nil {
-		if t.caller, err = newCaller(t.Address, t.Pin); err != nil {
+		if t.caller, err = g.dial(t.Address, t.Pin); err != nil {
 			return sent, false, err
 		}
 	}

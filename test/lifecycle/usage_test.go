@@ -5,20 +5,29 @@ package lifecycle
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"golang.org/x/time/rate"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
+)
+
+// How much the spec of the number of writes does.
+var (
+	usageKeys     = flag.Int("usage.keys", 40, "keys that are used")
+	usageRate     = flag.Int("usage.rate", 200, "requests per second, of all of them")
+	usageInterval = flag.Duration("usage.interval", 4*time.Second, "the manager's --usage-interval")
 )
 
 // patience is as long as an auth server waits for a manager by default.
@@ -38,21 +47,19 @@ func counted(ctx context.Context, key *v1alpha1.APIKey) int64 {
 	return total
 }
 
-// statusWrites returns how often the manager has written the status of an APIKey in
-// this namespace; of any, if there are no names.
-func statusWrites(namespace string, names ...string) (count int) {
+// statusWrites returns when the statuses of APIKeys in this namespace were written;
+// those of one, if it has a name.
+func statusWrites(namespace, name string) (times []time.Time) {
 	GinkgoHelper()
 	all, err := plane.AuditEvents()
 	Expect(err).NotTo(HaveOccurred())
 	for _, e := range all {
-		if e.Resource != "apikeys" || e.Subresource != "status" || e.Verb != "patch" || e.Namespace != namespace || e.Code != http.StatusOK {
-			continue
-		}
-		if len(names) == 0 || strings.Join(names, " ") == e.Name {
-			count++
+		if e.Resource == "apikeys" && e.Subresource == "status" && e.Verb == "patch" && e.Code == http.StatusOK &&
+			e.Namespace == namespace && (name == "" || name == e.Name) {
+			times = append(times, e.Time)
 		}
 	}
-	return count
+	return times
 }
 
 var _ = Describe("The usage of a key", func() {
@@ -81,12 +88,12 @@ var _ = Describe("The usage of a key", func() {
 		plaintext := plaintextOf(ctx, key)
 		server.status(plaintext)
 		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(1), "the first use is written at once")
-		idle, busy := statusWrites(t.namespace, "idle"), statusWrites(t.namespace, "busy")
+		idle, busy := len(statusWrites(t.namespace, "idle")), len(statusWrites(t.namespace, "busy"))
 		Consistently(func() int {
 			server.status(plaintext)
-			return statusWrites(t.namespace, "busy")
+			return len(statusWrites(t.namespace, "busy"))
 		}).WithTimeout(10 * gathering).WithPolling(gathering / 2).Should(Equal(busy))
-		Expect(statusWrites(t.namespace, "idle")).To(Equal(idle))
+		Expect(statusWrites(t.namespace, "idle")).To(HaveLen(idle))
 
 		By("riding along with what is written anyway")
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend = true })
@@ -144,6 +151,61 @@ var _ = Describe("The usage of a key", func() {
 		Expect(load.refused.Load()).To(BeZero())
 		AddReportEntry("requests", fmt.Sprintf("%d sent and answered, %d counted, over 6 graceful ends of auth servers", load.answered.Load(), counted(ctx, key)))
 	}, NodeTimeout(2*time.Minute))
+
+	It("is written once an interval for each key at most", func(ctx SpecContext) {
+		runManager(ctx, account(ctx, managerAccount), func(o *controllers.Options) { o.UsageInterval = *usageInterval })
+		servers := []*authServer{startCountingServer(ctx, "x1", patience), startCountingServer(ctx, "x2", patience), startCountingServer(ctx, "x3", patience)}
+		t := newTenant(ctx)
+		all := make([]*v1alpha1.APIKey, *usageKeys)
+		for i := range all {
+			all[i] = t.key(fmt.Sprint("k-", i))
+			Expect(admin.Create(ctx, all[i])).To(Succeed())
+		}
+		plaintexts := make([][]byte, len(all))
+		for i, key := range all {
+			awaitReady(ctx, key)
+			plaintexts[i] = plaintextOf(ctx, key)
+		}
+		began := time.Now()
+		sending, cancel := context.WithTimeout(ctx, 4**usageInterval)
+		defer cancel()
+		var senders sync.WaitGroup
+		var next, sent atomic.Int64
+		limit := rate.NewLimiter(rate.Limit(*usageRate), 10)
+		for range 16 {
+			senders.Go(func() {
+				defer GinkgoRecover()
+				for limit.Wait(sending) == nil {
+					n := int(next.Add(1))
+					Expect(servers[n%len(servers)].status(plaintexts[n%len(plaintexts)])).To(Equal(http.StatusOK))
+					sent.Add(1)
+				}
+			})
+		}
+		senders.Wait()
+		lasted := time.Since(began)
+		Eventually(func() (total int64) {
+			list := &v1alpha1.APIKeyList{}
+			Expect(admin.List(ctx, list, client.InNamespace(t.namespace))).To(Succeed())
+			for i := range list.Items {
+				total += list.Items[i].Status.Versions[0].Requests
+			}
+			return total
+		}).WithTimeout(2*patience + 2**usageInterval).WithPolling(time.Second).Should(Equal(sent.Load()))
+
+		times := slices.DeleteFunc(statusWrites(t.namespace, ""), func(at time.Time) bool { return at.Before(began) })
+		slices.SortFunc(times, time.Time.Compare)
+		most := 0
+		for i := range times {
+			end, _ := slices.BinarySearchFunc(times, times[i].Add(*usageInterval), time.Time.Compare)
+			most = max(most, end-i)
+		}
+		figures := fmt.Sprintf("%d keys, %.0f requests a second for %s, an interval of %s: %d status writes, at most %d in any interval; %d requests sent and counted",
+			len(all), float64(sent.Load())/lasted.Seconds(), lasted.Round(time.Second), *usageInterval, len(times), most, sent.Load())
+		AddReportEntry("writes", figures)
+		GinkgoWriter.Println(figures)
+		Expect(most).To(BeNumerically("<=", len(all)))
+	}, NodeTimeout(10*time.Minute))
 
 	It("outlives the leader", func(ctx SpecContext) {
 		_, stop := runManager(ctx, account(ctx, managerAccount), writeOften)

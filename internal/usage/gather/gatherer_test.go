@@ -92,6 +92,7 @@ type world struct {
 	keys    *fakeKeys
 	clock   *testingclock.FakeClock
 	woken   []string
+	written int
 }
 
 func newWorld(keys ...*v1alpha1.APIKey) *world {
@@ -108,6 +109,12 @@ func newWorld(keys ...*v1alpha1.APIKey) *world {
 func (w *world) lead() {
 	w.Gatherer = New(Config{
 		Members: w.members, Tokens: w.tokens, Keys: w.keys, Ledger: NewLedger(w.clock, time.Hour), Interval: 15 * time.Second, Clock: w.clock,
+		Write: func(_ context.Context, name types.NamespacedName, fill func(*v1alpha1.APIKey)) (*v1alpha1.APIKey, error) {
+			w.written++
+			key := w.keys.keys[types.UID(name.Name)]
+			fill(key)
+			return key, nil
+		},
 	})
 	w.Wake(func(name types.NamespacedName) { w.woken = append(w.woken, name.Name) })
 }
@@ -367,6 +374,34 @@ func TestAHandOverIsNoGap(t *testing.T) {
 	}
 	if len(w.tellers) != 1 || w.requests() != 9 {
 		t.Errorf("%d are remembered, %d requests", len(w.tellers), w.requests())
+	}
+}
+
+// All that runs is replaced at once: an auth server hands over to a leader that goes, too.
+func TestALeaderThatGoesLeavesNothingBehind(t *testing.T) {
+	w := newWorld(keyOf("a", v1alpha1.VersionActive), keyOf("b", v1alpha1.VersionActive))
+	r1, r2 := startReplica(t, "one", "p1"), startReplica(t, "two", "p2")
+	r1.use("a", 9)
+	r2.use("a", 4)
+	r2.use("b", 5)
+	r1.handOver(t.Context())
+	w.show(r1, r2)
+	w.gatherAll(t)
+	<-r1.handed
+	r2.use("a", 2)
+	w.resign(t.Context())
+	if w.written != 1 || w.keys.keys["a"].Status.Versions[0].Requests != 13 {
+		t.Errorf("%d writes, %+v", w.written, w.keys.keys["a"].Status)
+	}
+	w.show(r2)
+	w.lead()
+	w.gatherAll(t)
+	if a, b := w.requests(), w.Use("b", "k").Requests; a != 15 || b != 5 {
+		t.Errorf("the next leader has %d and %d", a, b)
+	}
+	w.resign(t.Context())
+	if w.written != 1 {
+		t.Errorf("%d writes: nothing was handed over", w.written)
 	}
 }
 

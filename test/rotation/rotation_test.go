@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -250,14 +253,18 @@ func (w *world) checkKeys(want int) {
 	w.Logf("keys=%d retired_versions_accepted=%d", len(keys), accepted)
 }
 
-// TestClientsAreCutOffByHaste sees that the counting of the other test can count.
+// TestClientsAreCutOffByHaste sees that the counting of the other test can count, and
+// that whoever was hasty is told who is cut off.
 func TestClientsAreCutOffByHaste(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	w := newWorld(ctx, t)
 	stop := w.use(ctx)
+	w.change(ctx, func(r *v1alpha1.Rotation) {
+		r.Overlap.Min, r.Overlap.Max = &metav1.Duration{}, &metav1.Duration{Duration: *lag / 2}
+	})
+	old := w.key.Status.KeyID
 	w.rotate(ctx, "now")
-	w.change(ctx, func(r *v1alpha1.Rotation) { r.Retire = "now" })
 	w.await(ctx, time.Minute, "the end of the old key", func() bool { return len(w.key.Status.Versions) == 1 }, w.key)
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, *lag, true, func(context.Context) (bool, error) {
 		return w.load.tally.unauthorized.Load() > 0, nil
@@ -267,4 +274,30 @@ func TestClientsAreCutOffByHaste(t *testing.T) {
 		t.Error("the old key was ended before files were brought up to date, and nobody was refused")
 	}
 	t.Logf("requests=%d unauthorized=%d", w.load.tally.sent.Load(), w.load.tally.unauthorized.Load())
+
+	told := regexp.MustCompile(`^key ` + old + ` is revoked .*used for [1-9][0-9]* requests: [1-9][0-9]* by original from 127\.0\.0\.1$`)
+	w.awaitEvent(ctx, v1alpha1.EventRetiredInUse, told)
+}
+
+// awaitEvent waits for an event about the key that says what told describes.
+func (w *world) awaitEvent(ctx context.Context, reason string, told *regexp.Regexp) {
+	w.Helper()
+	var notes []string
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+		list := &eventsv1.EventList{}
+		if err := w.client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return false, err
+		}
+		notes = notes[:0]
+		for i := range list.Items {
+			if list.Items[i].Reason == reason {
+				notes = append(notes, list.Items[i].Note)
+			}
+		}
+		return slices.ContainsFunc(notes, told.MatchString), nil
+	})
+	if err != nil {
+		w.Errorf("no event %s that says %s: %v, %q", reason, told, err, notes)
+	}
+	w.Logf("%s: %q", reason, notes)
 }

@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,9 +22,11 @@ import (
 )
 
 var _ = Describe("The audit trail", Ordered, func() {
+	var server *authServer
+
 	BeforeAll(func(ctx SpecContext) {
 		awaitStamps(ctx)
-		startAuthServer(ctx, "audit-1")
+		server = startAuthServer(ctx, "audit-1")
 		startAuthServer(ctx, "audit-2")
 		startManager(ctx, account(ctx, managerAccount))
 	})
@@ -92,6 +95,50 @@ var _ = Describe("The audit trail", Ordered, func() {
 				HaveField("Annotations", HaveKeyWithValue("apikey-deletion/key-ids", ContainSubstring(id))),
 			)))
 		}).Should(Succeed())
+	})
+
+	It("has a line with an actor for every transition in which a key is replaced", func(ctx SpecContext) {
+		legacy := []byte("legacy-" + rand.String(32))
+		key := newTenant(ctx).key("turned-over", importing(legacy), overlapping(0, 0, time.Hour))
+		Expect(as("erin").Create(ctx, key)).To(Succeed())
+		awaitReady(ctx, key)
+		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
+		Expect(expectLine(key, audit.Imported, byUser("erin")).KeyID).To(Equal(hashOf(legacy)[:12]))
+		first := key.Status.KeyID
+
+		changeAs(ctx, "rob", key, trigger("leak"))
+		awaitReplaced(ctx, key, first)
+		second := key.Status.KeyID
+		expectLine(key, audit.Minted, byUser("rob"))
+		expectLine(key, audit.Published, byUser("rob"))
+		Expect(expectLine(key, audit.Rotated, byUser("rob"))).To(SatisfyAll(
+			HaveField("KeyID", second), HaveField("PreviousKeyID", first), HaveField("Reason", "Trigger")))
+
+		changeAs(ctx, "una", key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "mistake" })
+		awaitReplaced(ctx, key, second)
+		Expect(expectLine(key, audit.RotationUndone, byUser("una"))).To(SatisfyAll(
+			HaveField("KeyID", first), HaveField("PreviousKeyID", second)))
+
+		changeAs(ctx, "rex", key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "all" })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectLine(key, audit.Retired, byUser("rex"))
+
+		changeAs(ctx, "rob", key, trigger("again"))
+		awaitReplaced(ctx, key, first)
+		for range 3 {
+			Expect(server.status(plaintextOf(ctx, key))).To(Equal(200))
+		}
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		Expect(expectLine(key, audit.Retired, audit.Manager(audit.CauseUsage))).To(SatisfyAll(
+			HaveField("KeyID", first), HaveField("Reason", "Unused")))
+
+		another := []byte("another-" + rand.String(32))
+		changeAs(ctx, "ina", key, importing(another))
+		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
+		expectLine(key, audit.Imported, byUser("ina"))
+		changeAs(ctx, "ulf", key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		Expect(expectLine(key, audit.Revoked, byUser("ulf")).KeyID).To(Equal(hashOf(another)[:12]))
 	})
 
 	It("tells of many that were never permitted in a few lines, with who asked", func(ctx SpecContext) {

@@ -14,10 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
@@ -54,6 +56,15 @@ func (w *witness) sees(keyID string) {
 	use.Sources = []usage.Source{{Endpoint: "original", Gateway: "192.0.2.7", Requests: use.Requests}}
 	w.uses[keyID] = use
 }
+
+// laterClock is ahead of the real one.
+type laterClock struct {
+	clock.RealClock
+	lead time.Duration
+}
+
+func (c laterClock) Now() time.Time                  { return c.RealClock.Now().Add(c.lead) }
+func (c laterClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 
 func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
@@ -224,6 +235,25 @@ var _ = Describe("Rotation", func() {
 		id := key.Status.KeyID
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "all" })
 		awaitReplaced(ctx, key, id)
+	})
+
+	It("comes when the key has the age of its interval", func(ctx SpecContext) {
+		stop := startManager(ctx, account(ctx, managerAccount))
+		key := newTenant(ctx).mint(ctx, "yearly", overlapping(time.Hour, time.Hour, 2*time.Hour), func(k *v1alpha1.APIKey) {
+			k.Spec.Rotation.Interval = duration(48 * time.Hour)
+		})
+		id := key.Status.KeyID
+		Expect(key.Status.Rotation.NextTime.Sub(key.Status.Versions[0].ActivatedAt.Time)).To(And(
+			BeNumerically("<=", 48*time.Hour), BeNumerically(">=", 43*time.Hour)))
+		stop()
+
+		By("two days later")
+		startManager(ctx, account(ctx, managerAccount), func(o *controllers.Options) {
+			o.Usage, o.Clock = seen, laterClock{lead: 48 * time.Hour}
+		})
+		awaitReplaced(ctx, key, id)
+		Expect(expectLine(key, audit.Rotated, audit.Manager(audit.CauseSchedule)).Reason).To(Equal("Interval"))
+		Expect(key.Status.Rotation.NextTime.Sub(time.Now())).To(BeNumerically(">", 90*time.Hour))
 	})
 
 	It("comes in time before the age that the organization permits", func(ctx SpecContext) {

@@ -45,7 +45,7 @@ func (o *auditOptions) open(ctx context.Context, name string) (closeTrail func()
 		if err := <-told; err != nil {
 			log.Error(err, "tell of refusals")
 		}
-		if err := t.Close(); err != nil {
+		if err := t.Close(ctx); err != nil {
 			log.Error(err, "close the audit trail")
 		}
 	}, nil

@@ -67,7 +67,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, audit.Close()) }()
+	defer func() { err = errors.Join(err, audit.Close(ctx)) }()
 	options.Audit = audit.Recorder
 	manager, err := controllers.NewManager(ctx, config, options)
 	if err != nil {

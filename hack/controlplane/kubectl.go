@@ -32,7 +32,7 @@ func (cp *ControlPlane) Kubectl(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // Apply applies a kustomization, by its path from the root of the repository, on the server's side, and waits until the
-// CustomResourceDefinitions in it are established.
+// CustomResourceDefinitions in it are established, and, if it is one of the product's, until its policies stamp objects.
 func (cp *ControlPlane) Apply(ctx context.Context, kustomizeDir string) error {
 	applied, err := output(cp.Kubectl(ctx, "apply", "--server-side", "--field-manager", fieldManager, "--output=name", "-k", kustomizeDir))
 	if err != nil {
@@ -50,6 +50,11 @@ func (cp *ControlPlane) Apply(ctx context.Context, kustomizeDir string) error {
 	args := append([]string{"wait", "--for=condition=Established", "--timeout=30s"}, definitions...)
 	if _, err := output(cp.Kubectl(ctx, args...)); err != nil {
 		return fmt.Errorf("apply %s: %w", kustomizeDir, err)
+	}
+	if strings.Contains(applied, stampPolicy) {
+		if err := cp.awaitStamp(ctx); err != nil {
+			return fmt.Errorf("apply %s: %w", kustomizeDir, err)
+		}
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (e Event) bounded() Event {
 	}
 	uid, kind := string(e.UID), string(e.Actor.Kind)
 	cut(maxName, &e.Namespace, &e.Name, &e.Organization, &e.Actor.Name, &e.Actor.Of, &e.Actor.LastChangedBy)
-	cut(maxWord, &uid, &kind, &e.Object.Kind, &e.KeyID, &e.PreviousKeyID, &e.Reason, &e.Endpoint, &e.Before, &e.After, &e.Actor.UID, &e.Actor.Cause)
+	cut(maxWord, &uid, &kind, &e.Kind, &e.KeyID, &e.PreviousKeyID, &e.Reason, &e.Endpoint, &e.Before, &e.After, &e.Actor.UID, &e.Actor.Cause)
 	cut(maxMessage, &e.Message)
 	e.UID, e.Actor.Kind = types.UID(uid), ActorKind(kind)
 	e.Action = Action(shorten(string(e.Action), maxWord))

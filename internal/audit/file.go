@@ -80,7 +80,7 @@ func (f *File) replaced() bool {
 }
 
 func (f *File) open() error {
-	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_CREATE|os.O_APPEND, fileMode) //nolint:gosec // The administrator names it.
+	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_CREATE|os.O_APPEND, fileMode)
 	if err != nil {
 		return fmt.Errorf("open audit trail: %w", err)
 	}

@@ -90,11 +90,11 @@ func TestTheFirstRefusalIsToldAtOnceAndTheOthersByTheMinute(t *testing.T) {
 		if more := told(); len(more) != 0 {
 			t.Errorf("told within the minute: %+v", more)
 		}
-		time.Sleep(refusalInterval)
+		<-clock.RealClock{}.After(refusalInterval)
 		if more := told(); len(more) != 1 || more[0].Count != 1000 || more[0].Since.After(begin) {
 			t.Errorf("after a minute: %+v", more)
 		}
-		time.Sleep(refusalInterval)
+		<-clock.RealClock{}.After(refusalInterval)
 		if more := told(); len(more) != 0 || r.size.Load() != 0 || r.kinds.Size() != 0 {
 			t.Errorf("after a quiet minute: %+v, %d kinds", more, r.size.Load())
 		}
@@ -116,7 +116,7 @@ func TestAFloodOfKindsIsBounded(t *testing.T) {
 		}
 		var count int64
 		all := told()
-		time.Sleep(refusalInterval)
+		<-clock.RealClock{}.After(refusalInterval)
 		all = append(all, told()...)
 		others := 0
 		for _, event := range all {

@@ -172,7 +172,7 @@ func (v *Verifier) judge(sealed []byte, tooLong bool) error {
 			c.sequence, c.hash = l.Sequence-1, l.Previous
 		}
 	}
-	if v.link(c, &l, hash, err == nil) {
+	if v.link(c, &l, err == nil) {
 		c.sequence, c.hash, c.closed = l.Sequence, hash, l.Action == Stopped
 	}
 	c.lines++
@@ -181,7 +181,7 @@ func (v *Verifier) judge(sealed []byte, tooLong bool) error {
 
 // link checks that l is the next line of its chain, and reports whether the chain goes
 // on from it.
-func (v *Verifier) link(c *chain, l *line, hash string, authentic bool) bool {
+func (v *Verifier) link(c *chain, l *line, authentic bool) bool {
 	if authentic && l.Lost != nil {
 		v.explain(l.Lost.Fragments)
 	}

@@ -83,11 +83,11 @@ func (o *Options) exports() bool {
 	return o.Collector != "" || environment("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") != "" || environment("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 }
 
-// Close writes the last line, and sends the copies that wait.
-func (t *Trail) Close() error {
+// Close writes the last line, and sends the copies that wait, also if ctx is done.
+func (t *Trail) Close(ctx context.Context) error {
 	err := t.Recorder.Close()
 	if t.exporter != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
 		err = errors.Join(err, t.exporter.Shutdown(ctx))
 	}

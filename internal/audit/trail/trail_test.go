@@ -38,7 +38,7 @@ func TestATrailInAFile(t *testing.T) {
 	if err := opened.Recorder.Record(audit.Event{Action: audit.Minted}); err != nil {
 		t.Fatal(err)
 	}
-	if err := opened.Close(); err != nil {
+	if err := opened.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(name)

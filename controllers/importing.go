@@ -157,10 +157,12 @@ func (r *APIKeyReconciler) writeImports(ctx context.Context, p *pass, plan *impo
 	if equality.Semantic.DeepEqual(before.Versions, plan.versions) && equality.Semantic.DeepEqual(before.Imports, plan.imports) {
 		return nil
 	}
+	// As far as no phase has judged it the status is as it was read, or empty if it was
+	// another APIKey's. It counts for its own, and for an organization's id, from the
+	// first version on.
+	p.key.Status.UID = p.key.UID
 	written := p.observed.DeepCopy()
-	// Versions belong to an organization's id from the first on.
-	written.Status.OrganizationID = p.key.Status.OrganizationID
-	written.Status.Versions, written.Status.Imports = slices.Clone(plan.versions), slices.Clone(plan.imports)
+	written.Status = *p.key.Status.DeepCopy()
 	if err := r.Status().Patch(ctx, written, client.MergeFromWithOptions(p.observed, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}

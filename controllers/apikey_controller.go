@@ -58,6 +58,8 @@ type APIKeyReconciler struct {
 	Audit  *audit.Recorder
 	// Gatherer is what has gathered it, and says when it is to be written down.
 	Gatherer *gather.Gatherer
+	// Refusals tells of APIKeys that were never permitted; nil for a line about each.
+	Refusals *audit.Refusals
 
 	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
 	// cache still shows: the end of their Secret comes first and would have them

@@ -138,7 +138,12 @@ func (r *APIKeyReconciler) tellRivals(ctx context.Context, key client.Object, ha
 }
 
 // gone forgets an APIKey.
-func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
+func (r *APIKeyReconciler) gone(ctx context.Context, e event.DeleteEvent, _ queue) {
+	if key, ok := e.Object.(*v1alpha1.APIKey); ok {
+		r.recordEscape(ctx, key)
+	}
+	r.forget(e.Object)
+}
 
 // wakeUp has those reconciled that wait for what a Lease says.
 func wakeUp(members *registry.Members, waits ...*registry.Waiters) handler.EventHandler {

@@ -38,6 +38,8 @@ type claim struct {
 	refusal Reason
 	// detail says what was wrong, if anything.
 	detail string
+	// owner is filled in by decide, if the key is known.
+	owner owner
 }
 
 // decision is the answer about one request.
@@ -77,6 +79,7 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 	needed, refusal, detail := d.judge(surface.Key, c)
 
 	grant, verdict := d.authenticator.Authenticate(digest)
+	c.owner = ownerOf(&grant)
 	switch judged := reasonOfKey(&grant, verdict, foreign); {
 	case judged != Allowed:
 		return decision{reason: judged}

@@ -129,6 +129,13 @@ const (
 	ReasonInvalidWindow = "InvalidWindow"
 )
 
+// Reasons of audit lines that no condition bears.
+const (
+	// ReasonFinalizerRemoved: an APIKey went without the manager, whose finalizer
+	// somebody took off.
+	ReasonFinalizerRemoved = "FinalizerRemoved"
+)
+
 // Reasons of events that no condition bears.
 const (
 	// EventMinted: a new key is in the Secret.

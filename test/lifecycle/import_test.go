@@ -82,6 +82,8 @@ var _ = Describe("A key that was issued elsewhere", func() {
 
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
 		Expect(lost.status(another)).To(Equal(http.StatusServiceUnavailable), "it may be new, so nobody calls it malformed")
+		registered := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionRegistered)
+		Expect(registered.ObservedGeneration).To(BeNumerically("<", key.Generation), "who is not fenced yet may go by what else the spec was")
 	})
 
 	It("is refused everywhere before its entry goes, when it is taken out of the list", func(ctx SpecContext) {
@@ -213,13 +215,14 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(server.ask(wanted)).To(HaveHTTPHeaderWithValue("X-API-Key-Name", has[0]))
 	})
 
-	It("stays that of the older APIKey when a status was copied", func(ctx SpecContext) {
+	It("stays that of the older APIKey when two come to have it", func(ctx SpecContext) {
 		stopManager()
 		// Ages are counted in seconds.
 		Eventually(time.Now).Should(BeTemporally(">", key.CreationTimestamp.Add(time.Second)))
 		copied := newTenant(ctx).key("copied", importing(legacy))
 		Expect(admin.Create(ctx, copied)).To(Succeed())
 		copied.Status = *key.Status.DeepCopy()
+		copied.Status.UID = copied.UID
 		copied.Status.OrganizationID = copied.Spec.OrganizationRef.Name + "-id"
 		Expect(clientOf(account(ctx, managerAccount)).Status().Update(ctx, copied)).To(Succeed())
 

@@ -69,7 +69,7 @@ func (r *APIKeyReconciler) giveWay(ctx context.Context, p *pass, plan *importPla
 		for i := range rivals {
 			if older(&rivals[i], p.key) {
 				plan.giveUp(hash)
-				r.refuse(ctx, p, plan, hash, &rivals[i])
+				r.refuse(p, plan, hash, &rivals[i])
 				break
 			}
 		}
@@ -100,7 +100,7 @@ func (r *APIKeyReconciler) reserve(ctx context.Context, p *pass, plan *importPla
 		if len(rivals) > 0 {
 			r.free(reserved[len(reserved)-1:])
 			reserved = reserved[:len(reserved)-1]
-			r.refuse(ctx, p, plan, digest.String(), &rivals[0])
+			r.refuse(p, plan, digest.String(), &rivals[0])
 		}
 	}
 	return reserved, nil
@@ -125,7 +125,7 @@ func (r *APIKeyReconciler) others(ctx context.Context, p *pass, hash string, opt
 // refuse notes that a hash is another APIKey's. The status names that one only to those
 // who share its namespace: others need not learn that it exists. The audit trail is the
 // platform's, and names it in any case.
-func (r *APIKeyReconciler) refuse(ctx context.Context, p *pass, plan *importPlan, hash string, holder *v1alpha1.APIKey) {
+func (r *APIKeyReconciler) refuse(p *pass, plan *importPlan, hash string, holder *v1alpha1.APIKey) {
 	id := hash[:keyIDLength]
 	who := "another APIKey"
 	if holder.Namespace == p.key.Namespace {
@@ -157,10 +157,12 @@ func (r *APIKeyReconciler) writeImports(ctx context.Context, p *pass, plan *impo
 	if equality.Semantic.DeepEqual(before.Versions, plan.versions) && equality.Semantic.DeepEqual(before.Imports, plan.imports) {
 		return nil
 	}
+	// As far as no phase has judged it the status is as it was read, or empty if it was
+	// another APIKey's. It counts for its own, and for an organization's id, from the
+	// first version on.
+	p.key.Status.UID = p.key.UID
 	written := p.observed.DeepCopy()
-	// Versions belong to an organization's id from the first on.
-	written.Status.OrganizationID = p.key.Status.OrganizationID
-	written.Status.Versions, written.Status.Imports = slices.Clone(plan.versions), slices.Clone(plan.imports)
+	written.Status = *p.key.Status.DeepCopy()
 	if err := r.Status().Patch(ctx, written, client.MergeFromWithOptions(p.observed, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}

@@ -21,10 +21,10 @@ func hashed(name string) string { return name + strings.Repeat("0", 64-len(name)
 // listing is an APIKey that lists these hashes, and has taken these up.
 func listing(listed, taken string, versions ...v1alpha1.KeyVersion) *v1alpha1.APIKey {
 	key := &v1alpha1.APIKey{}
-	for _, name := range strings.Fields(listed) {
+	for name := range strings.FieldsSeq(listed) {
 		key.Spec.Import = append(key.Spec.Import, v1alpha1.ImportedKey{SHA256: hashed(name)})
 	}
-	for _, name := range strings.Fields(taken) {
+	for name := range strings.FieldsSeq(taken) {
 		key.Status.Imports = append(key.Status.Imports, hashed(name))
 	}
 	key.Status.Versions = versions

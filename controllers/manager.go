@@ -174,10 +174,14 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := organizations.SetupWithManager(mgr); err != nil {
 		return nil, fmt.Errorf("set up Organization controller: %w", err)
 	}
+	return mgr, addProbes(mgr)
+}
+
+func addProbes(mgr ctrl.Manager) error {
 	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
-		return nil, fmt.Errorf("set up probes: %w", err)
+		return fmt.Errorf("set up probes: %w", err)
 	}
-	return mgr, nil
+	return nil
 }
 
 func managerOptions(options Options) (ctrl.Options, error) {

@@ -6,6 +6,7 @@ package keys
 import (
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -77,9 +78,7 @@ func TestParseForeign(t *testing.T) {
 
 func TestParseForeignDoesNotAllocate(t *testing.T) {
 	texts := notForeign(t)
-	for name, text := range foreign() {
-		texts[name] = text
-	}
+	maps.Copy(texts, foreign())
 	for name, text := range texts {
 		if allocs := testing.AllocsPerRun(100, func() { _, _ = ParseForeign(text) }); allocs != 0 {
 			t.Errorf("%s: %v allocations", name, allocs)

@@ -15,6 +15,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -81,6 +82,8 @@ var _ = Describe("A key that was issued elsewhere", func() {
 
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
 		Expect(lost.status(another)).To(Equal(http.StatusServiceUnavailable), "it may be new, so nobody calls it malformed")
+		registered := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionRegistered)
+		Expect(registered.ObservedGeneration).To(BeNumerically("<", key.Generation), "who is not fenced yet may go by what else the spec was")
 	})
 
 	It("is refused everywhere before its entry goes, when it is taken out of the list", func(ctx SpecContext) {
@@ -212,13 +215,14 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(server.ask(wanted)).To(HaveHTTPHeaderWithValue("X-API-Key-Name", has[0]))
 	})
 
-	It("stays that of the older APIKey when a status was copied", func(ctx SpecContext) {
+	It("stays that of the older APIKey when two come to have it", func(ctx SpecContext) {
 		stopManager()
 		// Ages are counted in seconds.
 		Eventually(time.Now).Should(BeTemporally(">", key.CreationTimestamp.Add(time.Second)))
 		copied := newTenant(ctx).key("copied", importing(legacy))
 		Expect(admin.Create(ctx, copied)).To(Succeed())
 		copied.Status = *key.Status.DeepCopy()
+		copied.Status.UID = copied.UID
 		copied.Status.OrganizationID = copied.Spec.OrganizationRef.Name + "-id"
 		Expect(clientOf(account(ctx, managerAccount)).Status().Update(ctx, copied)).To(Succeed())
 
@@ -257,6 +261,25 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		thief := globex.mint(ctx, "thief", importing(legacy))
 		awaitReason(ctx, thief, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
+	})
+
+	It("causes no write once it is taken up, or refused", func(ctx SpecContext) {
+		refused := acme.mint(ctx, "refused", importing(legacy))
+		awaitReason(ctx, refused, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
+		// Another pass over each, which is about something else.
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: acme.namespace}}
+		before := map[string]string{}
+		for _, one := range []*v1alpha1.APIKey{key, refused} {
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(one), one)).To(Succeed())
+			before[one.Name] = one.ResourceVersion
+		}
+		change(ctx, namespace, func(n *corev1.Namespace) { n.Labels = map[string]string{"another": "label"} })
+		Consistently(func(g Gomega) {
+			for _, one := range []*v1alpha1.APIKey{key, refused} {
+				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(one), one)).To(Succeed())
+				g.Expect(one.ResourceVersion).To(Equal(before[one.Name]), "%s: %+v", one.Name, one.Status)
+			}
+		}, 1500*time.Millisecond).Should(Succeed())
 	})
 
 	It("is refused with everything else while its APIKey is suspended", func(ctx SpecContext) {

@@ -48,6 +48,8 @@ type APIKeyReconciler struct {
 	// Retirements are the waits for versions that are to be dropped while their APIKey
 	// lives on.
 	Retirements *registry.Waiters
+	// Imports are the waits for keys of spec.import that are to be learned of.
+	Imports *registry.Waiters
 	// Usage says what keys are used for; it decides on retirement.
 	Usage UsageReader
 	// Escrow holds keys between their registration and their publication.
@@ -56,6 +58,8 @@ type APIKeyReconciler struct {
 	Audit  *audit.Recorder
 	// Gatherer is what has gathered it, and says when it is to be written down.
 	Gatherer *gather.Gatherer
+	// Refusals tells of APIKeys that were never permitted; nil for a line about each.
+	Refusals *audit.Refusals
 
 	// releasing has the UIDs of APIKeys whose finalizer was taken off and that the
 	// cache still shows: the end of their Secret comes first and would have them
@@ -64,6 +68,9 @@ type APIKeyReconciler struct {
 	// unpublished has the UIDs of APIKeys that are being deleted and whose Secret this
 	// process has deleted, until each is seen gone.
 	unpublished sync.Map
+	// importing has the hashes that are becoming versions, by which of them: for the
+	// milliseconds of the write that says so.
+	importing sync.Map
 	// restarts has, by UID, what this process has restarted after an APIKey's last
 	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map
@@ -81,7 +88,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
 	p.disclaim()
 
-	phases := []phase{r.permit, r.reap, r.withdraw, r.inspect, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
+	phases := []phase{r.permit, r.reap, r.withdraw, r.takeUp, r.inspect, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
 	if !key.DeletionTimestamp.IsZero() {
 		phases = []phase{r.revoke}
 	}

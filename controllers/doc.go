@@ -11,6 +11,8 @@
 //	           └─────► withdraw (of a key that is not to work) ─────────────────────────────┤
 //	revoke (of an APIKey that is being deleted) ────────────────────────────────────────────┘
 //
+// Beside the current key, takeUp has the versions agree with spec.import.
+//
 // A phase records facts in the pass, and says whether the next may go on. What
 // the facts mean for the conditions is judged in one place, status.go. Writes to
 // the API server are made in the order of the design, and each leaves a state

@@ -69,6 +69,10 @@ func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use
 		"key %s is revoked at spec.rotation.overlap.max and may still be in use; %s", id, from)
 }
 
+func (w eventWriter) importRefused(key *v1alpha1.APIKey, message string) {
+	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
+}
+
 func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {
 	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
 }
@@ -105,6 +109,19 @@ func (r *APIKeyReconciler) record(ctx context.Context, p *pass, event audit.Even
 	}
 }
 
+// recordEscape writes an audit line about an APIKey that went although this manager
+// has not let it go: somebody took the finalizer off. Auth servers refuse its keys
+// when they see it gone, and nobody waited until they did.
+func (r *APIKeyReconciler) recordEscape(ctx context.Context, key *v1alpha1.APIKey) {
+	if _, released := r.releasing.Load(key.UID); released || len(key.Status.Versions) == 0 {
+		return
+	}
+	r.record(ctx, &pass{key: key}, audit.Event{
+		Action: audit.Revoked, KeyID: key.Status.KeyID, Reason: v1alpha1.ReasonFinalizerRemoved,
+		Message: "the finalizer was taken off, so nobody waited for the auth servers to drop the keys",
+	})
+}
+
 // tell announces what a status write has changed: that a key stopped working
 // although nobody deleted it, and that it works again.
 func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
@@ -136,6 +153,12 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 	}
 	if event.Action != audit.Resumed {
 		event.Actor = actorOfStop(p, after.Reason)
+	}
+	if event.Action == audit.Refused && event.KeyID == "" && r.Refusals != nil {
+		// Nothing that worked has stopped: whoever may create APIKeys can have as many
+		// refused as they like.
+		r.Refusals.Note(audit.Kind{Reason: event.Reason, Object: audit.Object{Namespace: p.key.Namespace}, Actor: event.Actor})
+		return
 	}
 	r.record(ctx, p, event)
 }

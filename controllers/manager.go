@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlmanager "sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -147,11 +148,16 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		Audit:   options.Audit,
 
 		Retirements: registry.NewWaiters(options.Clock),
+		Imports:     registry.NewWaiters(options.Clock),
 		Usage:       options.Usage,
 		Gatherer:    gatherer,
 	}
 	if reconciler.Usage == nil {
 		reconciler.Usage = gatherer
+	}
+	reconciler.Refusals = audit.NewRefusals(options.Audit, audit.Manager(audit.CausePermission), options.Clock, mgr.GetLogger().WithName("audit"))
+	if err := mgr.Add(ctrlmanager.RunnableFunc(reconciler.Refusals.Run)); err != nil {
+		return nil, fmt.Errorf("set up the audit of refusals: %w", err)
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
 		return nil, fmt.Errorf("set up APIKey controller: %w", err)

@@ -58,6 +58,10 @@ type pass struct {
 	// revocation is filled in by revoke.
 	revocation finding
 
+	// imports is filled in by takeUp: how it stands with spec.import. It is only ok, and
+	// has no reason, where nothing is to be imported.
+	imports finding
+
 	// replaced is filled in by register: the ID of the key that a new one
 	// replaces because its Secret was touched.
 	replaced string

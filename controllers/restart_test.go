@@ -442,6 +442,7 @@ func TestRestartIsForgottenWithItsAPIKey(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
 	w.reconciler.Escrow = keys.NewEscrow(1)
 	w.reconciler.Waiters, w.reconciler.Retirements = registry.NewWaiters(clock.RealClock{}), registry.NewWaiters(clock.RealClock{})
+	w.reconciler.Imports = registry.NewWaiters(clock.RealClock{})
 	w.look()
 	w.reconciler.forget(w.key)
 	if _, ok := w.reconciler.restarts.Load(w.key.UID); ok {

@@ -113,11 +113,23 @@ func (r *APIKeyReconciler) deleteSecret(ctx context.Context, p *pass) error {
 	return err
 }
 
+// recordRevoked writes the audit line of each key that ends with its APIKey: the current
+// one, those that it has replaced, and those that were imported.
+func (r *APIKeyReconciler) recordRevoked(ctx context.Context, p *pass) {
+	if len(p.key.Status.Versions) == 0 {
+		r.record(ctx, p, audit.Event{Action: audit.Revoked})
+	}
+	for i := range p.key.Status.Versions {
+		v := &p.key.Status.Versions[i]
+		r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: v.ID})
+	}
+}
+
 // release lets the APIKey go.
 func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 	// Before the APIKey goes: afterwards nobody would be there to repeat a line that
 	// was lost with this process.
-	r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: p.key.Status.KeyID})
+	r.recordRevoked(ctx, p)
 	// Before the write: the watch may show its effect before its answer comes.
 	r.releasing.Store(p.key.UID, struct{}{})
 	before := p.key.DeepCopy()
@@ -146,4 +158,5 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.resuming.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))
+	r.Imports.Done(client.ObjectKeyFromObject(key))
 }

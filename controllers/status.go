@@ -58,6 +58,7 @@ func judge(p *pass) {
 		judgeTurnover(p)
 	}
 	setSummary(p, summary(p))
+	judgeImported(p)
 	if p.enforcement.reason != "" {
 		setPresence(p, v1alpha1.ConditionReconciling, true, p.enforcement)
 	}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -32,6 +33,8 @@ const (
 	indexOrganization = "spec.organizationRef.name"
 	// indexDigest finds the APIKeys that have a hash.
 	indexDigest = "status.versions.sha256"
+	// indexImport finds the APIKeys that want a hash.
+	indexImport = "spec.import.sha256"
 )
 
 var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
@@ -57,12 +60,13 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 		}).
 		For(&v1alpha1.APIKey{}).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
+		Watches(&v1alpha1.APIKey{}, handler.Funcs{UpdateFunc: r.hashesChanged, DeleteFunc: r.hashesFreed}).
 		Owns(&corev1.Secret{}).
 		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.keysOfOrganization),
 			builder.WithPredicates(specChanged())).
 		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&coordinationv1.Lease{}, wakeUp(r.Members, r.Waiters, r.Retirements)).
+		Watches(&coordinationv1.Lease{}, wakeUp(r.Members, r.Waiters, r.Retirements, r.Imports)).
 		WatchesRawSource(source.Func(r.usageDue)).
 		Complete(r)
 }
@@ -82,21 +86,64 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return err
 	}
+	err = indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexImport, func(obj client.Object) []string {
+		var hashes []string
+		for _, wanted := range obj.(*v1alpha1.APIKey).Spec.Import {
+			hashes = append(hashes, wanted.SHA256)
+		}
+		return hashes
+	})
+	if err != nil {
+		return err
+	}
 	return indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexDigest, func(obj client.Object) []string {
-		if !obj.(*v1alpha1.APIKey).StatusIsOwn() {
-			// What was copied gives nobody a claim.
-			return nil
-		}
-		var digests []string
-		for _, version := range obj.(*v1alpha1.APIKey).Status.Versions {
-			digests = append(digests, version.SHA256)
-		}
-		return digests
+		return sets.List(hashesOf(obj))
 	})
 }
 
+// hashesOf returns the hashes that are an APIKey's: those of its versions, and those that
+// it has taken up and still lists, be they retired.
+func hashesOf(obj client.Object) sets.Set[string] {
+	hashes := sets.New[string]()
+	key, ok := obj.(*v1alpha1.APIKey)
+	if !ok || !key.StatusIsOwn() {
+		// What was copied gives nobody a claim.
+		return hashes
+	}
+	for i := range key.Status.Versions {
+		hashes.Insert(key.Status.Versions[i].SHA256)
+	}
+	return hashes.Insert(key.Status.Imports...)
+}
+
+// hashesChanged has those reconciled that want a hash which an APIKey has got, or has no
+// more: the one may have to give way, the other may take it up.
+func (r *APIKeyReconciler) hashesChanged(ctx context.Context, e event.UpdateEvent, q queue) {
+	r.tellRivals(ctx, e.ObjectNew, hashesOf(e.ObjectOld).SymmetricDifference(hashesOf(e.ObjectNew)), q)
+}
+
+// hashesFreed is hashesChanged for an APIKey that is gone.
+func (r *APIKeyReconciler) hashesFreed(ctx context.Context, e event.DeleteEvent, q queue) {
+	r.tellRivals(ctx, e.Object, hashesOf(e.Object), q)
+}
+
+func (r *APIKeyReconciler) tellRivals(ctx context.Context, key client.Object, hashes sets.Set[string], q queue) {
+	for hash := range hashes {
+		for _, request := range r.requests(ctx, client.MatchingFields{indexImport: hash}) {
+			if request.NamespacedName != client.ObjectKeyFromObject(key) {
+				q.Add(request)
+			}
+		}
+	}
+}
+
 // gone forgets an APIKey.
-func (r *APIKeyReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) { r.forget(e.Object) }
+func (r *APIKeyReconciler) gone(ctx context.Context, e event.DeleteEvent, _ queue) {
+	if key, ok := e.Object.(*v1alpha1.APIKey); ok {
+		r.recordEscape(ctx, key)
+	}
+	r.forget(e.Object)
+}
 
 // wakeUp has those reconciled that wait for what a Lease says.
 func wakeUp(members *registry.Members, waits ...*registry.Waiters) handler.EventHandler {

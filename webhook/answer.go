@@ -79,6 +79,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {
+		e.metrics.refused(d.reason, &c)
 		if d.reason == BadGatewayRequest {
 			e.complaints.Do(func() { e.log.Info("a gateway does not keep the contract of this endpoint", "problem", d.detail) })
 		}

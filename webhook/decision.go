@@ -17,7 +17,8 @@ import (
 
 // Authenticator knows what a key is worth.
 type Authenticator interface {
-	// Authenticate is called for each request that carries a well-formed key.
+	// Authenticate is called for each request that carries a well-formed key, or what
+	// may be a key that was issued elsewhere.
 	Authenticate(keys.Digest) (registry.Grant, registry.Verdict)
 	// Ready reports whether Authenticate decides.
 	Ready() bool
@@ -37,6 +38,8 @@ type claim struct {
 	refusal Reason
 	// detail says what was wrong, if anything.
 	detail string
+	// owner is filled in by decide, if the key is known.
+	owner owner
 }
 
 // decision is the answer about one request.
@@ -69,23 +72,17 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 	if shown.session != "" {
 		return d.decideSession(ctx, shown.session, c)
 	}
-	digest, err := keys.Parse(shown.key)
+	digest, foreign, err := recognize(shown.key)
 	if err != nil {
 		return decision{reason: MalformedKey}
 	}
 	needed, refusal, detail := d.judge(surface.Key, c)
 
 	grant, verdict := d.authenticator.Authenticate(digest)
-	switch verdict {
-	case registry.Accepted:
-	case registry.Unknown:
-		return decision{reason: UnknownKey}
-	case registry.Expired:
-		return decision{reason: ExpiredKey}
-	default:
-		return decision{reason: Undecided}
-	}
-	switch {
+	c.owner = ownerOf(&grant)
+	switch judged := reasonOfKey(&grant, verdict, foreign); {
+	case judged != Allowed:
+		return decision{reason: judged}
 	case refusal != Allowed:
 		return decision{reason: refusal, detail: detail, counter: grant.Counter}
 	case needed.Empty() || !grant.Scopes.Contains(needed):
@@ -94,6 +91,43 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 		return decision{reason: Undecided, counter: grant.Counter}
 	}
 	return decision{reason: Allowed, grant: grant, counter: grant.Counter}
+}
+
+// recognize returns the digest of what a client sent as its key. It is foreign if it has
+// not the form of a key of ours: then it may have been issued elsewhere, and is a key
+// only if it was imported.
+func recognize(key string) (digest keys.Digest, foreign bool, err error) {
+	if digest, err = keys.Parse(key); err == nil {
+		return digest, false, nil
+	}
+	digest, err = keys.ParseForeign(key)
+	return digest, true, err
+}
+
+// reasonOfKey is Allowed for a key that the registry accepts, or says why it is none.
+//
+// A foreign text that nobody has imported is malformed, as it is where nothing is
+// imported at all. While the registry cannot decide it is not: the import may be on its
+// way.
+func reasonOfKey(grant *registry.Grant, verdict registry.Verdict, foreign bool) Reason {
+	switch verdict {
+	case registry.Accepted:
+		// No other text has the digest of a minted key. Should it nevertheless, its form
+		// keeps it out.
+		if foreign && !grant.Imported {
+			return MalformedKey
+		}
+		return Allowed
+	case registry.Unknown:
+		if foreign {
+			return MalformedKey
+		}
+		return UnknownKey
+	case registry.Expired:
+		return ExpiredKey
+	default:
+		return Undecided
+	}
 }
 
 // judge finds the scope that a request with a key needs, or says why it is not for

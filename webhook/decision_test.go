@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 	"github.com/hexcovery/apikey-operator/internal/surface"
@@ -222,7 +223,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 	d := &decider{authenticator: known, surface: surface.Default()}
 	unknown, _ := mint(t)
 	for name, key := range map[string]string{
-		"allowed": known.accept(t, v1alpha1.AllScopes()...), "unknown": unknown, "malformed": "hxk_", "missing": "",
+		"allowed": known.accept(t, v1alpha1.AllScopes()...), "unknown": unknown, "malformed": "hxk_", "missing": "", "foreign": strings.Repeat("x", keys.ForeignMaxLength),
 	} {
 		header := typicalHeader(key)
 		imitable := append(identity{organization: "X-Scope-Orgid"}.names(), "X-Original-Method", "X-Original-Uri")

@@ -64,6 +64,7 @@ func (e *extAuthz) Check(ctx context.Context, request *authv3.CheckRequest) (*au
 	e.metrics.observe(d.reason, e.clock.Since(start))
 
 	if d.reason != Allowed {
+		e.metrics.refused(d.reason, &c)
 		return denied(header, d.reason, d.detail), nil
 	}
 	return e.allowed(header, &d), nil

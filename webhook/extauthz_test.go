@@ -331,6 +331,12 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add("POST", "/v1/metrics", "/v1/metrics", "X-Scope-OrgID", "evil", true, false)
 	f.Add("POST", "/v1/metrics", "/v1/metrics", "x-api-key", key, true, true)
+	const imported = "9f2c4b1e-7d0a-4c3e-8f55-0d6f6a2b9c11"
+	known.importKey(imported, v1alpha1.AllScopes()...)
+	for _, name := range []string{"x-api-key", "x_api_key", "authorization"} {
+		f.Add("POST", "/v1/metrics", "/v1/metrics", name, imported, false, false)
+		f.Add("POST", "/v1/metrics", "/v1/metrics", name, imported, false, true)
+	}
 	f.Fuzz(func(t *testing.T, method, path, pseudo, name, value string, joined, keyed bool) {
 		fields := map[string]string{":path": pseudo}
 		if keyed {

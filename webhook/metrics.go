@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	// refusals is told of refusals, unless it is nil.
+	refusals Refusals
 }
 
 // endpointMetrics are those of one endpoint, looked up in advance so that a request
@@ -23,6 +25,9 @@ type endpointMetrics struct {
 	name      string
 	decisions [reasonCount]prometheus.Counter
 	duration  prometheus.Observer
+	// refusals is told of those at this endpoint, unless it is nil.
+	refusals Refusals
+	endpoint string
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -53,6 +58,7 @@ func (m *metrics) endpoint(name string) *endpointMetrics {
 			e.decisions[reason] = m.decisions.WithLabelValues(name, reason.String())
 		}
 	}
+	e.refusals, e.endpoint = m.refusals, name
 	return e
 }
 

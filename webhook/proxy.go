@@ -73,6 +73,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.metrics.observe(d.reason, p.clock.Since(start))
 
 	if d.reason != Allowed {
+		p.metrics.refused(d.reason, &c)
 		refuse(w, r, d.reason, d.detail)
 		return
 	}

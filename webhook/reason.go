@@ -30,7 +30,8 @@ const (
 	// SessionsNotAccepted surfaces when the Authorization header holds a bearer
 	// token, which is a dashboard session, and no issuer of sessions is configured.
 	SessionsNotAccepted
-	// MalformedKey surfaces when X-API-Key holds no key: mistyped or cut off.
+	// MalformedKey surfaces when X-API-Key holds no key: mistyped or cut off, or of a
+	// form that others give their keys and not imported.
 	MalformedKey
 	// UnknownKey surfaces when no such key is accepted: never issued, rotated away,
 	// revoked or suspended.

@@ -66,6 +66,9 @@ type Config struct {
 	// ShutdownTimeout is how long the requests in flight then have to finish.
 	ShutdownTimeout time.Duration
 
+	// Refusals is told of each request that is refused; nil if nobody wants to know.
+	Refusals Refusals
+
 	// Clock is the real one, but in tests.
 	Clock clock.WithTicker
 	// Log never gets what a key could be derived from.
@@ -100,6 +103,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.refusals = config.Refusals
 	s := &Server{config: config, ended: make(chan struct{})}
 	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 

@@ -201,6 +201,14 @@ type APIKeyStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Versions []KeyVersion `json:"versions,omitempty"`
 
+	// imports are the hashes of spec.import that were taken up. One that has ended since
+	// does not come back, unless it is taken out of spec.import first.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
+	Imports []string `json:"imports,omitempty"`
+
 	// conditions: Ready sums up Permitted, Registered and Published. Reconciling
 	// and Stalled are there while they hold; others where there is something to say.
 	// +optional

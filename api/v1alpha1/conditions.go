@@ -18,6 +18,9 @@ const (
 	ConditionRegistered = "Registered"
 	// ConditionPublished says whether the Secret holds the key.
 	ConditionPublished = "Published"
+	// ConditionImported says whether every key of spec.import was taken up, and is
+	// accepted for as long as it has not retired. It is absent without spec.import.
+	ConditionImported = "Imported"
 	// ConditionExpiringSoon is True while the key is going to stop working within 7 days,
 	// and absent otherwise. Its reason says within how long.
 	ConditionExpiringSoon = "ExpiringSoon"
@@ -102,6 +105,15 @@ const (
 	// policy, a quota or a namespace that is going away makes it do.
 	ReasonSecretRefused = "SecretRefused"
 
+	// ReasonImported surfaces when every key of spec.import was taken up.
+	ReasonImported = "Imported"
+	// ReasonImporting surfaces while keys of spec.import have not been taken up, and it
+	// is going to happen.
+	ReasonImporting = "Importing"
+	// ReasonImportRefused surfaces when a key of spec.import is another APIKey's already;
+	// all others are taken up.
+	ReasonImportRefused = "ImportRefused"
+
 	// ReasonUpToDate surfaces when no key that was replaced works any more.
 	ReasonUpToDate = "UpToDate"
 	// ReasonRotating surfaces while the auth servers learn of the key that is to take
@@ -115,6 +127,13 @@ const (
 	ReasonTooManyKeys = "TooManyKeys"
 	// ReasonInvalidWindow surfaces when spec.rotation.window cannot be read.
 	ReasonInvalidWindow = "InvalidWindow"
+)
+
+// Reasons of audit lines that no condition bears.
+const (
+	// ReasonFinalizerRemoved: an APIKey went without the manager, whose finalizer
+	// somebody took off.
+	ReasonFinalizerRemoved = "FinalizerRemoved"
 )
 
 // Reasons of events that no condition bears.

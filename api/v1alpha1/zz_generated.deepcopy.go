@@ -136,6 +136,11 @@ func (in *APIKeyStatus) DeepCopyInto(out *APIKeyStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Imports != nil {
+		in, out := &in.Imports, &out.Imports
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

@@ -59,6 +59,11 @@ func execute(arguments []string, environment func(string) string, stdin io.Reade
 
 func run(ctx context.Context, options *options) error {
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options.logging)))
+	closeTrail, err := options.audit.open(ctx, options.leaseName)
+	if err != nil {
+		return err
+	}
+	defer closeTrail()
 	klog.SetLogger(ctrl.Log.WithName("client"))
 	metrics.Registry.MustRegister(collectors.NewBuildInfoCollector())
 
@@ -135,12 +140,13 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 		ShutdownTimeout:    options.shutdownTimeout,
 		Clock:              clock.RealClock{},
 		Log:                ctrl.Log.WithName("server"),
+		Refusals:           options.audit.refusals,
 		Registerer:         metrics.Registry,
 		Gatherer:           metrics.Registry,
 	}
 	var err error
 	if options.surface != "" {
-		if config.Surface, err = openSurface(options.surface); err != nil {
+		if config.Surface, err = openSurface(options); err != nil {
 			return config, fmt.Errorf("--surface: %w", err)
 		}
 	}
@@ -175,8 +181,11 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 	return config, err
 }
 
-func openSurface(file string) (*surface.File, error) {
-	return surface.Open(surface.FileConfig{Name: file, Log: ctrl.Log.WithName("surface"), Metrics: metrics.Registry})
+func openSurface(options *options) (*surface.File, error) {
+	return surface.Open(surface.FileConfig{
+		Name: options.surface, Log: ctrl.Log.WithName("surface"), Metrics: metrics.Registry,
+		Changed: options.audit.surfaceChanged(options.surface),
+	})
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {

@@ -31,6 +31,7 @@ type options struct {
 	surface                                    string
 	oidc                                       oidcOptions
 	usage                                      usageOptions
+	audit                                      auditOptions
 	organizationHeader                         string
 	leaseNamespace, leaseName                  string
 	maxStaleness, suspectAfter                 time.Duration
@@ -60,6 +61,7 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	o.oidc.bind(flags)
 	podIP := environment("POD_IP")
 	o.usage.bind(flags, podIP)
+	o.audit.bind(flags)
 	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
 	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")

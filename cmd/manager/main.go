@@ -2,23 +2,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command manager is the controller manager: it mints keys, writes Secrets, and
-// revokes. It writes its audit trail to standard output and its logs to standard
-// error.
+// revokes. It writes its audit trail to standard output or a file, and its logs to
+// standard error.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	_ "time/tzdata" // for the time zones of windows, wherever this runs
 
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hexcovery/apikey-operator/controllers"
-	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/audit/trail"
 	"github.com/hexcovery/apikey-operator/internal/connection"
 	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
@@ -30,7 +31,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context) (err error) {
 	options := controllers.DefaultOptions()
 	flag.StringVar(&options.Namespace, "namespace", options.Namespace, "namespace of the operator, where auth servers and the leader have their Leases")
 	flag.StringVar(&options.MetricsAddress, "metrics-listen", ":8080", "address that /metrics is served on; 0 for none")
@@ -44,6 +45,8 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&options.GatherInterval, "usage-gather-interval", options.GatherInterval, "how often each auth server is asked for what it has counted")
 	keyMetrics := flag.Bool("per-key-metrics", false, "have metrics for each key, with its namespace, name and ID as labels")
 	keyMetricsLimit := flag.Int("per-key-metrics-limit", gather.DefaultKeyMetricsLimit, "how many keys have metrics of their own at most")
+	auditing := trail.Options{}
+	auditing.Bind(flag.CommandLine)
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
@@ -60,7 +63,12 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("find the API server: %w", err)
 	}
 	connection.Harden(config)
-	options.Audit = audit.NewRecorder(os.Stdout, clock.RealClock{})
+	audit, err := auditing.Open(ctx, "manager", metrics.Registry, ctrl.Log.WithName("audit"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, audit.Close()) }()
+	options.Audit = audit.Recorder
 	manager, err := controllers.NewManager(ctx, config, options)
 	if err != nil {
 		return err

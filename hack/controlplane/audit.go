@@ -27,6 +27,8 @@ rules:
 type AuditEvent struct {
 	// User is who asked, before impersonation.
 	User string
+	// ImpersonatedUser is whom they asked as, if it was as somebody else.
+	ImpersonatedUser string
 	// Verb is that of RBAC: get, list, watch, create, update, patch, delete, deletecollection; of a request that is for no
 	// resource, the HTTP method in lower case.
 	Verb string
@@ -39,6 +41,8 @@ type AuditEvent struct {
 	Code int
 	// Time is when the request was received.
 	Time time.Time
+	// Annotations are what admission policies have to say of it, among others.
+	Annotations map[string]string
 }
 
 // ErrNoAuditLog is returned by AuditEvents if the control plane was started without Options.AuditLog.
@@ -81,6 +85,9 @@ type auditLine struct {
 	User       struct {
 		Username string `json:"username"`
 	} `json:"user"`
+	ImpersonatedUser struct {
+		Username string `json:"username"`
+	} `json:"impersonatedUser"`
 	UserAgent string `json:"userAgent"`
 	ObjectRef struct {
 		APIGroup    string `json:"apiGroup"`
@@ -92,7 +99,8 @@ type auditLine struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
-	RequestReceivedTimestamp time.Time `json:"requestReceivedTimestamp"`
+	RequestReceivedTimestamp time.Time         `json:"requestReceivedTimestamp"`
+	Annotations              map[string]string `json:"annotations"`
 }
 
 // parseAuditLog reads one event a request: of the lines about a watch, which share an id, the first.
@@ -119,16 +127,18 @@ func parseAuditLog(data []byte) ([]AuditEvent, error) {
 
 func (l *auditLine) event() AuditEvent {
 	return AuditEvent{
-		User:        l.User.Username,
-		Verb:        l.Verb,
-		URI:         l.RequestURI,
-		Group:       l.ObjectRef.APIGroup,
-		Resource:    l.ObjectRef.Resource,
-		Subresource: l.ObjectRef.Subresource,
-		Namespace:   l.ObjectRef.Namespace,
-		Name:        l.ObjectRef.Name,
-		UserAgent:   l.UserAgent,
-		Code:        l.ResponseStatus.Code,
-		Time:        l.RequestReceivedTimestamp,
+		User:             l.User.Username,
+		ImpersonatedUser: l.ImpersonatedUser.Username,
+		Verb:             l.Verb,
+		URI:              l.RequestURI,
+		Group:            l.ObjectRef.APIGroup,
+		Resource:         l.ObjectRef.Resource,
+		Subresource:      l.ObjectRef.Subresource,
+		Namespace:        l.ObjectRef.Namespace,
+		Name:             l.ObjectRef.Name,
+		UserAgent:        l.UserAgent,
+		Code:             l.ResponseStatus.Code,
+		Time:             l.RequestReceivedTimestamp,
+		Annotations:      l.Annotations,
 	}
 }

@@ -136,7 +136,7 @@ func (w *walk) searchLogs() error {
 			return fmt.Errorf("search logs: %w", err)
 		}
 		size += len(text)
-		for _, key := range []credential{w.acme, w.globex} {
+		for _, key := range []credential{w.acme, w.globex, w.replaced} {
 			// The second form is how Secrets hold it in JSON.
 			if bytes.Contains(text, []byte(key.value)) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString([]byte(key.value)))) {
 				return &wrongAnswer{command: "search for $" + key.variable, expected: "it is in no log", came: "it is in " + filepath.Base(log)}

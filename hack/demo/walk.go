@@ -25,6 +25,8 @@ type walk struct {
 	// acme is the key prod-agent, for ingest, annotations and queries; globex is the
 	// key ci-deploy, for annotations only. Filled in by readKeys.
 	acme, globex credential
+	// replaced is the key that Globex had before. Filled in by rotate.
+	replaced credential
 }
 
 // step is one thing that is shown.
@@ -43,6 +45,7 @@ var steps = []step{
 	{"No key reaches raw SQL", (*walk).rawSQL},
 	{"A key is no session: as a Bearer token it is refused", (*walk).bearer},
 	{"A key that nobody has issued is refused", (*walk).unknown},
+	{"Globex's key is replaced, and nobody is cut off", (*walk).rotate},
 	{"Acme's key is deleted, and dead at once, everywhere", (*walk).revoke},
 	{"The key beside it is not disturbed", (*walk).undisturbed},
 	{"What the Hexcovery API has seen, and what logs hold", (*walk).aftermath},

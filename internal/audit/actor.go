@@ -102,7 +102,7 @@ func Manager(cause string) Actor { return Actor{Kind: ActorManager, Cause: cause
 // AuthServer is an auth server itself, by the name of its Lease.
 func AuthServer(name string) Actor { return Actor{Kind: ActorAuthServer, Name: name} }
 
-// File is whoever changed a file.
-func File(name string) Actor { return Actor{Kind: ActorFile, Name: name} }
+// ByFile is whoever changed a file.
+func ByFile(name string) Actor { return Actor{Kind: ActorFile, Name: name} }
 
 func ptrTo(t time.Time) *time.Time { return &t }

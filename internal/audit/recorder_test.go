@@ -62,7 +62,7 @@ func TestLinesHaveTheDocumentedSchema(t *testing.T) {
 			Actor: AuthServer("authserver-1"),
 		},
 		{Action: Revoked, Object: Object{Namespace: "team", Name: "agent", UID: "u"}, Actor: Actor{Kind: ActorDeletion, Time: &since, LastChangedBy: "erin"}},
-		{Action: SurfaceChanged, Object: Object{Kind: "Surface", Name: "surface.yaml"}, Before: "00", After: "11", Actor: File("surface.yaml")},
+		{Action: SurfaceChanged, Object: Object{Kind: "Surface", Name: "surface.yaml"}, Before: "00", After: "11", Actor: ByFile("surface.yaml")},
 	} {
 		if err := r.Record(event); err != nil {
 			t.Fatal(err)

@@ -25,6 +25,9 @@
 // # What to use
 //
 //   - The auth server calls [Parse] on what a client sent, and looks the [Digest] up.
+//     What does not begin with hxk_ may be a key that was issued elsewhere and imported:
+//     that it gives to [ParseForeign], whose answer is worth something only if the
+//     registry knows the Digest as an imported one.
 //   - The manager calls [Mint], keeps the [Plaintext] in an [Escrow] until the auth
 //     servers know its Digest, and writes [Plaintext.SecretData] into the Secret.
 //   - Its cache of Secrets holds what [RedactSecretData] leaves, and compares by
@@ -37,12 +40,13 @@
 //     [Plaintext.SecretData] and [Plaintext.AddPrevious] are its only ways out.
 //   - No error of this package contains a key, or anything else that was passed as
 //     one.
-//   - [Parse] does not allocate, whatever it is given.
+//   - [Parse] and [ParseForeign] do not allocate, whatever they are given, and no text
+//     is accepted by both.
 //
 // # What it must never do
 //
 // Log; write to a disk, an environment or a network; keep a Plaintext anywhere but
-// in an Escrow; accept a key in a second spelling; invent randomness other than
+// in an Escrow; accept a key of its own in a second spelling; invent randomness other than
 // crypto/rand's.
 //
 // # What it cannot promise

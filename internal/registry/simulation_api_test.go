@@ -93,10 +93,14 @@ type simAPI struct {
 	// serving is closed when the API server ends, and all streams with it; nil while
 	// it is down.
 	serving chan struct{}
+	// committed is called with each change, before anybody can see it.
+	committed func(watch.EventType, client.Object)
 }
 
 func newSimAPI() *simAPI {
-	api := &simAPI{revision: 1000, stores: map[simKind]*simStore{}, serving: make(chan struct{})}
+	api := &simAPI{
+		revision: 1000, stores: map[simKind]*simStore{}, serving: make(chan struct{}), committed: func(watch.EventType, client.Object) {},
+	}
 	for _, kind := range []simKind{simKeys, simOrganizations, simLeases} {
 		api.stores[kind] = &simStore{versions: map[types.NamespacedName][]simChange{}, changed: make(chan struct{})}
 	}
@@ -130,6 +134,7 @@ func (a *simAPI) commit(what watch.EventType, obj client.Object) {
 	store := a.stores[simKindOf(obj)]
 	a.revision++
 	obj.SetResourceVersion(simRevision(a.revision))
+	a.committed(what, obj)
 	change := simChange{revision: a.revision, at: time.Now(), what: what, object: obj}
 	store.history = append(store.history, change)
 	name := client.ObjectKeyFromObject(obj)
@@ -292,6 +297,13 @@ func (a *simAPI) read(kind simKind, options metav1.ListOptions, rng *rand.Rand) 
 		revision = a.cached(kind, least, rng)
 	}
 	return a.stores[kind].at(revision), revision, nil
+}
+
+// present returns the objects of one kind as they are.
+func (a *simAPI) present(kind simKind) []client.Object {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stores[kind].at(a.revision)
 }
 
 // simCacheAge is how far behind a cache of an API server may be.

@@ -99,11 +99,14 @@ func (d simDescription) String() string {
 		return fmt.Sprintf("lease %s of session %s: applied %s, from %s", obj.Name, holder[strings.LastIndex(holder, "_")+1:],
 			obj.Annotations[annotationAppliedAPIKeys], obj.ResourceVersion)
 	case *v1alpha1.APIKey:
-		state := string(obj.Status.Versions[0].State)
 		if obj.DeletionTimestamp != nil {
-			state = "being deleted"
+			return fmt.Sprintf("key %s, being deleted, from %s", obj.Name, obj.ResourceVersion)
 		}
-		return fmt.Sprintf("key %s, %s, from %s", obj.Name, state, obj.ResourceVersion)
+		var versions []string
+		for _, v := range obj.Status.Versions {
+			versions = append(versions, fmt.Sprintf("%s %s", v.ID, v.State))
+		}
+		return fmt.Sprintf("key %s, %s, from %s", obj.Name, strings.Join(versions, ", "), obj.ResourceVersion)
 	}
 	return d.obj.GetName()
 }

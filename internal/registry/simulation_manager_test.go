@@ -11,7 +11,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,10 +32,12 @@ type simManager struct {
 	link    *simLink
 	members *Members
 	waiters *Waiters
-	queue   workqueue.TypedDelayingInterface[types.NamespacedName]
-	retries workqueue.TypedRateLimiter[types.NamespacedName]
-	owned   wait.Group
-	cancel  context.CancelFunc
+	// retirements are the waits for versions whose APIKey lives on, as in controllers.
+	retirements *Waiters
+	queue       workqueue.TypedDelayingInterface[types.NamespacedName]
+	retries     workqueue.TypedRateLimiter[types.NamespacedName]
+	owned       wait.Group
+	cancel      context.CancelFunc
 
 	mu   sync.Mutex
 	keys map[types.NamespacedName]*v1alpha1.APIKey
@@ -51,7 +52,7 @@ func startSimManager(ctx context.Context, world *simWorld, process *simProcess, 
 		world: world, process: process, link: link,
 		members: NewMembers(link, simNamespace, clock),
 		// Waiters read their clock under a mutex.
-		waiters: NewWaiters(&simClock{process: process, pauseless: true}),
+		waiters: NewWaiters(&simClock{process: process, pauseless: true}), retirements: NewWaiters(&simClock{process: process, pauseless: true}),
 		queue:   workqueue.NewTypedDelayingQueue[types.NamespacedName](),
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](5*time.Millisecond, 2*time.Second),
 		keys:    map[types.NamespacedName]*v1alpha1.APIKey{},
@@ -86,14 +87,19 @@ func (m *simManager) keyGone(name types.NamespacedName) {
 	delete(m.keys, name)
 	m.mu.Unlock()
 	m.waiters.Done(name)
+	m.retirements.Done(name)
 }
 
 func (m *simManager) leaseChanged(obj client.Object) {
 	m.members.Notice(obj.(*coordinationv1.Lease))
 	m.enqueue(m.waiters.LeaseChanged(obj.(*coordinationv1.Lease)))
+	m.enqueue(m.retirements.LeaseChanged(obj.(*coordinationv1.Lease)))
 }
 
-func (m *simManager) leaseGone(name types.NamespacedName) { m.enqueue(m.waiters.LeaseGone(name)) }
+func (m *simManager) leaseGone(name types.NamespacedName) {
+	m.enqueue(m.waiters.LeaseGone(name))
+	m.enqueue(m.retirements.LeaseGone(name))
+}
 
 func (m *simManager) enqueue(names []types.NamespacedName) {
 	slices.SortFunc(names, func(a, b types.NamespacedName) int { return cmp.Compare(a.Name, b.Name) })
@@ -136,52 +142,62 @@ func (m *simManager) pass(ctx context.Context, name types.NamespacedName) (again
 		return 0, nil
 	case key.DeletionTimestamp != nil:
 		return m.revoke(ctx, name, key.DeepCopy())
-	case key.Status.Versions[0].State == v1alpha1.VersionPending:
-		return m.register(ctx, name, key.DeepCopy())
 	}
-	m.waiters.Done(name)
-	return 0, nil
-}
-
-// register is what acknowledge.go does of a new key.
-func (m *simManager) register(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
-	wait := m.waiters.Wait(name, "register", key.ResourceVersion)
-	if !wait.Worthwhile {
-		return Patience, nil
-	}
-	found, err := m.members.Registration(ctx, wait, m.world.organization().ResourceVersion)
-	if err != nil {
+	retired, done, err := m.retire(ctx, name, key.DeepCopy())
+	if err != nil || done {
 		return 0, err
 	}
-	if found.Of == 0 || !found.Complete() {
-		m.say("%s is not registered: %d of %d are missing: %s", name.Name, len(found.Missing), found.Of, simMissing(found))
-		return Patience, nil
+	if hasVersion(key, v1alpha1.VersionPending) {
+		again, err = m.register(ctx, name, key.DeepCopy())
+		return sooner(again, retired), err
 	}
 	m.waiters.Done(name)
-	m.world.published(m, name.Name)
-	key.Status.Versions[0].State = v1alpha1.VersionActive
-	meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered})
-	return 0, m.link.Update(ctx, key)
+	if !simSatisfied(key) {
+		err = m.turn(ctx, key.DeepCopy())
+	}
+	return retired, err
+}
+
+// sooner returns the less of two durations of which 0 means never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // revoke is what revoke.go does.
 func (m *simManager) revoke(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
-	wait := m.waiters.Wait(name, "revoke "+string(key.UID), key.ResourceVersion)
+	again, done, err := m.revoked(ctx, m.waiters, "revoke "+string(key.UID), key)
+	if !done {
+		return again, err
+	}
+	for _, version := range m.world.allKeys() {
+		if version.owner == name.Name {
+			m.world.revoked(m, version.name)
+		}
+	}
+	key.Finalizers = nil
+	return 0, m.link.Update(ctx, key)
+}
+
+// revoked finds out whether nobody accepts what this revision of key revokes.
+func (m *simManager) revoked(ctx context.Context, waiters *Waiters, purpose string, key *v1alpha1.APIKey) (again time.Duration, done bool, err error) {
+	name := client.ObjectKeyFromObject(key)
+	wait := waiters.Wait(name, purpose, key.ResourceVersion)
 	if !wait.Worthwhile {
-		return Patience, nil
+		return Patience, false, nil
 	}
 	found, err := m.members.Revocation(ctx, wait)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if !found.Complete() {
-		m.say("%s is not revoked: %d of %d are missing: %s", name.Name, len(found.Missing), found.Of, simMissing(found))
-		return found.Again, nil
+		m.say("not complete: %s: %d of %d are missing: %s", purpose, len(found.Missing), found.Of, simMissing(found))
+		return found.Again, false, nil
 	}
-	m.waiters.Done(name)
-	m.world.revoked(m, name.Name)
-	key.Finalizers = nil
-	return 0, m.link.Update(ctx, key)
+	waiters.Done(name)
+	return 0, true, nil
 }
 
 func (m *simManager) say(format string, args ...any) {

@@ -160,9 +160,18 @@ func (p *simPlan) draw(rng *rand.Rand) {
 	for range 2 + rng.IntN(3) {
 		p.step(simBetween(rng, 0, 10*time.Millisecond), "", (*simWorld).mint)
 	}
+	// Some have a key that was replaced from early on, which can be retired in the midst
+	// of what follows.
+	for range rng.IntN(3) {
+		p.step(simBetween(rng, 500*time.Millisecond, 2500*time.Millisecond), "", (*simWorld).rotateSome)
+	}
 	for range rng.IntN(4) {
 		p.step(simBetween(rng, 0, p.horizon), "", (*simWorld).mint)
 		p.step(simBetween(rng, 0, p.horizon), "", (*simWorld).deleteSome)
+	}
+	for range rng.IntN(4) {
+		p.step(simBetween(rng, 0, p.horizon), "", (*simWorld).rotateSome)
+		p.step(simBetween(rng, 0, p.horizon), "", simPick(rng, (*simWorld).endSome, (*simWorld).undoSome))
 	}
 	faults := 1 + rng.IntN(8)
 	if p.long() || p.staged {
@@ -200,7 +209,10 @@ func (p *simPlan) fault(rng *rand.Rand) {
 		p.crash, p.crash, p.leave, p.pauseManager, p.pauseManager, p.halveManager, p.replaceManager, p.secondManager, p.outage, p.shutdown, p.deadStreams, p.touchOrganization)
 	draw(rng, slot, at, lasts)
 	for range rng.IntN(4) {
-		p.step(simBetween(rng, at-200*time.Millisecond, at+lasts), "", (*simWorld).deleteSome)
+		p.step(simBetween(rng, at-200*time.Millisecond, at+lasts), "", (*simWorld).endSome)
+	}
+	for range rng.IntN(3) {
+		p.step(simBetween(rng, at-200*time.Millisecond, at+lasts), "", simPick(rng, (*simWorld).rotateSome, (*simWorld).rotateSome, (*simWorld).undoSome))
 	}
 	for range rng.IntN(3) {
 		p.step(simBetween(rng, at-200*time.Millisecond, at+lasts), "", (*simWorld).mint)

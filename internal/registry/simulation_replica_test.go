@@ -148,7 +148,7 @@ func (r *simReplica) ask(key *simKey) {
 		// The guarantee rests on the contract of the watch.
 	case revoked && verdict == Accepted:
 		r.world.violate("%s accepts %s in a request that began after its revocation was reported", r.process.name, key.name)
-	case published && verdict == Unknown && !key.deleting.Load():
+	case published && verdict == Unknown && !key.ending.Load():
 		r.world.violate("%s calls %s unknown, which was given out and is valid", r.process.name, key.name)
 	}
 	r.world.count(func(s *simStats) {

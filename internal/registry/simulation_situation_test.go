@@ -58,7 +58,7 @@ func (p *simPlan) stageJoin(rng *rand.Rand) {
 	listed := simPick(rng, held, goesOn+simBetween(rng, 0, 200*time.Millisecond))
 	p.on(slot, listed, "sees no more events", func(r *simReplica) { r.link.streams.set(true) })
 	p.on(slot, goesOn+simBetween(rng, 500*time.Millisecond, 3*time.Second), "sees events again", func(r *simReplica) { r.link.streams.set(false) })
-	p.step(listed+simBetween(rng, 0, 100*time.Millisecond), "", (*simWorld).deleteSome)
+	p.step(listed+simBetween(rng, 0, 100*time.Millisecond), "", (*simWorld).endSome)
 }
 
 func (p *simPlan) boundForLateRenewal(rng *rand.Rand) {
@@ -76,7 +76,7 @@ func (p *simPlan) stageLateRenewal(rng *rand.Rand) {
 	// The manager has seen the last renewal after at most a second.
 	arrives := at + b.staleness + margin(b.staleness) + time.Second + simBetween(rng, 0, 1500*time.Millisecond)
 	p.on(slot, at-time.Second, "sees no more events", func(r *simReplica) { r.link.streams.set(true) })
-	p.step(at-time.Second+simBetween(rng, 0, time.Second), "", (*simWorld).deleteSome)
+	p.step(at-time.Second+simBetween(rng, 0, time.Second), "", (*simWorld).endSome)
 	p.on(slot, at, "sends no more requests", func(r *simReplica) { r.link.requests.set(true) })
 	// It is paused, and does not look at timeouts: from the renewal on, or until it wakes
 	// up in time for one.
@@ -122,8 +122,8 @@ func (p *simPlan) boundForDrift(rng *rand.Rand) {
 func (p *simPlan) stageDrift(rng *rand.Rand) {
 	at := 5*time.Second + simBetween(rng, 0, 10*time.Second)
 	p.on(0, at-3*time.Second, "sees no more events", func(r *simReplica) { r.link.streams.set(true) })
-	p.step(at-2*time.Second, "", (*simWorld).deleteSome)
-	p.step(at-2*time.Second+simBetween(rng, 300*time.Millisecond, 700*time.Millisecond), "", (*simWorld).deleteSome)
+	p.step(at-2*time.Second, "", (*simWorld).endSome)
+	p.step(at-2*time.Second+simBetween(rng, 300*time.Millisecond, 700*time.Millisecond), "", (*simWorld).endSome)
 	p.partition(rng, 0, at, p.horizon)
 }
 
@@ -143,6 +143,6 @@ func (p *simPlan) stageCollection(rng *rand.Rand) {
 	away := simPick(rng, p.partition, p.pauseReplica)
 	away(rng, slot, at, back-at)
 	for range 1 + rng.IntN(3) {
-		p.step(simBetween(rng, at, back+time.Second), "", (*simWorld).deleteSome)
+		p.step(simBetween(rng, at, back+time.Second), "", (*simWorld).endSome)
 	}
 }

@@ -36,8 +36,11 @@ var (
 // memory, in virtual time, through schedules of faults that are drawn from a seed
 // each, and checks on each schedule that
 //
-//   - no request that began after a revocation was reported is accepted;
-//   - no key that was given out, and is valid, is called unknown;
+//   - no request that began after a revocation was reported is accepted, be it that of
+//     an APIKey that was deleted, or that of a key that was replaced, while its APIKey
+//     lives on;
+//   - no key that was given out, and is valid, is called unknown: not while another
+//     takes its place, nor when that is undone;
 //   - when all faults have ended, everything completes, and every replica accepts
 //     the valid keys and no other.
 func TestSimulation(t *testing.T) {
@@ -70,8 +73,8 @@ func (s simStats) String() string {
 		faults = append(faults, fmt.Sprintf("%s %d", name, s.faults[name]))
 	}
 	return fmt.Sprintf("%d requests (%d accepted, %d undecided, %d unknown); %d keys given out, %d times while a replica that was silent did not know it; "+
-		"%d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
-		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
+		"%d replaced, %d undone, %d retired; %d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
+		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.replaced, s.undone, s.retired, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
 }
 
 // quiet has client-go not write about the errors that are meant, nor wait after

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -26,15 +25,18 @@ const (
 	simManagerName = "manager"
 )
 
-// simKey is a key, and what may be demanded of the answers about it.
+// simKey is a version of an APIKey, and what may be demanded of the answers about it.
 type simKey struct {
-	name   string
+	name string
+	// owner is the name of its APIKey.
+	owner  string
 	digest keys.Digest
 	// published: the manager gave it out.
 	published atomic.Bool
-	// deleting: its deletion was asked for. It is set before that.
-	deleting atomic.Bool
-	// revoked: the manager found that nobody accepts it any more. doneAt is when.
+	// ending: it is revoked, or its APIKey is being deleted. It is set before anybody
+	// can see that.
+	ending atomic.Bool
+	// revoked: the manager found that nobody accepts it any more.
 	revoked atomic.Bool
 }
 
@@ -55,7 +57,9 @@ type simWorld struct {
 	managers     []*simManager
 	links        []*simLink
 
-	mu        sync.Mutex
+	mu sync.Mutex
+	// owners are the names of the APIKeys that there ever were, keys all their versions.
+	owners    []string
 	keys      []*simKey
 	violation string
 	// over is closed when there is a violation.
@@ -67,6 +71,7 @@ type simWorld struct {
 type simStats struct {
 	requests, accepted, undecided, unknown       int
 	published, revoked, fenced, suspects, joined int
+	replaced, retired, undone                    int
 	repaired                                     int
 	faults                                       map[string]int
 }
@@ -81,6 +86,9 @@ func (s *simStats) add(other simStats) {
 	s.fenced += other.fenced
 	s.suspects += other.suspects
 	s.joined += other.joined
+	s.replaced += other.replaced
+	s.retired += other.retired
+	s.undone += other.undone
 	s.repaired += other.repaired
 	for fault, n := range other.faults {
 		s.faults[fault] += n
@@ -88,11 +96,13 @@ func (s *simStats) add(other simStats) {
 }
 
 func newSimWorld(ctx context.Context, plan *simPlan) *simWorld {
-	return &simWorld{
+	w := &simWorld{
 		plan: plan, ctx: ctx, api: newSimAPI(), log: &simLog{began: time.Now()}, logger: logr.Discard(),
 		users: newSimRand(plan.seed, 1), slots: make([]*simReplica, len(plan.replicas)), over: make(chan struct{}),
 		stats: simStats{faults: map[string]int{}},
 	}
+	w.api.committed = w.committed
+	return w
 }
 
 // violate ends the schedule.
@@ -141,17 +151,19 @@ func (w *simWorld) published(m *simManager, name string) {
 	w.ask(key)
 }
 
-// revoked is called when a manager reports a key as revoked.
-func (w *simWorld) revoked(m *simManager, name string) {
+// revoked is called when a manager reports a key as revoked. It reports whether that is
+// the first time.
+func (w *simWorld) revoked(m *simManager, name string) bool {
 	key := w.key(name)
 	if key.revoked.Load() {
-		return
+		return false
 	}
 	m.say("%s is revoked everywhere: that is reported", name)
 	ignorant := w.countReplicas(func(r *simReplica) bool { return r.knows(key) })
 	w.count(func(s *simStats) { s.revoked++; s.fenced += ignorant })
 	key.revoked.Store(true)
 	w.ask(key)
+	return true
 }
 
 // ask asks every replica about key, now and in the moments that follow.
@@ -239,50 +251,18 @@ func (w *simWorld) vacate(slot int) *simReplica {
 	return r
 }
 
-// mint makes a key, as a user and the manager do.
-func (w *simWorld) mint() {
-	w.mu.Lock()
-	name := fmt.Sprintf("k%d", len(w.keys)+1)
-	w.keys = append(w.keys, &simKey{name: name, digest: digestOf(name)})
-	w.mu.Unlock()
-	w.log.add("user", "%s is made", name)
-	_, err := w.api.create(apiKey(name, "", name, func(k *v1alpha1.APIKey) {
-		k.Finalizers = []string{v1alpha1.Finalizer}
-		k.Status.Versions[0].State = v1alpha1.VersionPending
-		k.Status.Conditions[1] = metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForAuthServers}
-	}))
-	if err != nil {
-		panic(err)
-	}
-}
-
-// deleteSome deletes a key, one that was given out if there is one.
-func (w *simWorld) deleteSome() {
-	candidates := slices.DeleteFunc(w.allKeys(), func(k *simKey) bool { return k.deleting.Load() })
-	if given := slices.DeleteFunc(slices.Clone(candidates), func(k *simKey) bool { return !k.published.Load() }); len(given) > 0 {
-		candidates = given
-	}
-	if len(candidates) == 0 {
-		return
-	}
-	var key *simKey
-	w.users.draw(func(rng *rand.Rand) { key = candidates[rng.IntN(len(candidates))] })
-	w.log.add("user", "%s is deleted", key.name)
-	key.deleting.Store(true)
-	if err := w.api.remove(&v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: key.name}}, nil); err != nil {
-		panic(err)
-	}
-}
-
 // settled says what has still to happen, or "".
 func (w *simWorld) settled() string {
 	for _, key := range w.allKeys() {
 		switch {
-		case key.deleting.Load() && !key.revoked.Load():
-			return key.name + " is being deleted and not reported as revoked"
-		case !key.deleting.Load() && !key.published.Load():
+		case key.ending.Load() && !key.revoked.Load():
+			return key.name + " is at its end and not reported as revoked"
+		case !key.ending.Load() && !key.published.Load():
 			return key.name + " is not given out"
 		}
+	}
+	if unfinished := w.unfinished(); unfinished != "" {
+		return unfinished
 	}
 	for _, r := range w.live() {
 		if !r.replica.Ready() {
@@ -290,7 +270,7 @@ func (w *simWorld) settled() string {
 		}
 		for _, key := range w.allKeys() {
 			want := Accepted
-			if key.deleting.Load() {
+			if key.ending.Load() {
 				want = Unknown
 			}
 			grant, got := r.replica.Authenticate(key.digest)

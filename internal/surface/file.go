@@ -26,6 +26,20 @@ type FileConfig struct {
 	Log logr.Logger
 	// Metrics, if it is set, has the state of the file registered.
 	Metrics prometheus.Registerer
+	// Changed, if it is set, is told of each surface that was taken, also of the first,
+	// and of each that was refused.
+	Changed func(Change)
+}
+
+// Change is another surface, or one that was refused.
+type Change struct {
+	// Before and After are SHA-256 digests of the file's content in force, in
+	// hexadecimal: before, and as it was found. They are empty where there was none.
+	Before, After string
+	// Rules is how many are in force now.
+	Rules int
+	// Err is why the surface was refused, and nil if it was taken.
+	Err error
 }
 
 // File is a surface that follows a file: while Run runs, another content of the file
@@ -36,6 +50,7 @@ type File struct {
 	clock   clock.WithTicker
 	log     logr.Logger
 	metrics *fileMetrics
+	changed func(Change)
 	table   atomic.Pointer[Table]
 
 	// What follows belongs to Run.
@@ -76,7 +91,7 @@ func Open(config FileConfig) (*File, error) {
 	}
 	f := &File{
 		name: config.Name, clock: config.Clock, log: config.Log.WithValues("file", config.Name),
-		inForce: data, told: reading{data: data},
+		inForce: data, told: reading{data: data}, changed: config.Changed,
 		settle: settleTime, poll: pollInterval,
 	}
 	f.table.Store(table)
@@ -85,6 +100,7 @@ func Open(config FileConfig) (*File, error) {
 	}
 	f.metrics.took(table, data, f.clock.Now())
 	f.log.Info("surface read", "rules", table.Rules(), "sha256", fingerprint(data))
+	f.tell(Change{After: fullDigest(data), Rules: table.Rules()})
 	return f, nil
 }
 
@@ -97,7 +113,7 @@ func (f *File) Lookup(caller Caller, method string, path Path) (*Rule, Outcome) 
 func (f *File) take(r reading) {
 	f.told = r
 	if r.err != nil {
-		f.refuse(r.err)
+		f.refuse(nil, r.err)
 		return
 	}
 	if bytes.Equal(r.data, f.inForce) {
@@ -107,10 +123,11 @@ func (f *File) take(r reading) {
 	}
 	table, err := parseFile(f.name, r.data)
 	if err != nil {
-		f.refuse(err)
+		f.refuse(r.data, err)
 		return
 	}
 	before := f.table.Swap(table)
+	f.tell(Change{Before: fullDigest(f.inForce), After: fullDigest(r.data), Rules: table.Rules()})
 	f.inForce = r.data
 	f.metrics.reloads.WithLabelValues(accepted).Inc()
 	f.metrics.took(table, r.data, f.clock.Now())
@@ -119,11 +136,29 @@ func (f *File) take(r reading) {
 
 // refuse says loudly, but once for each thing that is wrong, that the file is not
 // what is in force.
-func (f *File) refuse(err error) {
+func (f *File) refuse(data []byte, err error) {
+	change := Change{Before: fullDigest(f.inForce), Rules: f.table.Load().Rules(), Err: err}
+	if data != nil {
+		change.After = fullDigest(data)
+	}
+	f.tell(change)
 	f.metrics.reloads.WithLabelValues(refused).Inc()
 	f.metrics.successful.Set(0)
 	f.log.Error(err, "surface file refused, the surface before it stays in force: correct the file",
 		"rulesInForce", f.table.Load().Rules(), "sha256InForce", fingerprint(f.inForce))
+}
+
+// tell tells whoever wants to know.
+func (f *File) tell(change Change) {
+	if f.changed != nil {
+		f.changed(change)
+	}
+}
+
+// fullDigest is what sha256sum FILE prints.
+func fullDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // fingerprint is how sha256sum FILE begins.

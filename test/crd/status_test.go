@@ -59,8 +59,8 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("complete", validStatus),
 		Entry("a version that is Pending", "versions: ["+version("0123456789ab", digest, "Pending")+"]"),
 		Entry("16 versions", versions(16)),
-		Entry("8 conditions", conditions(8)),
 		Entry("a uid of 128 characters", "uid: "+chars(128)),
+		Entry("16 conditions", conditions(16)),
 		Entry("an organization's id of 253 characters", "organizationID: "+chars(253)),
 	)
 
@@ -80,7 +80,7 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("a time of activation that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registeredAt: 2026-01-02T03:04:05Z, activatedAt: now}]", "status.versions[0].activatedAt"),
 		Entry("a time of registration that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registeredAt: now}]", "status.versions[0].registeredAt"),
 		Entry("no time of registration", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active}]", "status.versions[0].registeredAt: Required value"),
-		Entry("9 conditions", conditions(9), "status.conditions: Too many: 9: must have at most 8 items"),
+		Entry("17 conditions", conditions(17), "status.conditions: Too many: 17: must have at most 16 items"),
 		Entry("a condition twice", `conditions: [
 			{type: Ready, status: "True", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z},
 			{type: Ready, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}]`, `status.conditions[1]: Duplicate value`),

@@ -6,13 +6,14 @@
 // its own, on a real kube-apiserver and etcd.
 //
 // A client asks every auth server about every key, all the time, while keys are
-// minted, suspended and revoked. Meanwhile programs are killed and frozen, networks
+// minted, suspended, replaced, retired and revoked. Meanwhile programs are killed and frozen, networks
 // cut, servers restarted. Package oracle judges each answer:
 //
 //   - no request is accepted that was sent after the end of its key was reported as
-//     complete, be it the APIKey that is gone or Registered=False with the reason
-//     Revoked;
-//   - no valid key is refused with 401;
+//     complete, be it the APIKey that is gone, Registered=False with the reason
+//     Revoked, or the version that is gone while its APIKey lives on;
+//   - no valid key is refused with 401: not the one that is replaced, until somebody asks
+//     for its end, and not its successor, from when it is in the Secret;
 //   - when all is well again, everything that was asked for comes true, and every
 //     auth server decides, within some seconds.
 //

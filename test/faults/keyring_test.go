@@ -25,12 +25,20 @@ const (
 	mostDead = 12
 )
 
-// subject is one key, as its users know it.
+// subject is one key, as its users know it. When another takes its place that is
+// another subject, of the same APIKey.
 type subject struct {
 	oracle.Key
+	*owner
 
 	// request asks an auth server about the key; nil until its Secret was read.
 	request atomic.Pointer[[]byte]
+}
+
+// owner is the APIKey of some keys.
+type owner struct {
+	// apiKey is its name.
+	apiKey string
 	// busy: a user is about to change it.
 	busy atomic.Bool
 
@@ -49,7 +57,7 @@ type sighting struct {
 	at   time.Time
 }
 
-func (s *subject) see(seen sighting) {
+func (s *owner) see(seen sighting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = seen
@@ -58,7 +66,7 @@ func (s *subject) see(seen sighting) {
 }
 
 // await waits until the APIKey was seen as it is wanted, and says when that was.
-func (s *subject) await(ctx context.Context, wanted func(sighting) bool) (time.Time, error) {
+func (s *owner) await(ctx context.Context, wanted func(sighting) bool) (time.Time, error) {
 	for {
 		s.mu.Lock()
 		seen, changed := s.seen, s.changed
@@ -74,7 +82,7 @@ func (s *subject) await(ctx context.Context, wanted func(sighting) bool) (time.T
 	}
 }
 
-func (s *subject) last() sighting {
+func (s *owner) last() sighting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
@@ -83,6 +91,7 @@ func (s *subject) last() sighting {
 // keyring has every key, and is what the watch of APIKeys writes to.
 type keyring struct {
 	mu       sync.Mutex
+	owners   map[string]*owner
 	subjects map[string]*subject
 	// asked are those that auth servers are asked about.
 	asked atomic.Pointer[[]*subject]
@@ -91,17 +100,22 @@ type keyring struct {
 var _ cache.ReflectorStore = (*keyring)(nil)
 
 func newKeyring() *keyring {
-	k := &keyring{subjects: map[string]*subject{}}
+	k := &keyring{owners: map[string]*owner{}, subjects: map[string]*subject{}}
 	k.asked.Store(&[]*subject{})
 	return k
 }
 
-// add makes a subject of that name.
+// add makes a subject of that name, the first key of the APIKey of that name.
 func (k *keyring) add(name string) *subject {
-	s := &subject{Key: oracle.Key{Name: name}, changed: make(chan struct{})}
+	return k.succeed(name, &owner{apiKey: name, changed: make(chan struct{})})
+}
+
+// succeed makes a subject of that name, a key of an APIKey.
+func (k *keyring) succeed(name string, of *owner) *subject {
+	s := &subject{Key: oracle.Key{Name: name}, owner: of}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.subjects[name] = s
+	k.owners[of.apiKey], k.subjects[name] = of, s
 	return s
 }
 
@@ -124,6 +138,7 @@ func (k *keyring) refresh() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var asked []*subject
+	owners := map[string]*owner{}
 	dead := 0
 	for name, s := range k.subjects {
 		state, since := s.Now()
@@ -133,10 +148,12 @@ func (k *keyring) refresh() {
 				continue
 			}
 		}
+		owners[s.apiKey] = s.owner
 		if s.request.Load() != nil {
 			asked = append(asked, s)
 		}
 	}
+	k.owners = owners
 	k.asked.Store(&asked)
 }
 
@@ -150,7 +167,7 @@ func (k *keyring) see(obj any, gone bool) {
 		return
 	}
 	k.mu.Lock()
-	s := k.subjects[key.Name]
+	s := k.owners[key.Name]
 	k.mu.Unlock()
 	if s != nil {
 		s.see(sighting{key: key, gone: gone, at: at})
@@ -173,7 +190,7 @@ func (k *keyring) Replace(objs []any, _ string) error {
 	}
 	var gone []*v1alpha1.APIKey
 	k.mu.Lock()
-	for name, s := range k.subjects {
+	for name, s := range k.owners {
 		if last := s.last(); last.key != nil && !last.gone && !listed.Has(name) {
 			gone = append(gone, last.key)
 		}

@@ -50,6 +50,16 @@ func aimedAt(k kind, lasts time.Duration) func() round {
 	}
 }
 
+// rotations is a round in which keys are replaced, and those that they replace are
+// retired, while an auth server is frozen for a moment.
+func rotations() round {
+	r := round{faults: []fault{{kind: frozen, at: 100 * time.Millisecond, lasts: suspicion}}}
+	for i := range 3 {
+		r.actions = append(r.actions, action{deed: rotates, at: time.Duration(i) * 100 * time.Millisecond, choice: uint64(i), lasts: 200 * time.Millisecond})
+	}
+	return r
+}
+
 // mutants are those of the protective steps that matter to clients.
 func mutants() []mutant {
 	return []mutant{
@@ -63,6 +73,7 @@ func mutants() []mutant {
 			more:    []mutation.Mutation{stretch("internal/registry/replica.go", "	at := r.config.Clock.Now()\n")},
 			askers:  8,
 		},
+		{step: "withdrawal-of-version", aim: rotations},
 		{step: "zero-before-list", aim: aimedAt(late, time.Second)},
 		{step: "clock-before-list", aim: aimedAt(managerWaits, countedOut+300*time.Millisecond)},
 		{step: "live-list", aim: aimedAt(stale, reportedBy+time.Second)},

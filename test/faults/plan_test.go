@@ -83,6 +83,7 @@ const (
 	mints    deed = "mint"
 	deletes  deed = "delete"
 	suspends deed = "suspend"
+	rotates  deed = "rotate"
 )
 
 // action is a deed at a time, to the key that choice chooses among those that are
@@ -91,8 +92,9 @@ type action struct {
 	deed   deed
 	at     time.Duration
 	choice uint64
-	// resumes is how long after its suspension was reported a key is resumed.
-	resumes time.Duration
+	// lasts is how long after its suspension was reported a key is resumed, or both keys
+	// work before the one that was replaced is retired.
+	lasts time.Duration
 }
 
 // round is some faults, and what users do before, in the midst of and after them.
@@ -146,7 +148,10 @@ func (r *round) draw(rng *rand.Rand, f fault) {
 		r.actions = append(r.actions, action{deed: mints, at: moment()})
 	}
 	if rng.IntN(2) == 0 {
-		r.actions = append(r.actions, action{deed: suspends, at: moment(), choice: rng.Uint64(), resumes: between(rng, 0, time.Second)})
+		r.actions = append(r.actions, action{deed: suspends, at: moment(), choice: rng.Uint64(), lasts: between(rng, 0, time.Second)})
+	}
+	for range 1 + rng.IntN(2) {
+		r.actions = append(r.actions, action{deed: rotates, at: moment(), choice: rng.Uint64(), lasts: between(rng, 0, time.Second)})
 	}
 }
 

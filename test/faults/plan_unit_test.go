@@ -21,7 +21,7 @@ func TestASeedGivesTheSamePlan(t *testing.T) {
 
 func TestTwoHundredRoundsHaveWhatMatters(t *testing.T) {
 	for seed := range uint64(20) {
-		drawn, long, overlaps, midst := map[kind]int{}, 0, 0, 0
+		drawn, long, overlaps, midst, rotations := map[kind]int{}, 0, 0, 0, 0
 		for number := range 200 {
 			r := newRound(seed, number)
 			if len(r.faults) > 1 {
@@ -33,6 +33,9 @@ func TestTwoHundredRoundsHaveWhatMatters(t *testing.T) {
 					long++
 				}
 				for _, a := range r.actions {
+					if a.deed == rotates && a.at > f.at && a.at < f.at+f.lasts {
+						rotations++
+					}
 					if a.deed == deletes && a.at > f.at && a.at < f.at+f.lasts {
 						midst++
 					}
@@ -44,8 +47,8 @@ func TestTwoHundredRoundsHaveWhatMatters(t *testing.T) {
 				t.Errorf("seed %d: %q comes %d times in 200 rounds", seed, k, drawn[k])
 			}
 		}
-		if long < 5 || overlaps < 30 || midst < 100 {
-			t.Errorf("seed %d: %d replicas frozen until they are counted out, %d overlaps, %d deletions in the midst of a fault", seed, long, overlaps, midst)
+		if long < 5 || overlaps < 30 || midst < 100 || rotations < 40 {
+			t.Errorf("seed %d: %d replicas frozen until they are counted out, %d overlaps, %d deletions and %d rotations in the midst of a fault", seed, long, overlaps, midst, rotations)
 		}
 	}
 }

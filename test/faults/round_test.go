@@ -116,10 +116,14 @@ func (w *world) do(ctx context.Context, a action) error {
 		return nil
 	}
 	defer s.busy.Store(false)
-	if a.deed == suspends {
-		return w.suspend(ctx, s, a.resumes)
+	switch a.deed {
+	case suspends:
+		return w.suspend(ctx, s, a.lasts)
+	case rotates:
+		return w.rotate(ctx, s, a.lasts)
+	default:
+		return w.remove(ctx, s)
 	}
-	return w.remove(ctx, s)
 }
 
 // settle waits until every auth server accepts what is valid, and refuses what is

@@ -32,9 +32,9 @@ var _ = Describe("The product", func() {
 			Expect(product.ledger.Violations()).To(BeEmpty(), "-seed=%d, round %d: %v", *seed, r.number, r.faults)
 		}
 		counts := product.ledger.Counts()
-		fmt.Fprintf(os.Stdout, "faults: %d rounds in %.0f s: no violation in %d answers (%d accepted, %d refused, %d undecided, %d none; %d took more than a second); %d keys minted, %d revoked, %d suspended\n",
+		fmt.Fprintf(os.Stdout, "faults: %d rounds in %.0f s: no violation in %d answers (%d accepted, %d refused, %d undecided, %d none; %d took more than a second); %d keys minted, %d revoked, %d suspended, %d replaced and retired\n",
 			len(plan), time.Since(began).Seconds(), counts.Total(), counts.Accepted, counts.Refused, counts.Undecided, counts.None, counts.Late,
-			product.minted.Load(), product.removed.Load(), product.suspended.Load())
+			product.minted.Load(), product.removed.Load(), product.suspended.Load(), product.retired.Load())
 	}, NodeTimeout(3*time.Hour))
 })
 

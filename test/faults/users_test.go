@@ -63,25 +63,30 @@ func (w *world) mint(ctx context.Context) (*subject, error) {
 	if _, err := s.await(ctx, ready(0)); err != nil {
 		return nil, fmt.Errorf("wait until %s is ready: %w: %s", name, err, w.describe(s))
 	}
+	return s, w.take(ctx, s)
+}
+
+// take reads a key from its Secret, and has auth servers asked about it from then on.
+func (w *world) take(ctx context.Context, s *subject) error {
 	secret := &corev1.Secret{}
-	err = try(ctx, func(ctx context.Context) error {
-		return w.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret)
+	err := try(ctx, func(ctx context.Context) error {
+		return w.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: s.apiKey}, secret)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the Secret of %s: %w", name, err)
+		return fmt.Errorf("read the Secret of %s: %w", s.Name, err)
 	}
 	request := requestFor(secret.Data[v1alpha1.SecretKeyAPIKey])
 	s.request.Store(&request)
 	s.Mark(oracle.Valid)
 	w.ring.refresh()
-	return s, nil
+	return nil
 }
 
 // remove deletes a key, and returns when it is gone.
 func (w *world) remove(ctx context.Context, s *subject) error {
 	s.Mark(oracle.Uncertain)
 	err := try(ctx, func(ctx context.Context) error {
-		key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: s.Name}}
+		key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: s.apiKey}}
 		return client.IgnoreNotFound(w.admin.Delete(ctx, key))
 	})
 	if err != nil {
@@ -125,7 +130,7 @@ func (w *world) suspend(ctx context.Context, s *subject, lasts time.Duration) er
 
 // setSuspended writes spec.suspend, and returns the generation that this makes.
 func (w *world) setSuspended(ctx context.Context, s *subject, suspended bool) (int64, error) {
-	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: s.Name}}
+	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: s.apiKey}}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"suspend":%t}}`, suspended))
 	err := try(ctx, func(ctx context.Context) error { return w.admin.Patch(ctx, key, patch) })
 	return key.Generation, err
@@ -158,7 +163,7 @@ func (w *world) describe(s *subject) string {
 	key := &v1alpha1.APIKey{}
 	ctx, cancel := context.WithTimeout(context.Background(), tryFor)
 	defer cancel()
-	if err := w.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: s.Name}, key); err != nil {
+	if err := w.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: s.apiKey}, key); err != nil {
 		if apierrors.IsNotFound(err) {
 			return "it is gone"
 		}

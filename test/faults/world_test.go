@@ -50,7 +50,7 @@ type world struct {
 	// deeds are what users are at.
 	deeds sync.WaitGroup
 
-	minted, removed, suspended atomic.Int64
+	minted, removed, suspended, rotated, retired atomic.Int64
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup

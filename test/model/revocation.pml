@@ -15,6 +15,12 @@ each of them is one transition, and all interleave freely, so each may pause for
 any time between any two steps. The network loses calls and answers, and a write
 that its sender has given up on may arrive later.
 
+A revocation is one of one hash: that of an APIKey that is deleted, or of one version
+of an APIKey that lives on. To the protocol both are an update at a revision, without
+which a list has the hash, and with which it has not, and after which no update has it
+again. Hashes are independent of each other: what an index drops for one it drops for
+no other.
+
 Other replicas are modeled by what one sees of them: after the revocation, Leases
 that have applied it may come and go, at any time. A revocation is complete when
 nothing is missing from any replica, so whatever the others do that is not

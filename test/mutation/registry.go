@@ -7,7 +7,7 @@ import "slices"
 
 // All returns every mutation: the protective steps of internal/registry.
 func All() []Mutation {
-	return slices.Concat(ofReplica(), ofMembers(), ofRepair())
+	return slices.Concat(ofReplica(), ofVersions(), ofMembers(), ofRepair())
 }
 
 const (
@@ -82,6 +82,28 @@ func ofReplica() []Mutation {
 	}
 	reporter.lease = lease
 `,
+		},
+	}
+}
+
+// ofVersions are the steps by which one version of an APIKey ends and others live on.
+func ofVersions() []Mutation {
+	return []Mutation{
+		{
+			Name: "revoked-version",
+			Test: simulation,
+			Why:  "a version is claimed whatever its state is, so that one which was revoked is accepted as long as its entry stays",
+			File: "internal/registry/claim.go",
+			Old:  "\t\tif !v.State.Accepted() {\n",
+			New:  "\t\tif v.State == \"\" {\n",
+		},
+		{
+			Name: "withdrawal-of-version",
+			Test: simulation,
+			Why:  "what an APIKey claimed before is dropped only when the APIKey goes, not when a version of it does",
+			File: "internal/registry/index.go",
+			Old:  "\t\tif next != nil && next.has(v.digest) {\n",
+			New:  "\t\tif next != nil {\n",
 		},
 	}
 }

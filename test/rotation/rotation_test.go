@@ -37,6 +37,9 @@ var (
 	lag       = flag.Duration("lag", 6*time.Second, "how late files are brought up to date")
 	pause     = flag.Duration("pause", time.Second, "from one rotation to the next trigger")
 	quiet     = flag.Duration("quiet", 5*time.Second, "spec.rotation.overlap.quiet")
+	// A key that is replaced before everybody has heard of it comes into use, for those
+	// who hear late, when it is retiring already: without min it would pass for unused.
+	least = flag.Duration("min", 8*time.Second, "spec.rotation.overlap.min; more than files are late")
 )
 
 const (
@@ -97,7 +100,7 @@ func (w *world) mint(ctx context.Context) *v1alpha1.APIKey {
 		Spec: v1alpha1.APIKeySpec{
 			OrganizationRef: v1alpha1.OrganizationReference{Name: "acme"},
 			Rotation: v1alpha1.Rotation{
-				Overlap: v1alpha1.Overlap{Min: duration(0), Quiet: duration(*quiet), Max: duration(time.Hour)},
+				Overlap: v1alpha1.Overlap{Min: duration(*least), Quiet: duration(*quiet), Max: duration(time.Hour)},
 				Restart: v1alpha1.Restart{Policy: v1alpha1.RestartEnv},
 			},
 		},

@@ -1,0 +1,188 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// hashed is a hash that begins with name, which is hexadecimal.
+func hashed(name string) string { return name + strings.Repeat("0", 64-len(name)) }
+
+// listing is an APIKey that lists these hashes, and has taken these up.
+func listing(listed, taken string, versions ...v1alpha1.KeyVersion) *v1alpha1.APIKey {
+	key := &v1alpha1.APIKey{}
+	for _, name := range strings.Fields(listed) {
+		key.Spec.Import = append(key.Spec.Import, v1alpha1.ImportedKey{SHA256: hashed(name)})
+	}
+	for _, name := range strings.Fields(taken) {
+		key.Status.Imports = append(key.Status.Imports, hashed(name))
+	}
+	key.Status.Versions = versions
+	return key
+}
+
+func versionOf(name string, origin v1alpha1.VersionOrigin, state v1alpha1.VersionState) v1alpha1.KeyVersion {
+	return v1alpha1.KeyVersion{ID: hashed(name)[:12], SHA256: hashed(name), Origin: origin, State: state}
+}
+
+func TestPlanImports(t *testing.T) {
+	const (
+		active, retiring, revoked = v1alpha1.VersionActive, v1alpha1.VersionRetiring, v1alpha1.VersionRevoked
+		imported                  = v1alpha1.OriginImported
+	)
+	minted := versionOf("cc", "", active)
+	// many are so many versions that nothing is imported beside them.
+	var many []v1alpha1.KeyVersion
+	for i := range maxImporting {
+		many = append(many, versionOf(fmt.Sprintf("d%x", i), "", retiring))
+	}
+	for name, test := range map[string]struct {
+		key *v1alpha1.APIKey
+		// want is what becomes of the versions: their names and states.
+		want string
+		// imports, ended, wanted and postponed are names of two digits.
+		imports, ended, wanted, postponed string
+		refused                           int
+	}{
+		"nothing listed":                       {key: listing("", "", minted), want: "cc Active"},
+		"one listed":                           {key: listing("a1", "", minted), want: "cc Active", wanted: "a1"},
+		"listed before the first key was made": {key: listing("a1", ""), wanted: "a1"},
+		"two listed, one is taken up": {
+			key:  listing("a1 a2", "a1", minted, versionOf("a1", imported, active)),
+			want: "cc Active, a1 Active", imports: "a1", wanted: "a2",
+		},
+		"taken out of the list": {
+			key:  listing("", "a1", minted, versionOf("a1", imported, active)),
+			want: "cc Active, a1 Revoked", ended: "a1",
+		},
+		"taken out of the list while it retires": {
+			key:  listing("a2", "a1 a2", minted, versionOf("a1", imported, retiring), versionOf("a2", imported, retiring)),
+			want: "cc Active, a1 Revoked, a2 Retiring", imports: "a2", ended: "a1",
+		},
+		"taken out of the list, and revoked already": {
+			key:  listing("", "", minted, versionOf("a1", imported, revoked)),
+			want: "cc Active, a1 Revoked",
+		},
+		"replaced by another": {
+			key:  listing("a2", "a1", minted, versionOf("a1", imported, active)),
+			want: "cc Active, a1 Revoked", ended: "a1", wanted: "a2",
+		},
+		"retiring": {
+			key:  listing("a1", "a1", minted, versionOf("a1", imported, retiring)),
+			want: "cc Active, a1 Retiring", imports: "a1",
+		},
+		"being revoked by rotation": {
+			key:  listing("a1", "a1", minted, versionOf("a1", imported, revoked)),
+			want: "cc Active, a1 Revoked", imports: "a1",
+		},
+		"retired: it does not come back": {key: listing("a1", "a1", minted), want: "cc Active", imports: "a1"},
+		"retired, and taken out of the list: it is forgotten": {
+			key: listing("", "a1", minted), want: "cc Active",
+		},
+		"put back into the list before it is known to be dead": {
+			key:  listing("a1", "", minted, versionOf("a1", imported, revoked)),
+			want: "cc Active, a1 Revoked", postponed: "a1",
+		},
+		"put back into the list later": {key: listing("a1", "", minted), want: "cc Active", wanted: "a1"},
+		"the APIKey's own key": {
+			key: listing("cc", "", minted), want: "cc Active", imports: "cc",
+		},
+		"the APIKey's own key, which was replaced": {
+			key:  listing("cc", "", versionOf("cc", "", retiring), versionOf("c2", "", active)),
+			want: "cc Retiring, c2 Active", imports: "cc",
+		},
+		"the APIKey's own key, which has ended since": {
+			key: listing("cc", "cc", versionOf("c2", "", active)), want: "c2 Active", imports: "cc",
+		},
+		"a version of which the status has not noted that it was taken up": {
+			key:  listing("a1", "", minted, versionOf("a1", imported, active)),
+			want: "cc Active, a1 Active", imports: "a1",
+		},
+		"the key ID of another": {
+			key: listing("cc00000000001", "", minted), want: "cc Active", refused: 1,
+		},
+		"two with one key ID": {
+			key: listing("a1 a100000000001", ""), wanted: "a1", refused: 1,
+		},
+		"no room": {
+			key: listing("a1", "", many...), want: states(many), postponed: "a1",
+		},
+		"room for one": {
+			key: listing("a1 a2", "", many[1:]...), want: states(many[1:]), wanted: "a1", postponed: "a2",
+		},
+		"no hash at all": {
+			key: &v1alpha1.APIKey{Spec: v1alpha1.APIKeySpec{Import: []v1alpha1.ImportedKey{{SHA256: "x"}}}}, refused: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := test.key.DeepCopy()
+			plan := planImports(test.key)
+			var wanted []string
+			for _, digest := range plan.wanted {
+				wanted = append(wanted, digest.String())
+			}
+			for what, pair := range map[string][2]string{
+				"versions": {states(plan.versions), test.want}, "imports": {begins(plan.imports), test.imports}, "ended": {begins(plan.ended), test.ended},
+				"wanted": {begins(wanted), test.wanted}, "postponed": {begins(plan.postponed), test.postponed},
+			} {
+				if pair[0] != pair[1] {
+					t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
+				}
+			}
+			if len(plan.refused) != test.refused {
+				t.Errorf("refused: %q", plan.refused)
+			}
+			if states(test.key.Status.Versions) != states(before.Status.Versions) {
+				t.Error("the APIKey itself was changed")
+			}
+		})
+	}
+}
+
+// begins are the first two digits of each.
+func begins(hashes []string) string {
+	var names []string
+	for _, hash := range hashes {
+		names = append(names, hash[:2])
+	}
+	return strings.Join(names, " ")
+}
+
+func states(versions []v1alpha1.KeyVersion) string {
+	var texts []string
+	for _, v := range versions {
+		texts = append(texts, v.SHA256[:2]+" "+string(v.State))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func TestTakenUpIsAVersionLikeAnyOther(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	plan := planImports(listing("a1", ""))
+	plan.take(plan.wanted[0], now)
+	if len(plan.versions) != 1 || !slices.Equal(plan.imports, []string{hashed("a1")}) {
+		t.Fatalf("%+v", plan)
+	}
+	v := plan.versions[0]
+	if v.ID != hashed("a1")[:12] || v.SHA256 != hashed("a1") || v.State != v1alpha1.VersionActive || !v.Imported() ||
+		!v.RegisteredAt.Equal(&metav1.Time{Time: now}) || v.ActivatedAt == nil {
+		t.Errorf("%+v", v)
+	}
+	again := planImports(&v1alpha1.APIKey{
+		Spec:   v1alpha1.APIKeySpec{Import: []v1alpha1.ImportedKey{{SHA256: hashed("a1")}}},
+		Status: v1alpha1.APIKeyStatus{Versions: plan.versions, Imports: plan.imports},
+	})
+	if states(again.versions) != states(plan.versions) || !slices.Equal(again.imports, plan.imports) || len(again.wanted)+len(again.postponed)+len(again.refused) != 0 {
+		t.Errorf("the next pass finds something to do: %+v", again)
+	}
+}

@@ -1,0 +1,118 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// The simulated manager brings each version through the states that controllers does:
+//
+//	Pending ──► Active ──► Retiring ──► Revoked ──► gone
+//	               └── undo ───┘
+
+// simMostVersions is how many versions an APIKey has at most before no more are made.
+const simMostVersions = 5
+
+// turn acts on what the spec asks for.
+func (m *simManager) turn(ctx context.Context, key *v1alpha1.APIKey) error {
+	wanted, done := key.Spec.Rotation, simRotation(key)
+	versions := key.Status.Versions
+	if wanted.Undo != done.Undo {
+		simUndo(versions)
+	}
+	if wanted.Retire != done.Retire {
+		for i := range versions {
+			if versions[i].State == v1alpha1.VersionRetiring {
+				versions[i].State = v1alpha1.VersionRevoked
+			}
+		}
+	}
+	if wanted.Trigger != done.Trigger && len(versions) < simMostVersions {
+		key.Status.Versions = append(versions, simVersion(key.Name+"."+wanted.Trigger))
+	}
+	key.Status.Rotation = &v1alpha1.RotationStatus{Trigger: wanted.Trigger, Retire: wanted.Retire, Undo: wanted.Undo}
+	err := m.link.Update(ctx, key)
+	if err == nil && wanted.Undo != done.Undo {
+		m.world.count(func(s *simStats) { s.undone++ })
+	}
+	return err
+}
+
+// simUndo has the key that was replaced last change places with the current one.
+func simUndo(versions []v1alpha1.KeyVersion) {
+	current := slices.IndexFunc(versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionActive })
+	for previous := len(versions) - 1; previous >= 0 && current >= 0; previous-- {
+		if versions[previous].State == v1alpha1.VersionRetiring {
+			versions[previous].State, versions[current].State = v1alpha1.VersionActive, v1alpha1.VersionRetiring
+			return
+		}
+	}
+}
+
+// register is what acknowledge.go and publish.go do of a new key.
+func (m *simManager) register(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
+	pending := slices.IndexFunc(key.Status.Versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionPending })
+	version := &key.Status.Versions[pending]
+	wait := m.waiters.Wait(name, "register "+version.ID, key.ResourceVersion)
+	if !wait.Worthwhile {
+		return Patience, nil
+	}
+	found, err := m.members.Registration(ctx, wait, m.world.organization().ResourceVersion)
+	if err != nil {
+		return 0, err
+	}
+	if found.Of == 0 || !found.Complete() {
+		m.say("%s is not registered: %d of %d are missing: %s", version.ID, len(found.Missing), found.Of, simMissing(found))
+		return Patience, nil
+	}
+	m.waiters.Done(name)
+	m.world.published(m, version.ID)
+	for i := range key.Status.Versions {
+		if v := &key.Status.Versions[i]; v.State == v1alpha1.VersionActive {
+			v.State = v1alpha1.VersionRetiring
+			m.world.count(func(s *simStats) { s.replaced++ })
+		}
+	}
+	version.State = v1alpha1.VersionActive
+	meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered})
+	return 0, m.link.Update(ctx, key)
+}
+
+// retire is what retire.go does of versions that were revoked: it lets them go when
+// nobody accepts them any more. Nothing else waits for that.
+func (m *simManager) retire(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (again time.Duration, done bool, err error) {
+	var ended []string
+	kept := slices.DeleteFunc(slices.Clone(key.Status.Versions), func(v v1alpha1.KeyVersion) bool {
+		if v.State == v1alpha1.VersionRevoked {
+			ended = append(ended, v.ID)
+		}
+		return v.State == v1alpha1.VersionRevoked
+	})
+	if len(ended) == 0 {
+		m.retirements.Done(name)
+		return 0, false, nil
+	}
+	// The wait is for these versions: what is revoked later stands at a later revision.
+	again, done, err = m.revoked(ctx, m.retirements, "retire "+strings.Join(ended, " "), key)
+	if !done {
+		return again, false, err
+	}
+	for _, version := range ended {
+		if m.world.revoked(m, version) {
+			m.world.count(func(s *simStats) { s.retired++ })
+		}
+	}
+	key.Status.Versions = kept
+	return 0, true, m.link.Update(ctx, key)
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/surface"
+	"github.com/hexcovery/apikey-operator/internal/usage"
+	usageserver "github.com/hexcovery/apikey-operator/internal/usage/serve"
 	"github.com/hexcovery/apikey-operator/webhook"
 )
 
@@ -37,6 +40,11 @@ const (
 	// staleness and suspicion are short, so that specs need not wait for minutes.
 	staleness = 10 * time.Second
 	suspicion = 3 * time.Second
+	// handOver is how long an auth server waits for a manager to take its usage; many
+	// specs have none by then.
+	handOver = time.Second
+	// gathering is how often a manager asks for usage.
+	gathering = 200 * time.Millisecond
 )
 
 // transcript is what was written to it, readable at any time.
@@ -75,6 +83,7 @@ func startManagerWithCache(ctx context.Context) client.Reader {
 func runManager(ctx context.Context, config *rest.Config, specify ...func(*controllers.Options)) (manager ctrl.Manager, stop func()) {
 	GinkgoHelper()
 	options := controllers.DefaultOptions()
+	options.GatherInterval = gathering
 	options.Namespace = systemNamespace
 	options.MetricsAddress, options.ProbeAddress = "0", "0"
 	options.LeaderElection = false
@@ -108,20 +117,39 @@ type authServer struct {
 // startAuthServer runs an auth server until stop is called, or the spec ends.
 func startAuthServer(ctx context.Context, name string, change ...func(*rest.Config)) *authServer {
 	GinkgoHelper()
+	return startCountingServer(ctx, name, handOver, change...)
+}
+
+// startCountingServer is startAuthServer for one that waits longer until its usage is
+// taken.
+func startCountingServer(ctx context.Context, name string, handOver time.Duration, change ...func(*rest.Config)) *authServer {
+	GinkgoHelper()
 	config := account(ctx, serverAccount)
 	for _, f := range change {
 		f(config)
 	}
 	registerer := prometheus.NewRegistry()
+	counters, told := usage.NewTable(clock.RealClock{}), listen()
+	certificate, pin, err := usageserver.NewCertificate(netip.MustParseAddr("127.0.0.1"))
+	Expect(err).NotTo(HaveOccurred())
 	replica, err := registry.NewReplica(registry.ReplicaConfig{
 		Client: clientOf(config), Namespace: systemNamespace, LeaseName: "authserver-" + name,
 		MaxStaleness: staleness, SuspectAfter: suspicion,
+		Usage: counters, UsageAddress: told.Addr().String(), UsagePin: pin,
 		Log: ctrl.Log.WithName("authserver").WithValues("replica", name), Metrics: registerer,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	filter, err := usageserver.NewFilter(config)
+	Expect(err).NotTo(HaveOccurred())
+	teller, err := usageserver.New(usageserver.Config{
+		Table: counters, Process: replica.Process(), Finish: replica.Finish,
+		Listener: told, Certificate: certificate, Filter: filter, HandOverTimeout: handOver,
+		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("usage").WithValues("replica", name), Registerer: registerer,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	gateways, operations := listen(), listen()
 	server, err := webhook.New(webhook.Config{
-		Authenticator: replica, Surface: surface.Default(), OrganizationHeader: "X-Scope-OrgID",
+		Authenticator: replica, Surface: surface.Default(), OrganizationHeader: "X-Scope-OrgID", Usage: teller,
 		Gateways: gateways, Operations: operations, ShutdownTimeout: 5 * time.Second,
 		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("authserver"), Registerer: registerer, Gatherer: registerer,
 	})
@@ -293,9 +321,14 @@ func awaitGone(ctx context.Context, obj client.Object) {
 // an API server begins a moment after the policy is created.
 func awaitStatusPolicy(ctx context.Context) {
 	GinkgoHelper()
+	// The policies that stamp objects know a kind some time after it is defined, and
+	// refuse it until then.
+	Eventually(func() error {
+		return admin.Create(ctx, &v1alpha1.Organization{ObjectMeta: metav1.ObjectMeta{Name: "probe"}}, client.DryRunAll)
+	}).Should(Succeed())
 	t := newTenant(ctx)
 	key := t.key("probe")
-	Expect(admin.Create(ctx, key)).To(Succeed())
+	Eventually(func() error { return admin.Create(ctx, key) }).Should(Succeed())
 	Eventually(func() error {
 		probe := key.DeepCopy()
 		probe.Status.KeyID = fmt.Sprintf("%012x", 1)

@@ -30,6 +30,12 @@ const (
 
 var errWrongPin = errors.New("the certificate is not the one that the Lease names")
 
+// asker asks one auth server.
+type asker interface {
+	ask(ctx context.Context, token string, question *usage.Question) (*usage.Answer, error)
+	close()
+}
+
 // caller asks one auth server, at one address, with one pin.
 type caller struct {
 	url  string
@@ -38,7 +44,7 @@ type caller struct {
 
 // newCaller refuses an address that is no IP address with a port: names could be made to
 // mean anything.
-func newCaller(address, pin string) (*caller, error) {
+func newCaller(address, pin string) (asker, error) {
 	if _, err := netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("usage address: %w", err)
 	}

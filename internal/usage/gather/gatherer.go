@@ -62,6 +62,11 @@ type Config struct {
 	Ledger   *Ledger
 	Interval time.Duration
 	Clock    clock.WithTicker
+	// Write has a status written at once. It calls fill with the APIKey as it is to be,
+	// and returns it as it is stored; nil if nobody is to write at the end.
+	Write func(ctx context.Context, name types.NamespacedName, fill func(*v1alpha1.APIKey)) (*v1alpha1.APIKey, error)
+	// dial is newCaller, but in tests.
+	dial func(address, pin string) (asker, error)
 }
 
 // Gatherer asks every auth server what it has counted, now and then, and at once when
@@ -85,6 +90,9 @@ type Gatherer struct {
 
 // New returns a Gatherer that gathers when it is started.
 func New(config Config) *Gatherer {
+	if config.dial == nil {
+		config.dial = newCaller
+	}
 	return &Gatherer{Config: config, metrics: newMetrics(), kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
 }
 
@@ -121,7 +129,7 @@ func (g *Gatherer) Start(ctx context.Context) error {
 		var err error
 		select {
 		case <-ctx.Done():
-			g.closeAll()
+			g.resign(context.WithoutCancel(ctx))
 			return nil
 		case <-g.kicks:
 			err = g.round(ctx, true)
@@ -265,6 +273,9 @@ func (g *Gatherer) gather(ctx context.Context, t *teller) {
 	}
 	handedOver := t.handedOver
 	g.mu.Unlock()
+	if final {
+		g.Ledger.adopt(t.Process)
+	}
 	if err != nil {
 		g.complain(ctx, logger, failedBefore, err)
 		return
@@ -306,14 +317,6 @@ func (g *Gatherer) sweep(ctx context.Context) error {
 	}
 	g.Ledger.collect(exists)
 	return nil
-}
-
-func (g *Gatherer) closeAll() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, t := range g.tellers {
-		t.close()
-	}
 }
 
 // Use returns what is known of a version; of a nil Gatherer, nothing.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
@@ -54,6 +55,9 @@ type version struct {
 	// attempted is the total that was last put into a status that is to be written.
 	attempted int64
 	filled    bool
+	// owed is the total when an auth server had last handed something over that was not
+	// written down: from then on this process alone has it.
+	owed int64
 
 	// shares are the parts of each auth server.
 	shares map[string]*share
@@ -171,6 +175,31 @@ func (l *Ledger) acknowledged(process string, marks []usage.Mark) {
 			}
 		}
 	}
+}
+
+// adopt takes note that an auth server is going: what it has told, and nobody has
+// written down, nobody else can tell again.
+func (l *Ledger) adopt(process string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, v := range l.versions {
+		if s := v.shares[process]; s != nil && s.seen > s.persisted {
+			v.owed = v.total()
+		}
+	}
+}
+
+// owes reports whether an APIKey's status lacks what this process alone has.
+func (l *Ledger) owes(key *v1alpha1.APIKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range key.Status.Versions {
+		v := l.versions[usage.ID{UID: key.UID, KeyID: key.Status.Versions[i].ID}]
+		if v != nil && v.owed > v.requests {
+			return true
+		}
+	}
+	return false
 }
 
 // forget drops the parts of an auth server that is gone for good. What it has told

@@ -33,7 +33,7 @@ type teller struct {
 	// gone is when a list did not show it any more; zero if it is there.
 	gone time.Time
 
-	caller *caller
+	caller asker
 	// since is the scan from which on changes are asked for.
 	since uint64
 }
@@ -53,17 +53,17 @@ func (t *teller) coveredUntil() time.Time {
 // that it will count no more.
 func (g *Gatherer) read(ctx context.Context, t *teller) (sent time.Time, final bool, err error) {
 	if t.caller == nil {
-		if t.caller, err = newCaller(t.Address, t.Pin); err != nil {
+		if t.caller, err = g.dial(t.Address, t.Pin); err != nil {
 			return sent, false, err
 		}
 	}
-	question := usage.Question{Process: t.Process, Since: t.since}
+	question := t.question(nil)
 	sent = g.Clock.Now()
 	var first *usage.Answer
 	refused := 0
 	for {
 		question.Acknowledged = g.Ledger.marks(t.Process)
-		answer, err := g.ask(ctx, t, &question)
+		answer, err := g.ask(ctx, t, question)
 		if err != nil {
 			return sent, false, err
 		}
@@ -110,8 +110,13 @@ func (g *Gatherer) ask(ctx context.Context, t *teller, question *usage.Question)
 // dismiss tells an auth server that everything was taken, so that it may go. It waits
 // for that only.
 func (g *Gatherer) dismiss(ctx context.Context, t *teller) error {
-	_, err := g.ask(ctx, t, &usage.Question{
-		Process: t.Process, Since: t.since, Taken: true, Acknowledged: g.Ledger.marks(t.Process),
-	})
+	question := t.question(g.Ledger.marks(t.Process))
+	question.Taken = true
+	_, err := g.ask(ctx, t, question)
 	return err
+}
+
+// question asks for what is new.
+func (t *teller) question(marks []usage.Mark) *usage.Question {
+	return &usage.Question{Process: t.Process, Since: t.since, Acknowledged: marks}
 }

@@ -30,6 +30,7 @@
 // out of the status when no auth server can accept it any more.
 //
 // No phase may publish a key that some live auth server does not know, remove a
-// finalizer while some auth server may accept the key, or touch a Secret that
-// the APIKey does not own.
+// finalizer while some auth server may accept the key, take a key from a backup, or
+// touch a Secret that the APIKey does not own; but for one that was left by an APIKey
+// of the same name, as restore.go says.
 package controllers

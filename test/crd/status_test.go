@@ -59,6 +59,7 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("complete", validStatus),
 		Entry("a version that is Pending", "versions: ["+version("0123456789ab", digest, "Pending")+"]"),
 		Entry("16 versions", versions(16)),
+		Entry("a uid of 128 characters", "uid: "+chars(128)),
 		Entry("16 conditions", conditions(16)),
 		Entry("an organization's id of 253 characters", "organizationID: "+chars(253)),
 	)
@@ -84,6 +85,7 @@ var _ = Describe("The status of an APIKey", func() {
 			{type: Ready, status: "True", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z},
 			{type: Ready, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}]`, `status.conditions[1]: Duplicate value`),
 		Entry("a long key ID", "keyID: 0123456789abc", "status.keyID: Too long: may not be more than 12"),
+		Entry("a uid of 129 characters", "uid: "+chars(129), "status.uid: Too long: may not be more than 128"),
 		Entry("an organization's id of 254 characters", "organizationID: "+chars(254), "status.organizationID: Too long: may not be more than 253"),
 		Entry("a reference without a name", "secretRef: {}", "status.secretRef.name: Required value"),
 		Entry("a reference of 254 characters", "secretRef: {name: "+chars(254)+"}", "status.secretRef.name: Too long: may not be more than 253"),

@@ -321,9 +321,14 @@ func awaitGone(ctx context.Context, obj client.Object) {
 // an API server begins a moment after the policy is created.
 func awaitStatusPolicy(ctx context.Context) {
 	GinkgoHelper()
+	// The policies that stamp objects know a kind some time after it is defined, and
+	// refuse it until then.
+	Eventually(func() error {
+		return admin.Create(ctx, &v1alpha1.Organization{ObjectMeta: metav1.ObjectMeta{Name: "probe"}}, client.DryRunAll)
+	}).Should(Succeed())
 	t := newTenant(ctx)
 	key := t.key("probe")
-	Expect(admin.Create(ctx, key)).To(Succeed())
+	Eventually(func() error { return admin.Create(ctx, key) }).Should(Succeed())
 	Eventually(func() error {
 		probe := key.DeepCopy()
 		probe.Status.KeyID = fmt.Sprintf("%012x", 1)

@@ -153,7 +153,7 @@ func (r *replica) reviewed(_ logr.Logger, handler http.Handler) (http.Handler, e
 			handler.ServeHTTP(w, request)
 		case "Bearer weak":
 			w.WriteHeader(http.StatusForbidden)
-		case "Bearer ":
+		case "Bearer":
 			w.WriteHeader(http.StatusUnauthorized)
 		default:
 			w.WriteHeader(http.StatusInternalServerError)

@@ -129,7 +129,7 @@ var _ = Describe("The usage of a key", func() {
 		Expect(again.Status).To(Equal(key.Status))
 		for _, entry := range again.ManagedFields {
 			if entry.Manager == "gitops" {
-				Expect(string(entry.FieldsV1.Raw)).NotTo(ContainSubstring("status"))
+				Expect(entry.FieldsV1.GetRawString()).NotTo(ContainSubstring("status"))
 			}
 		}
 	})

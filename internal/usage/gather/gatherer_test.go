@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -561,6 +562,7 @@ func TestStartGathersAtOnceAndWhenSomebodyGoes(t *testing.T) {
 	await(1)
 	r.use("a", 1)
 	for !w.clock.HasWaiters() {
+		runtime.Gosched()
 	}
 	w.clock.Step(18 * time.Second)
 	await(2)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -85,10 +86,11 @@ func TestOnlyWhoHasFinishedIsLetGo(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); s.HandOver(t.Context()) }()
 	for !clock.HasWaiters() && t.Context().Err() == nil {
+		runtime.Gosched()
 	}
 	post(s, "POST", `{"process":"p"}`)
 	select {
-	case <-done:
+	case <-s.taken:
 		t.Fatal("let go by who has not taken everything")
 	default:
 	}
@@ -107,6 +109,7 @@ func TestWhatNobodyTakesIsLost(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); s.HandOver(t.Context()) }()
 	for !clock.HasWaiters() && t.Context().Err() == nil {
+		runtime.Gosched()
 	}
 	clock.Step(15 * time.Second)
 	<-done

@@ -9,9 +9,10 @@ const (
 	Path = "/usage"
 	// MaxVersions bounds the versions in one Answer, and the marks in one Question.
 	MaxVersions = 1000
-	// MaxQuestionBytes and MaxAnswerBytes bound what either end reads.
+	// MaxQuestionBytes bounds what an auth server reads.
 	MaxQuestionBytes = 512 << 10
-	MaxAnswerBytes   = 4 << 20
+	// MaxAnswerBytes bounds what the manager reads.
+	MaxAnswerBytes = 4 << 20
 )
 
 // Question is what a manager asks an auth server.

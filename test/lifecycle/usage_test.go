@@ -5,10 +5,12 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,8 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
 // How much the spec of the number of writes does.
@@ -125,7 +129,7 @@ var _ = Describe("The usage of a key", func() {
 		Expect(again.Status).To(Equal(key.Status))
 		for _, entry := range again.ManagedFields {
 			if entry.Manager == "gitops" {
-				Expect(string(entry.FieldsV1.Raw)).NotTo(ContainSubstring("status"))
+				Expect(entry.FieldsV1.GetRawString()).NotTo(ContainSubstring("status"))
 			}
 		}
 	})
@@ -151,6 +155,44 @@ var _ = Describe("The usage of a key", func() {
 		Expect(load.refused.Load()).To(BeZero())
 		AddReportEntry("requests", fmt.Sprintf("%d sent and answered, %d counted, over 6 graceful ends of auth servers", load.answered.Load(), counted(ctx, key)))
 	}, NodeTimeout(2*time.Minute))
+
+	It("is handed over by an auth server that goes on applying every change", func(ctx SpecContext) {
+		startManager(ctx, account(ctx, managerAccount))
+		server := startAuthServer(ctx, "y")
+		key := newTenant(ctx).mint(ctx, "revoked-meanwhile")
+		plaintext := plaintextOf(ctx, key)
+		// As if the manager could not be reached: it is never told that it may go.
+		server.replica.Finish()
+		Eventually(func() string { return leaseOf(ctx, server).Annotations["auth.hexcovery.io/usage-final"] }).Should(Equal("true"))
+		began := time.Now()
+		Expect(admin.Delete(ctx, key)).To(Succeed())
+		awaitGone(ctx, key)
+		Expect(time.Since(began)).To(BeNumerically("<", suspicion), "the revocation has waited for the replica to run out")
+		Expect(server.status(plaintext)).To(Equal(http.StatusUnauthorized))
+	})
+
+	It("is told to nobody else", func(ctx SpecContext) {
+		server := startAuthServer(ctx, "z")
+		teller := registry.TellerOf(leaseOf(ctx, server))
+		ask := func(token string) int {
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+			request, err := http.NewRequest(http.MethodPost, "https://"+teller.Address+"/usage", strings.NewReader(`{"process":"`+teller.Process+`"}`))
+			Expect(err).NotTo(HaveOccurred())
+			if token != "" {
+				request.Header.Set("Authorization", "Bearer "+token)
+			}
+			response, err := client.Do(request)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(response.Body.Close()).To(Succeed())
+			return response.StatusCode
+		}
+		Expect(ask("")).To(Equal(http.StatusUnauthorized))
+		Expect(ask("made-up")).To(Equal(http.StatusInternalServerError), "what the filter says of a token that the API server refuses")
+		for _, other := range []string{serverAccount, managerAccount} {
+			Expect(ask(account(ctx, other).BearerToken)).To(Equal(http.StatusForbidden), other)
+		}
+		Expect(ask(account(ctx, gather.ReaderAccount).BearerToken)).To(Equal(http.StatusOK))
+	})
 
 	It("is written once an interval for each key at most", func(ctx SpecContext) {
 		runManager(ctx, account(ctx, managerAccount), func(o *controllers.Options) { o.UsageInterval = *usageInterval })
@@ -206,6 +248,22 @@ var _ = Describe("The usage of a key", func() {
 		GinkgoWriter.Println(figures)
 		Expect(most).To(BeNumerically("<=", len(all)))
 	}, NodeTimeout(10*time.Minute))
+
+	It("is written down by a leader that stops after the auth servers have", func(ctx SpecContext) {
+		_, stop := runManager(ctx, account(ctx, managerAccount)) // once an hour
+		server := startCountingServer(ctx, "t", patience)
+		key := newTenant(ctx).mint(ctx, "upgraded")
+		plaintext := plaintextOf(ctx, key)
+		server.status(plaintext)
+		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(1))
+		for range 8 {
+			server.status(plaintext)
+		}
+		server.stop()
+		Expect(counted(ctx, key)).To(BeEquivalentTo(1), "it is not due for an hour")
+		stop()
+		Expect(counted(ctx, key)).To(BeEquivalentTo(9))
+	})
 
 	It("outlives the leader", func(ctx SpecContext) {
 		_, stop := runManager(ctx, account(ctx, managerAccount), writeOften)

@@ -111,6 +111,7 @@ type authServer struct {
 	name    string
 	url     string
 	metrics string
+	replica *registry.Replica
 	stop    func()
 }
 
@@ -162,6 +163,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 		name:    "authserver-" + name,
 		url:     "http://" + gateways.Addr().String(),
 		metrics: "http://" + operations.Addr().String() + "/metrics",
+		replica: replica,
 	}
 	s.stop = sync.OnceFunc(func() {
 		cancel()

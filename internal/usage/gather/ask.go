@@ -99,6 +99,12 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("answered %d %s", e.code, http.StatusText(e.code))
 }
 
+// refused reports whether the token may be the reason. controller-runtime's filter
+// answers 500 to one that the API server refuses, and 401 to none.
+func (e *statusError) refused() bool {
+	return e.code == http.StatusUnauthorized || e.code == http.StatusInternalServerError
+}
+
 // ask puts one question.
 func (c *caller) ask(ctx context.Context, token string, question *usage.Question) (*usage.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -153,8 +154,10 @@ func (r *replica) reviewed(_ logr.Logger, handler http.Handler) (http.Handler, e
 			handler.ServeHTTP(w, request)
 		case "Bearer weak":
 			w.WriteHeader(http.StatusForbidden)
-		default:
+		case "Bearer":
 			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			w.WriteHeader(http.StatusInternalServerError)
 		}
 	}), nil
 }
@@ -559,6 +562,7 @@ func TestStartGathersAtOnceAndWhenSomebodyGoes(t *testing.T) {
 	await(1)
 	r.use("a", 1)
 	for !w.clock.HasWaiters() {
+		runtime.Gosched()
 	}
 	w.clock.Step(18 * time.Second)
 	await(2)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
@@ -93,7 +92,7 @@ func (g *Gatherer) ask(ctx context.Context, t *teller, question *usage.Question)
 		}
 		answer, err := t.caller.ask(ctx, token, question)
 		var status *statusError
-		if errors.As(err, &status) && status.code == http.StatusUnauthorized {
+		if errors.As(err, &status) && status.refused() {
 			g.Tokens.Drop(token)
 			if attempt == 1 {
 				continue

@@ -130,9 +130,8 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	members := registry.NewMembers(mgr.GetAPIReader(), options.Namespace, options.Clock)
-	expiries := expiryCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
-	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries)); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
+	if err := registerMetrics(mgr, members, options); err != nil {
+		return nil, err
 	}
 	gatherer, err := newGatherer(mgr, members, options)
 	if err != nil {
@@ -175,6 +174,14 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		return nil, fmt.Errorf("set up Organization controller: %w", err)
 	}
 	return mgr, addProbes(mgr)
+}
+
+func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Options) error {
+	expiries := expiryCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
+	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries)); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	return nil
 }
 
 func addProbes(mgr ctrl.Manager) error {

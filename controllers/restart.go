@@ -27,7 +27,11 @@ const (
 	// restartLookLater from then on. No watch tells of it: a cache of all workloads
 	// would be far more than the few looks that a rotation costs.
 	restartLook, restartLookLater = 10 * time.Second, time.Minute
-	restartMinutes                = 10 * time.Minute
+	// restartSoon is how long those first minutes are.
+	restartSoon = 10 * time.Minute
+	// restartAfterLoss is how long after a key that was lost its consumers are restarted,
+	// for instance because the right to do so was given by then.
+	restartAfterLoss = time.Hour
 	// restartNamed is how many workloads a message names.
 	restartNamed = 5
 )
@@ -68,7 +72,8 @@ type restartRecord struct {
 }
 
 // restartConsumers restarts, once, what takes the Secret only when it starts, and
-// says how far that has come. It is for an APIKey of which an earlier key is retiring.
+// says how far that has come. It is for an APIKey whose key was replaced: while the
+// earlier one is retiring, or soon after it was lost.
 func (r *APIKeyReconciler) restartConsumers(ctx context.Context, p *pass) rollout {
 	restart, version := p.key.Spec.Rotation.Restart, p.active()
 	switch {
@@ -110,7 +115,7 @@ func (r *APIKeyReconciler) restartRecord(uid types.UID, keyID string) *restartRe
 
 // restartInterval is when a rollout is looked at again.
 func restartInterval(p *pass, version *v1alpha1.KeyVersion) time.Duration {
-	if version.ActivatedAt != nil && p.now.Sub(version.ActivatedAt.Time) > restartMinutes {
+	if version.ActivatedAt != nil && p.now.Sub(version.ActivatedAt.Time) > restartSoon {
 		return restartLookLater
 	}
 	return restartLook

@@ -118,7 +118,7 @@ func (w *restartWorld) look() (rollout, time.Duration) {
 func (w *restartWorld) finish() {
 	w.Helper()
 	list := &appsv1.DeploymentList{}
-	if err := w.reconciler.Client.List(w.Context(), list); err != nil {
+	if err := w.reconciler.List(w.Context(), list); err != nil {
 		w.Fatal(err)
 	}
 	for i := range list.Items {
@@ -141,10 +141,11 @@ func (w *restartWorld) events() []string {
 	return said
 }
 
-func (w *restartWorld) deployment(name string) *appsv1.Deployment {
+// web is the Deployment of that name as it is now.
+func (w *restartWorld) web() *appsv1.Deployment {
 	w.Helper()
 	d := &appsv1.Deployment{}
-	if err := w.reconciler.Client.Get(w.Context(), client.ObjectKey{Namespace: "team", Name: name}, d); err != nil {
+	if err := w.reconciler.Get(w.Context(), client.ObjectKey{Namespace: "team", Name: "web"}, d); err != nil {
 		w.Fatal(err)
 	}
 	return d
@@ -189,7 +190,7 @@ func TestRestartOfWhatTakesTheSecretAtItsStart(t *testing.T) {
 	if want := map[string]int{"Deployment web": 1, "StatefulSet db": 1, "DaemonSet node": 1}; fmt.Sprint(w.patches) != fmt.Sprint(want) {
 		t.Errorf("patched %v, want %v", w.patches, want)
 	}
-	if got := w.deployment("web").Spec.Template.Annotations[webRestarts]; got != "aaaaaaaaaaaa" {
+	if got := w.web().Spec.Template.Annotations[webRestarts]; got != "aaaaaaaaaaaa" {
 		t.Errorf("annotated with %q", got)
 	}
 	if found.finished || !strings.Contains(found.message, "Deployment web: "+"its change has not been observed yet") || again != restartLook {
@@ -238,7 +239,7 @@ func TestRestartLeavesTheMarksOfOthers(t *testing.T) {
 		d.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationRestartPrefix + "other": "cccccccccccc", "x": "y"}
 	}))
 	w.look()
-	got := w.deployment("web").Spec.Template.Annotations
+	got := w.web().Spec.Template.Annotations
 	if len(got) != 3 || got["x"] != "y" || got[v1alpha1.AnnotationRestartPrefix+"other"] != "cccccccccccc" {
 		t.Errorf("annotations are %v", got)
 	}
@@ -247,7 +248,7 @@ func TestRestartLeavesTheMarksOfOthers(t *testing.T) {
 func TestRestartDoesNotFightWithWhatTakesTheAnnotationAway(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
 	w.look()
-	d := w.deployment("web")
+	d := w.web()
 	d.Spec.Template.Annotations = nil
 	d.Generation++
 	if err := w.reconciler.Update(t.Context(), d); err != nil {
@@ -268,11 +269,11 @@ func TestRestartRespectsAPause(t *testing.T) {
 	if found.finished || len(w.patches) != 0 || !strings.Contains(found.message, "Deployment web: it is paused") || again != restartLook {
 		t.Errorf("found %+v, patched %v, looks again after %v", found, w.patches, again)
 	}
-	w.now = w.now.Add(restartMinutes + time.Second)
+	w.now = w.now.Add(restartSoon + time.Second)
 	if _, again := w.look(); again != restartLookLater {
 		t.Errorf("looks again after %v", again)
 	}
-	d := w.deployment("web")
+	d := w.web()
 	d.Spec.Paused = false
 	if err := w.reconciler.Update(t.Context(), d); err != nil {
 		t.Fatal(err)
@@ -407,6 +408,24 @@ func TestRestartWaitsForTheSecret(t *testing.T) {
 	w.holds = "aaaaaaaaaaaa"
 	if found, _ := w.look(); found.finished || w.patches["Deployment web"] != 1 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
+	}
+}
+
+// What took the key that was lost has a dead one, and no earlier key is retiring.
+func TestRestartAfterALoss(t *testing.T) {
+	for reason, restarts := range map[string]int{revokedDrifted: 1, mintedRestored: 1, mintedFirst: 0, dueTrigger: 0, "": 0} {
+		t.Run(reason, func(t *testing.T) {
+			w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
+			w.key.Status.Versions = w.key.Status.Versions[1:]
+			w.key.Status.Versions[0].Reason = reason
+			if found, _ := w.look(); found.finished != (restarts == 0) || w.patches["Deployment web"] != restarts {
+				t.Errorf("found %+v, patched %v", found, w.patches)
+			}
+			w.now = w.now.Add(restartAfterLoss)
+			if found, again := w.look(); !found.finished || again != 0 {
+				t.Errorf("an hour later: found %+v, looks again after %v", found, again)
+			}
+		})
 	}
 }
 

@@ -63,15 +63,23 @@ func (r *APIKeyReconciler) retire(ctx context.Context, p *pass) (next bool, err 
 	return true, nil
 }
 
-// moving restarts what does not take the successor of a retiring key by itself, and says
-// how far that has come.
+// moving restarts what does not take the successor of a key by itself, and says how far
+// that has come.
 func (r *APIKeyReconciler) moving(ctx context.Context, p *pass) rollout {
 	retiring := func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionRetiring }
-	if !slices.ContainsFunc(p.key.Status.Versions, retiring) {
+	if !slices.ContainsFunc(p.key.Status.Versions, retiring) && !p.lostLately() {
 		r.restarts.Delete(p.key.UID)
 		return rollout{finished: true}
 	}
 	return r.restartConsumers(ctx, p)
+}
+
+// lostLately reports whether the key took the place of one that was revoked at once, as
+// when its Secret was touched or restored, so that what took that has a dead key.
+func (p *pass) lostLately() bool {
+	active := p.active()
+	lost := active.Reason == revokedDrifted || active.Reason == mintedRestored
+	return lost && active.ActivatedAt != nil && p.now.Sub(active.ActivatedAt.Time) < restartAfterLoss
 }
 
 // recheck is how often to look at what usage says: often enough to notice that a key

@@ -41,7 +41,7 @@ const unobserved = "its change has not been observed yet"
 
 func unfinishedDeployment(d *appsv1.Deployment) string {
 	wanted, s := ptr.Deref(d.Spec.Replicas, 1), &d.Status
-	waits := ""
+	var waits string
 	switch {
 	case d.Generation > s.ObservedGeneration:
 		return unobserved

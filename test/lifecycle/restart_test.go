@@ -106,6 +106,18 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 		Eventually(eventNotes).WithArguments(ctx, key, v1alpha1.EventConsumersRestarted).Should(ContainElement(ContainSubstring("Deployment web")))
 	})
 
+	It("comes, too, after the key was lost", func(ctx SpecContext) {
+		letRestart(ctx, t.namespace)
+		web := deployment(t.namespace, "web", "restarting", 1)
+		Expect(admin.Create(ctx, web)).To(Succeed())
+		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartEnv))
+		id := key.Status.KeyID
+		Expect(admin.Delete(ctx, secretOf(ctx, key))).To(Succeed())
+		awaitReplaced(ctx, key, id)
+		awaitAnnotated(ctx, web, &web.Spec.Template, key.Status.KeyID)
+		Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventConsumersRestarted))
+	})
+
 	It("comes to named workloads, and respects a pause", func(ctx SpecContext) {
 		letRestart(ctx, t.namespace)
 		paused := deployment(t.namespace, "paused", "another", 0)

@@ -23,7 +23,7 @@ func metric(t *testing.T, manager *Manager, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(string(page), "\n") {
+	for line := range strings.SplitSeq(string(page), "\n") {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			return value
 		}

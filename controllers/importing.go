@@ -45,11 +45,12 @@ func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err 
 	}
 	for _, digest := range reserved {
 		plan.take(digest, p.now)
-		// Before the write: a line twice is better than none.
-		r.record(ctx, p, audit.Event{Action: audit.Imported, KeyID: digest.KeyID()})
 	}
 	if err := r.writeImports(ctx, p, &plan); err != nil {
 		return false, err
+	}
+	for _, digest := range reserved {
+		r.record(ctx, p, audit.Event{Action: audit.Imported, KeyID: digest.KeyID()})
 	}
 	return true, r.judgeImports(ctx, p, &plan, len(reserved) > 0)
 }

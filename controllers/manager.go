@@ -164,16 +164,20 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
 		return nil, fmt.Errorf("set up the look after auth servers: %w", err)
 	}
+	if err := addOrganizations(mgr, members, options); err != nil {
+		return nil, fmt.Errorf("set up Organization controller: %w", err)
+	}
+	return mgr, addProbes(mgr)
+}
+
+func addOrganizations(mgr ctrl.Manager, members *registry.Members, options Options) error {
 	organizations := &OrganizationReconciler{
 		Client:  mgr.GetClient(),
 		Clock:   options.Clock,
 		Members: members,
 		Waiters: registry.NewOrganizationWaiters(options.Clock),
 	}
-	if err := organizations.SetupWithManager(mgr); err != nil {
-		return nil, fmt.Errorf("set up Organization controller: %w", err)
-	}
-	return mgr, addProbes(mgr)
+	return organizations.SetupWithManager(mgr)
 }
 
 func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Options) error {

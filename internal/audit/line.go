@@ -89,18 +89,24 @@ var (
 	errEdited = errors.New("its content does not have the hash that it bears")
 )
 
+// link is what a Verifier reads of a line.
+type link struct {
+	chained
+	Action Action `json:"action"`
+}
+
 // open reads a line without its newline. With errEdited comes what it says
 // nevertheless.
-func open(sealed []byte) (l line, hash string, err error) {
+func open(sealed []byte) (l link, hash string, err error) {
 	content, hash, ok := unseal(sealed)
 	if !ok || json.Unmarshal(sealed, &l) != nil || l.Process == "" || l.Sequence == 0 {
-		return line{}, "", errNoLine
+		return link{}, "", errNoLine
 	}
 	if digest(content) != hash {
 		return l, hash, errEdited
 	}
 	if l.Schema != Schema {
-		return line{}, "", errSchema
+		return link{}, "", errSchema
 	}
 	return l, hash, nil
 }

@@ -181,7 +181,7 @@ func (v *Verifier) judge(sealed []byte, tooLong bool) error {
 
 // link checks that l is the next line of its chain, and reports whether the chain goes
 // on from it.
-func (v *Verifier) link(c *chain, l *line, authentic bool) bool {
+func (v *Verifier) link(c *chain, l *link, authentic bool) bool {
 	if authentic && l.Lost != nil {
 		v.explain(l.Lost.Fragments)
 	}

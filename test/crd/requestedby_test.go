@@ -94,12 +94,19 @@ var _ = Describe("The stamp of who asked", Ordered, func() {
 			Entry("that imports", `{"spec":{"import":[{"sha256":"`+strings.Repeat("ab", 32)+`"}]}}`),
 			Entry("of the expiry", `{"spec":{"expiresAt":"2040-01-01T00:00:00Z"}}`),
 			Entry("of the description", `{"spec":{"description":"x"}}`),
-			Entry("of owners, by which the garbage collector can be made to delete", `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"u"}]}}`),
 			Entry("that sets the finalizer", `{"metadata":{"finalizers":["auth.hexcovery.io/revoke"]}}`),
 			Entry("that also forges the stamp", `{"metadata":{"annotations":{"`+by+`":"mallory"}},"spec":{"suspend":true}}`),
 			Entry("that also removes the stamp", `{"metadata":{"annotations":{"`+by+`":null}},"spec":{"suspend":true}}`),
 			Entry("that also removes all annotations", `{"metadata":{"annotations":null},"spec":{"suspend":true}}`),
 		)
+
+		It("on a change of owners, by which the garbage collector can be made to delete", func(ctx SpecContext) {
+			key := created(ctx)
+			// Only tried: otherwise the garbage collector deletes it at once.
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"u"}]}}`))
+			Expect(admin.Patch(ctx, key, patch, client.DryRunAll)).To(Succeed())
+			Expect(key.GetAnnotations()).To(HaveKeyWithValue(by, "admin"))
+		})
 
 		It("when somebody takes the finalizer off, and not when the manager does", func(ctx SpecContext) {
 			key := created(ctx)

@@ -102,7 +102,7 @@ var _ = Describe("The usage of a key", func() {
 		By("riding along with what is written anyway")
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend = true })
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
-		Expect(counted(ctx, key)).To(BeNumerically(">", 5))
+		Expect(counted(ctx, key)).To(BeNumerically(">", 1))
 	})
 
 	It("is no drift: the same manifest applied again changes nothing", func(ctx SpecContext) {

@@ -129,7 +129,7 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 
 	// When the use ends, the statuses catch up, with no more than one write each.
 	before := len(writes)
-	rounds(2*time.Hour, 0)
+	rounds(75*time.Minute, 0)
 	var counted int64
 	for _, key := range all {
 		counted += key.Status.Versions[0].Requests
@@ -142,7 +142,7 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 		t.Error(gaps)
 	}
 	before = len(writes)
-	rounds(3*time.Hour, 0)
+	rounds(time.Hour, 0)
 	if len(writes) != before {
 		t.Errorf("%d writes although nobody uses a key", len(writes)-before)
 	}

@@ -236,19 +236,12 @@ func imported(key *v1alpha1.APIKey) finding {
 	return good(v1alpha1.ReasonImported, message)
 }
 
-// judgeImported sets the condition of spec.import. A key that is refused there is for a
-// person to sort out, though the APIKey's own key works.
+// judgeImported sets the condition of spec.import.
 func judgeImported(p *pass) {
 	switch {
 	case p.imports == finding{ok: true}:
 		meta.RemoveStatusCondition(&p.key.Status.Conditions, v1alpha1.ConditionImported)
-		return
-	case p.imports.reason == "":
-		return
-	}
-	setCondition(p, v1alpha1.ConditionImported, p.imports)
-	if summary(p).ok && !p.imports.ok && p.enforcement.reason == "" {
-		setPresence(p, v1alpha1.ConditionReconciling, !p.imports.stalled, p.imports)
-		setPresence(p, v1alpha1.ConditionStalled, p.imports.stalled, p.imports)
+	case p.imports.reason != "":
+		setCondition(p, v1alpha1.ConditionImported, p.imports)
 	}
 }

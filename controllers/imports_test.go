@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -184,5 +186,36 @@ func TestTakenUpIsAVersionLikeAnyOther(t *testing.T) {
 	})
 	if states(again.versions) != states(plan.versions) || !slices.Equal(again.imports, plan.imports) || len(again.wanted)+len(again.postponed)+len(again.refused) != 0 {
 		t.Errorf("the next pass finds something to do: %+v", again)
+	}
+}
+
+// A look that finds what the last one found changes nothing, also not a second later.
+func TestWhatIsUnsettledKeepsItsTime(t *testing.T) {
+	for name, unsettled := range map[string]func(*pass){
+		"an import that is refused":   func(p *pass) { p.imports = stuck(v1alpha1.ReasonImportRefused, "it is another's") },
+		"an import that is under way": func(p *pass) { p.imports = waiting(v1alpha1.ReasonImporting, "waiting") },
+		"a spec that is enforced":     func(p *pass) { p.enforcement = waiting(v1alpha1.ReasonRevoking, "waiting") },
+		"both": func(p *pass) {
+			p.imports, p.enforcement = stuck(v1alpha1.ReasonImportRefused, "it is another's"), waiting(v1alpha1.ReasonRevoking, "waiting")
+		},
+	} {
+		key := listing("a1", "", versionOf("cc", "", v1alpha1.VersionActive))
+		at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+		look := func() v1alpha1.APIKeyStatus {
+			p := &pass{key: key, observed: key.DeepCopy(), now: at, permission: good(v1alpha1.ReasonPermitted, "")}
+			unsettled(p)
+			judge(p)
+			at = at.Add(time.Minute)
+			return *key.Status.DeepCopy()
+		}
+		first := look()
+		if second := look(); !equality.Semantic.DeepEqual(first, second) {
+			t.Errorf("%s: %+v, then %+v", name, first.Conditions, second.Conditions)
+		}
+		reconciling := meta.IsStatusConditionTrue(first.Conditions, v1alpha1.ConditionReconciling)
+		stalled := meta.IsStatusConditionTrue(first.Conditions, v1alpha1.ConditionStalled)
+		if !meta.IsStatusConditionTrue(first.Conditions, v1alpha1.ConditionReady) || reconciling == stalled {
+			t.Errorf("%s: Ready is not True, or Reconciling %t and Stalled %t", name, reconciling, stalled)
+		}
 	}
 }

@@ -57,11 +57,8 @@ func judge(p *pass) {
 	if p.considered || p.turnover.reason != "" {
 		judgeTurnover(p)
 	}
-	setSummary(p, summary(p))
 	judgeImported(p)
-	if p.enforcement.reason != "" {
-		setPresence(p, v1alpha1.ConditionReconciling, true, p.enforcement)
-	}
+	setSummary(p, summary(p))
 }
 
 // judgeTurnover says how it stands with rotation, where there is any.
@@ -129,10 +126,19 @@ func summary(p *pass) finding {
 // setSummary sets Ready, and what kstatus reads beside it.
 func setSummary(p *pass, found finding) {
 	setCondition(p, v1alpha1.ConditionReady, found)
-	if p.withdrawal.reason == v1alpha1.ReasonRevoking {
+	switch {
+	case p.withdrawal.reason == v1alpha1.ReasonRevoking:
 		found = p.withdrawal
+	case found.ok && p.enforcement.reason == "" && p.imports.reason != "":
+		// The APIKey's own key works. What else the spec asks for does not yet, or cannot.
+		found = p.imports
 	}
-	setPresence(p, v1alpha1.ConditionReconciling, !found.ok && !found.stalled, found)
+	// Each is set once, or its time would be that of the last look.
+	underWay := found
+	if p.enforcement.reason != "" {
+		underWay = p.enforcement
+	}
+	setPresence(p, v1alpha1.ConditionReconciling, !underWay.ok && !underWay.stalled, underWay)
 	setPresence(p, v1alpha1.ConditionStalled, found.stalled, found)
 }
 

@@ -273,6 +273,9 @@ var _ = Describe("A key that was issued elsewhere", func() {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(one), one)).To(Succeed())
 			before[one.Name] = one.ResourceVersion
 		}
+		// In another second: that is what times of conditions are counted in.
+		second := time.Now().Truncate(time.Second)
+		Eventually(time.Now).Should(BeTemporally(">", second.Add(time.Second)))
 		change(ctx, namespace, func(n *corev1.Namespace) { n.Labels = map[string]string{"another": "label"} })
 		Consistently(func(g Gomega) {
 			for _, one := range []*v1alpha1.APIKey{key, refused} {

@@ -81,12 +81,13 @@ func (p *pass) schedule() (due string, at time.Time) {
 	if p.organization.Spec.MaxKeyAge != nil {
 		maxAge = p.organization.Spec.MaxKeyAge.Duration
 	}
-	byInterval, err := rotation.NextTime(spec, known, 0)
+	planned := ptr.Deref(p.acted().NextTime, metav1.Time{}).Time
+	byInterval, err := rotation.NextTime(p.now, planned, spec, known, 0)
 	if err != nil {
 		p.turnover = stuck(v1alpha1.ReasonInvalidWindow, fmt.Sprintf("spec.rotation.window: %v; until then keys are replaced at any time", err))
 	}
 	// The error is the same.
-	at, _ = rotation.NextTime(spec, known, maxAge)
+	at, _ = rotation.NextTime(p.now, planned, spec, known, maxAge)
 	if at.Equal(byInterval) {
 		return dueInterval, at
 	}

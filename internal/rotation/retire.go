@@ -56,6 +56,10 @@ type Decision struct {
 	Again time.Duration
 }
 
+// tolerated is how old knowledge of use may be and still be said to be that: it is
+// gathered now and then.
+const tolerated = 2 * time.Minute
+
 // Retire decides whether a key that was replaced is to be revoked at now.
 func Retire(now time.Time, facts Facts, overlap Bounds) Decision {
 	age := now.Sub(facts.Since)
@@ -82,9 +86,11 @@ func Retire(now time.Time, facts Facts, overlap Bounds) Decision {
 	switch {
 	case quiet >= overlap.Quiet:
 		return Decision{End: true, Reason: EndedUnused}
-	case now.Sub(facts.lastUse()) >= overlap.Quiet:
-		// It looks quiet as far as is known, but that is not far enough.
+	case now.Sub(facts.KnownUntil) > tolerated:
 		return Decision{Reason: KeptUnknown, Again: untilMax}
+	case now.Sub(facts.lastUse()) >= overlap.Quiet:
+		// It looks quiet as far as is known, but that is not far enough yet.
+		return Decision{Reason: KeptInUse, Again: untilMax}
 	}
 	return Decision{Reason: KeptInUse, Again: min(overlap.Quiet-now.Sub(facts.lastUse()), untilMax)}
 }

@@ -20,6 +20,9 @@ const (
 	// spread is the part of the interval that is taken off, at most, so that keys which
 	// were made together are not replaced together.
 	spread = 0.1
+	// catchUp is within how long keys are replaced that turn out to be overdue, as when
+	// an interval is given to many that are older.
+	catchUp = 10 * time.Minute
 	// ageReserve is the part of maxKeyAge that is left for the overlap, at most.
 	ageReserve = 0.5
 )
@@ -35,28 +38,49 @@ type Key struct {
 	Activated time.Time
 }
 
-// NextTime returns when key is to be replaced for its age, zero for never. maxAge is the
-// organization's maxKeyAge, 0 for none: the key is replaced so long before that its
-// overlap.max fits, and if need be outside of the window. An error says what is wrong
-// with the window; the time is then as if it were always open.
-func NextTime(spec *v1alpha1.Rotation, key Key, maxAge time.Duration) (time.Time, error) {
+// NextTime returns when key is to be replaced for its age, zero for never; a time that is
+// not after now means now. maxAge is the organization's maxKeyAge, 0 for none: the key is
+// replaced so long before that its overlap.max fits, and if need be outside of the
+// window. planned is what was returned before, zero for nothing: what is overdue without
+// having been planned gets a time in the next minutes, a different one for each key. An
+// error says what is wrong with the window; the time is then as if it were always open.
+func NextTime(now, planned time.Time, spec *v1alpha1.Rotation, key Key, maxAge time.Duration) (time.Time, error) {
 	fraction := fractionOf(key.Seed)
 	w, err := newWindow(spec.Window)
 	var next time.Time
 	if spec.Interval != nil {
 		interval := spec.Interval.Duration
 		interval -= time.Duration(spread * fraction * float64(interval))
-		next = w.place(key.Activated.Add(interval), fraction)
+		next = w.next(now, planned, key.Activated.Add(interval), fraction)
 	}
 	if maxAge <= 0 {
 		return next, err
 	}
 	reserve := min(OverlapOf(spec).Max, time.Duration(ageReserve*float64(maxAge)))
 	reserve += time.Duration(spread * fraction * float64(maxAge-reserve))
-	if latest := key.Registered.Add(maxAge - reserve); next.IsZero() || latest.Before(next) {
+	latest := window{}.next(now, planned, key.Registered.Add(maxAge-reserve), fraction)
+	if end := key.Registered.Add(maxAge); end.Before(latest) {
+		latest = end
+	}
+	if next.IsZero() || latest.Before(next) {
 		next = latest
 	}
 	return next, err
+}
+
+// next returns when what comes due at due is to be done.
+func (w window) next(now, planned, due time.Time, fraction float64) time.Time {
+	at := w.place(due, fraction)
+	switch {
+	case at.After(now):
+		return at
+	case !planned.IsZero() && !planned.After(now):
+		// It is time, unless the window has closed since.
+		return w.place(now, fraction)
+	case planned.After(now) && planned.Sub(w.place(now, 0)) <= max(catchUp, w.length()):
+		return w.place(planned, fraction)
+	}
+	return w.place(now.Add(time.Duration(fraction*float64(catchUp))), fraction)
 }
 
 // fractionOf returns a number in [0, 1) that is always the same for a seed.

@@ -26,7 +26,7 @@ func TestNextTimeSpreadsKeys(t *testing.T) {
 	seconds := map[int64]int{}
 	earliest, latest := time.Duration(1<<62), time.Duration(0)
 	for i := range 1000 {
-		next, err := NextTime(spec, Key{Seed: fmt.Sprintf("%036d", i), Activated: replaced}, 0)
+		next, err := NextTime(replaced, time.Time{}, spec, Key{Seed: fmt.Sprintf("%036d", i), Activated: replaced}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,11 +50,11 @@ func TestNextTimeSpreadsKeys(t *testing.T) {
 func TestNextTimeIsTheSameEachTime(t *testing.T) {
 	spec := &v1alpha1.Rotation{Interval: every(time.Hour), Window: weekend()}
 	key := Key{Seed: "a", Activated: replaced, Registered: replaced}
-	first, err := NextTime(spec, key, 1000*time.Hour)
+	first, err := NextTime(replaced, time.Time{}, spec, key, 1000*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := NextTime(spec, key, 1000*time.Hour); !again.Equal(first) {
+	if again, _ := NextTime(replaced, time.Time{}, spec, key, 1000*time.Hour); !again.Equal(first) {
 		t.Errorf("%s, and then %s", first, again)
 	}
 }
@@ -78,7 +78,7 @@ func TestNextTimeKeepsTheAgeThatIsPermitted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for i := range 50 {
 				key := Key{Seed: fmt.Sprint(i), Activated: replaced, Registered: replaced.Add(-test.registeredEarlier)}
-				next, err := NextTime(&test.spec, key, test.maxAge)
+				next, err := NextTime(replaced, time.Time{}, &test.spec, key, test.maxAge)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -88,7 +88,7 @@ func TestNextTimeKeepsTheAgeThatIsPermitted(t *testing.T) {
 			}
 		})
 	}
-	if next, err := NextTime(&v1alpha1.Rotation{}, Key{Registered: replaced, Activated: replaced}, 0); err != nil || !next.IsZero() {
+	if next, err := NextTime(replaced, time.Time{}, &v1alpha1.Rotation{}, Key{Registered: replaced, Activated: replaced}, 0); err != nil || !next.IsZero() {
 		t.Errorf("without interval and age: %s, %v; want never", next, err)
 	}
 }
@@ -122,7 +122,7 @@ func TestNextTimeWaitsForTheWindow(t *testing.T) {
 			for i := range 20 {
 				seed := fmt.Sprint(i)
 				early := time.Duration(spread * fractionOf(seed) * float64(time.Hour))
-				next, err := NextTime(spec, Key{Seed: seed, Activated: test.due.Add(early - time.Hour)}, 0)
+				next, err := NextTime(test.due.Add(-time.Second), time.Time{}, spec, Key{Seed: seed, Activated: test.due.Add(early - time.Hour)}, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -134,11 +134,94 @@ func TestNextTimeWaitsForTheWindow(t *testing.T) {
 	}
 }
 
+// friday is a Friday night, after every window of the week.
+var friday = time.Date(2026, time.March, 6, 22, 0, 0, 0, time.UTC)
+
+// sweep follows what NextTime plans for a key, looking each minute, and returns when the
+// key is replaced.
+func sweep(t *testing.T, now time.Time, spec *v1alpha1.Rotation, key Key, maxAge time.Duration) time.Time {
+	t.Helper()
+	planned := time.Time{}
+	for range 14 * 24 * 60 {
+		next, err := NextTime(now, planned, spec, key, maxAge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !next.After(now) {
+			return now
+		}
+		planned = next.Truncate(time.Second)
+		now = now.Add(min(time.Minute, next.Sub(now)))
+	}
+	t.Fatal("never")
+	return now
+}
+
+func TestWhatIsOverdueIsSpreadAndKeepsTheWindow(t *testing.T) {
+	weekdays := &v1alpha1.RotationWindow{Days: []v1alpha1.Weekday{"Monday", "Tuesday"}, Start: "09:00", End: "17:00"}
+	monday := time.Date(2026, time.March, 9, 9, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		spec     v1alpha1.Rotation
+		now      time.Time
+		age      time.Duration
+		maxAge   time.Duration
+		from, to time.Time
+	}{
+		"without a window":               {v1alpha1.Rotation{Interval: every(720 * time.Hour)}, friday, 1440 * time.Hour, 0, friday, friday.Add(catchUp)},
+		"on a Friday night":              {v1alpha1.Rotation{Interval: every(720 * time.Hour), Window: weekdays}, friday, 1440 * time.Hour, 0, monday, monday.Add(8 * time.Hour)},
+		"past midnight":                  {v1alpha1.Rotation{Interval: every(720 * time.Hour), Window: weekend()}, friday, 1440 * time.Hour, 0, friday.Add(23 * time.Hour), friday.Add(29 * time.Hour)},
+		"within the window":              {v1alpha1.Rotation{Interval: every(720 * time.Hour), Window: weekdays}, monday.Add(time.Hour), 1440 * time.Hour, 0, monday.Add(time.Hour), monday.Add(time.Hour + catchUp)},
+		"at the end of the window":       {v1alpha1.Rotation{Interval: every(720 * time.Hour), Window: weekdays}, monday.Add(32*time.Hour - time.Second), 1440 * time.Hour, 0, monday.Add(32*time.Hour - time.Second), monday.Add(7*24*time.Hour + 8*time.Hour)},
+		"near the age that is permitted": {v1alpha1.Rotation{Window: weekdays}, friday, 990 * time.Hour, 1000 * time.Hour, friday, friday.Add(catchUp)},
+		"at the age that is permitted":   {v1alpha1.Rotation{Window: weekdays}, friday, 1000 * time.Hour, 1000 * time.Hour, friday, friday},
+		"a minute before that age":       {v1alpha1.Rotation{}, friday, 1000*time.Hour - time.Minute, 1000 * time.Hour, friday, friday.Add(time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			times := map[int64]int{}
+			first, last := test.to, test.from
+			for i := range 60 {
+				born := test.now.Add(-test.age)
+				at := sweep(t, test.now, &test.spec, Key{Seed: fmt.Sprint(i), Activated: born, Registered: born}, test.maxAge)
+				if at.Before(test.from) || at.After(test.to) {
+					t.Fatalf("replaced at %s, want from %s to %s", at, test.from, test.to)
+				}
+				times[at.Unix()]++
+				if at.Before(first) {
+					first = at
+				}
+				if at.After(last) {
+					last = at
+				}
+			}
+			if whole := min(test.to.Sub(test.from), 8*time.Hour); last.Sub(first) < whole/2 {
+				t.Errorf("all between %s and %s", first, last)
+			}
+			if test.to.Sub(test.from) >= catchUp && len(times) < 40 {
+				t.Errorf("60 keys in %d different seconds", len(times))
+			}
+		})
+	}
+}
+
+func TestAManagerThatWasAwayKeepsTheWindow(t *testing.T) {
+	weekdays := &v1alpha1.RotationWindow{Days: []v1alpha1.Weekday{"Monday"}, Start: "09:00", End: "17:00"}
+	spec := &v1alpha1.Rotation{Interval: every(100 * time.Hour), Window: weekdays}
+	// It was away then.
+	planned := time.Date(2026, time.March, 2, 12, 0, 0, 0, time.UTC)
+	next, err := NextTime(friday, planned, spec, Key{Seed: "a", Activated: planned.Add(-100 * time.Hour)}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.Weekday() != time.Monday || next.Before(friday) {
+		t.Errorf("replaced at %s, want in the next window", next)
+	}
+}
+
 func TestAWindowThatCannotBeReadDoesNotStopRotation(t *testing.T) {
 	for zone, want := range map[string]string{"Mars/Olympus": "time zone database", "Local": "time zone database", "../etc/passwd": "time zone database"} {
 		spec := &v1alpha1.Rotation{Interval: every(time.Hour), Window: weekend()}
 		spec.Window.TimeZone = zone
-		next, err := NextTime(spec, Key{Activated: replaced}, 0)
+		next, err := NextTime(replaced, time.Time{}, spec, Key{Activated: replaced}, 0)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", zone, err, want)
 		}

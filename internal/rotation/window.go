@@ -65,6 +65,16 @@ func minutes(text string) (int, error) {
 	return t.Hour()*60 + t.Minute(), nil
 }
 
+// length is how long the window is open, but for a change of the clocks; 0 if it is
+// always open.
+func (w window) length() time.Duration {
+	minutes := w.end - w.start
+	if minutes < 0 {
+		minutes += 24 * 60
+	}
+	return time.Duration(minutes) * time.Minute
+}
+
 // place returns the first time, not before due, at which the window is open. Where it
 // has to open first the time is so far into it as fraction, in [0, 1), says, so that
 // what has gathered before it does not happen in the same second.

@@ -43,6 +43,33 @@ func actorOfVersion(p *pass, reason string) audit.Actor {
 	return audit.User(p.key)
 }
 
+// decide remembers who wanted that v ends: until no auth server accepts it somebody else
+// may change the APIKey.
+func (r *APIKeyReconciler) decide(p *pass, v *v1alpha1.KeyVersion) {
+	deciders := map[string]audit.Actor{}
+	if known, ok := r.deciders.Load(p.key.UID); ok {
+		// A pass is the only one over its APIKey, so nobody else has it at hand.
+		deciders = known.(map[string]audit.Actor)
+	}
+	deciders[v.ID] = actorOfVersion(p, v.Reason)
+	r.deciders.Store(p.key.UID, deciders)
+}
+
+// deciderOf says who wanted that v ended: whoever has last changed the APIKey if that was
+// decided under a manager before this one.
+func (r *APIKeyReconciler) deciderOf(p *pass, v *v1alpha1.KeyVersion) audit.Actor {
+	if known, ok := r.deciders.Load(p.key.UID); ok {
+		deciders := known.(map[string]audit.Actor)
+		if actor, ok := deciders[v.ID]; ok {
+			if delete(deciders, v.ID); len(deciders) == 0 {
+				r.deciders.Delete(p.key.UID)
+			}
+			return actor
+		}
+	}
+	return actorOfVersion(p, v.Reason)
+}
+
 // actorOfStop says who wanted that a key does not work, for the reason that its
 // condition Ready has.
 func actorOfStop(p *pass, reason string) audit.Actor {

@@ -25,74 +25,109 @@ import (
 type eventWriter struct{ recorder events.EventRecorder }
 
 func (w eventWriter) minted(key *v1alpha1.APIKey) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventMinted, "Publish",
+	w.eventf(key, corev1.EventTypeNormal, v1alpha1.EventMinted, "Publish",
 		"key %s is in Secret %s", key.Status.KeyID, key.SecretName())
 }
 
 func (w eventWriter) drifted(key *v1alpha1.APIKey, previous string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventSecretDrifted, "Register",
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventSecretDrifted, "Register",
 		"Secret %s was deleted or edited by hand: key %s is being revoked, and another is minted", key.SecretName(), previous)
 }
 
+// duplicate names the older APIKey only to those who share its namespace: others need not
+// learn that it exists.
 func (w eventWriter) duplicate(key *v1alpha1.APIKey, id string, older *types.NamespacedName) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventDuplicateDigest, "Register",
-		"key %s belongs to the older APIKey %s: it is dropped here, and another is minted", id, older)
+	whose := "another APIKey, which is older"
+	if older.Namespace == key.Namespace {
+		whose = "the older APIKey " + older.Name
+	}
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventDuplicateDigest, "Register",
+		"key %s belongs to %s: it is dropped here, and another is minted", id, whose)
 }
 
 func (w eventWriter) rotated(key *v1alpha1.APIKey, previous string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventRotated, "Rotate",
+	w.eventf(key, corev1.EventTypeNormal, v1alpha1.EventRotated, "Rotate",
 		"key %s is in Secret %s in place of %s, which works until nothing uses it", key.Status.KeyID, key.SecretName(), previous)
 }
 
 func (w eventWriter) undone(key *v1alpha1.APIKey, from, to string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventRotationUndone, "Rotate",
+	w.eventf(key, corev1.EventTypeNormal, v1alpha1.EventRotationUndone, "Rotate",
 		"key %s is the current one again, and %s works until nothing uses it", to, from)
 }
 
 func (w eventWriter) nothingToUndo(key *v1alpha1.APIKey) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventNothingToUndo, "Rotate",
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventNothingToUndo, "Rotate",
 		"spec.rotation.undo has changed, but no key that was replaced works any more: nothing was done")
 }
 
 func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use) {
 	from := "no auth server has told from where"
 	if len(use.Sources) > 0 {
-		var requests int64
-		var places []string
-		for _, source := range use.Sources {
-			requests += source.Requests
-			places = append(places, fmt.Sprintf("%d by %s from %s", source.Requests, source.Endpoint, source.Gateway))
-		}
-		from = fmt.Sprintf("since it was replaced it was used for %d requests: %s", requests, strings.Join(places, ", "))
+		from = "since it was replaced it was " + usedFrom(use.Sources)
 	}
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventRetiredInUse, "Retire",
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventRetiredInUse, "Retire",
 		"key %s is revoked at spec.rotation.overlap.max and may still be in use; %s", id, from)
 }
 
 func (w eventWriter) importRefused(key *v1alpha1.APIKey, message string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
 }
 
 func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
+	w.eventf(key, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
 }
 
 func (w eventWriter) restored(key *v1alpha1.APIKey, what, id string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventRestoredMintedAnew, "Register",
+	w.eventf(key, corev1.EventTypeNormal, v1alpha1.EventRestoredMintedAnew, "Register",
 		"%s: no key of it is accepted, and key %s is minted", what, id)
 }
 
 func (w eventWriter) expiringSoon(key *v1alpha1.APIKey, message string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, v1alpha1.EventExpiringSoon, "Permit", "%s", message)
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventExpiringSoon, "Permit", "%s", message)
 }
 
 func (w eventWriter) restarted(key *v1alpha1.APIKey, id string, workloads []string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeNormal, v1alpha1.EventConsumersRestarted, "Restart",
+	w.eventf(key, corev1.EventTypeNormal, v1alpha1.EventConsumersRestarted, "Restart",
 		"restarting what takes Secret %s only when it starts, for key %s: %s", key.SecretName(), id, listed(workloads))
 }
 
 func (w eventWriter) notRestarted(key *v1alpha1.APIKey, reason, message string) {
-	w.recorder.Eventf(key, nil, corev1.EventTypeWarning, reason, "Restart", "%s", message)
+	w.eventf(key, corev1.EventTypeWarning, reason, "Restart", "%s", message)
+}
+
+// namedSources is how many sources of requests an event names: with IPv6 addresses each
+// takes some 65 of the bytes that an event may have.
+const namedSources = 8
+
+// usedFrom says for how many requests a key was used, and where the most came from.
+func usedFrom(sources []usage.Source) string {
+	var requests, unnamed int64
+	var places []string
+	for _, source := range sources {
+		requests += source.Requests
+		if source.Gateway == "" || len(places) == namedSources {
+			unnamed += source.Requests
+			continue
+		}
+		places = append(places, fmt.Sprintf("%d by %s from %s", source.Requests, source.Endpoint, source.Gateway))
+	}
+	if unnamed > 0 {
+		places = append(places, fmt.Sprintf("%d from elsewhere", unnamed))
+	}
+	return fmt.Sprintf("used for %d requests: %s", requests, strings.Join(places, ", "))
+}
+
+// maxNote is the most that the API server takes of an event's note, in bytes
+// (k8s.io/kubernetes/pkg/apis/core/validation, NoteLengthLimit).
+const maxNote = 1024
+
+// eventf writes an event, cut to what the API server takes: messages quote others.
+func (w eventWriter) eventf(key *v1alpha1.APIKey, eventType, reason, action, format string, values ...any) {
+	note := fmt.Sprintf(format, values...)
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+	}
+	w.recorder.Eventf(key, nil, eventType, reason, action, "%s", note)
 }
 
 // record writes an audit line. Its actor is that of actorOf, unless the event has

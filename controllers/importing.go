@@ -49,6 +49,9 @@ func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err 
 	if err := r.writeImports(ctx, p, &plan); err != nil {
 		return false, err
 	}
+	for _, id := range plan.ended {
+		r.decide(p, p.version(id))
+	}
 	for _, digest := range reserved {
 		r.record(ctx, p, audit.Event{Action: audit.Imported, KeyID: digest.KeyID()})
 	}
@@ -199,6 +202,11 @@ func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *impo
 // awaitImports finds out whether every live auth server knows what was imported.
 func (r *APIKeyReconciler) awaitImports(ctx context.Context, p *pass) error {
 	p.imports = waiting(v1alpha1.ReasonImporting, "waiting for the auth servers to learn of the keys")
+	if !admitted(p.observed) {
+		// Auth servers accept nothing of an APIKey that is not seen to be permitted, or was
+		// taken back: they have to learn of a later write than this one.
+		return nil
+	}
 	wait := r.Imports.Wait(p.identity(), fmt.Sprintf("import for generation %d: %s", p.key.Generation, strings.Join(p.key.Status.Imports, ", ")), p.observed.ResourceVersion)
 	if !wait.Worthwhile {
 		p.lookAgain(registry.Patience)

@@ -68,8 +68,10 @@ type pass struct {
 	// restored is filled in by register: what a backup has brought back, where a key is
 	// minted in its place.
 	restored string
-	// published is filled in by publish: this pass has put a new key in place.
-	published bool
+	// published is filled in by publish: this pass has put a new key in place;
+	// publishedFor is why that was minted.
+	published    bool
+	publishedFor string
 	// rotated is filled in by publish and rotate: the ID of the key whose place was
 	// taken by another that works.
 	rotated string

@@ -37,7 +37,7 @@ func (r *APIKeyReconciler) publish(ctx context.Context, p *pass) (next bool, err
 		p.retire(version)
 	}
 	p.activate(version)
-	p.published = true
+	p.published, p.publishedFor = true, version.Reason
 	return true, nil
 }
 
@@ -57,7 +57,7 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 	}
 	content, err := r.secretContent(p, p.current())
 	if err != nil {
-		p.publication = stuck(v1alpha1.ReasonInvalidTemplate, fmt.Sprintf("spec.secret.data: %v", err))
+		p.publication = invalidTemplate(err)
 		return false, nil
 	}
 	switch {
@@ -76,14 +76,8 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 		return true, nil
 	case apierrors.IsAlreadyExists(err) && p.live == nil:
 		return r.meetSecret(ctx, p)
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-		// What the API server says of a Secret may quote the Secret.
-		p.publication = stuck(v1alpha1.ReasonSecretRefused,
-			fmt.Sprintf("the API server refuses the Secret (%s): look at the namespace's quotas and admission policies", apierrors.ReasonForError(err)))
-		p.lookAgain(conflictRecheck)
-		return false, nil
 	default:
-		return false, fmt.Errorf("write secret: %w", &secretWriteError{cause: err})
+		return false, secretNotWritten(p, err)
 	}
 }
 
@@ -100,6 +94,16 @@ func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass) (written boo
 		return true, nil
 	case p.live == nil:
 		// It went again meanwhile.
+		p.lookAgain(conflictRetry)
+		return false, nil
+	}
+	// It may be that of another manager, which leads since this one was paused, and then
+	// the version here is no more.
+	present := &v1alpha1.APIKey{}
+	if err := r.Live.Get(ctx, p.identity(), present); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("get APIKey: %w", err)
+	}
+	if pending := minted(present, v1alpha1.VersionPending); pending == nil || pending.ID != p.current().ID {
 		p.lookAgain(conflictRetry)
 		return false, nil
 	}
@@ -125,16 +129,34 @@ func (r *APIKeyReconciler) fence(ctx context.Context, p *pass, pending *v1alpha1
 	}
 	content, err := r.secretContent(p, p.version(holds))
 	if err != nil {
-		return false, fmt.Errorf("mark the secret: %w", err)
+		p.publication = invalidTemplate(err)
+		return false, nil
 	}
 	marked := renewedSecret(p.live, p.key, content)
 	marked.Annotations[v1alpha1.AnnotationAbandonedKeyID] = pending.ID
 	if err := r.Update(ctx, marked, client.DisableReadYourWritesConsistency); err != nil {
-		return false, fmt.Errorf("mark the secret: %w", &secretWriteError{cause: err})
+		return false, secretNotWritten(p, err)
 	}
 	// Its data is not redacted, and of no use here.
 	p.live = nil
 	return true, nil
+}
+
+func invalidTemplate(err error) finding {
+	return stuck(v1alpha1.ReasonInvalidTemplate, fmt.Sprintf("spec.secret.data: %v", err))
+}
+
+// secretNotWritten returns an error that is to be tried again, or notes in p what a person
+// has to change.
+func secretNotWritten(p *pass, err error) error {
+	if !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
+		return fmt.Errorf("write secret: %w", &secretWriteError{cause: err})
+	}
+	// What the API server says of a Secret may quote the Secret.
+	p.publication = stuck(v1alpha1.ReasonSecretRefused,
+		fmt.Sprintf("the API server refuses the Secret (%s): look at the namespace's quotas and admission policies", apierrors.ReasonForError(err)))
+	p.lookAgain(conflictRecheck)
+	return nil
 }
 
 // secretContent renders what the Secret is to hold: the key of version, from where it
@@ -171,8 +193,10 @@ func (p *pass) predecessor(version *v1alpha1.KeyVersion) string {
 func (r *APIKeyReconciler) announce(ctx context.Context, p *pass) {
 	if p.published {
 		r.Escrow.Drop(p.key.UID)
-		reason := p.active().Reason
-		r.record(ctx, p, audit.Event{Action: audit.Published, KeyID: p.key.Status.KeyID, Reason: reason, Actor: actorOfVersion(p, reason)})
+		r.record(ctx, p, audit.Event{
+			Action: audit.Published, KeyID: p.key.Status.KeyID,
+			Reason: p.publishedFor, Actor: actorOfVersion(p, p.publishedFor),
+		})
 		if p.rotated == "" {
 			r.Events.minted(p.key)
 		}

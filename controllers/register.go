@@ -94,7 +94,8 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		return false, nil
 	}
 	if len(p.key.Status.Versions) >= maxVersions {
-		p.registration = waiting(v1alpha1.ReasonRevoking,
+		// Not Revoking: of that auth servers would gather that all versions are taken back.
+		p.registration = waiting(v1alpha1.ReasonNotRegistered,
 			fmt.Sprintf("%d earlier keys have not been dropped by every auth server: another is minted when one has", maxVersions))
 		return false, nil
 	}

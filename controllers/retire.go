@@ -36,21 +36,23 @@ type UsageReader interface {
 	Coverage() usage.Coverage
 }
 
-// retire ends the keys that were replaced and that nothing uses any more.
+// retire ends the keys that were replaced and that nothing uses any more. Those that end
+// for another reason expel ends; here they are the ones that this pass replaces, and end
+// at once only if overlap.max is 0.
 func (r *APIKeyReconciler) retire(ctx context.Context, p *pass) (next bool, err error) {
-	spec, acted := &p.key.Spec.Rotation, p.acted()
-	ordered := spec.Retire != acted.Retire && spec.Retire != ""
-	acted.Retire = spec.Retire
-	p.act(acted)
-
-	overlap, moving := rotation.OverlapOf(spec), r.moving(ctx, p)
+	overlap, moving := rotation.OverlapOf(&p.key.Spec.Rotation), r.moving(ctx, p)
 	for i := range p.key.Status.Versions {
 		v := &p.key.Status.Versions[i]
 		if v.State != v1alpha1.VersionRetiring {
 			continue
 		}
+		if v.ID == p.holds {
+			// A rotation was undone a moment ago: first the Secret is to have the other key.
+			p.lookAgain(conflictRetry)
+			continue
+		}
 		facts := r.facts(p, v)
-		facts.Ordered, facts.Moving = ordered, !moving.finished
+		facts.Moving = !moving.finished
 		decision := rotation.Retire(p.now, facts, overlap)
 		if !decision.End {
 			p.lookAgain(min(max(decision.Again, minRetireRecheck), recheck(overlap)))
@@ -99,9 +101,13 @@ var kept = map[rotation.Reason]string{
 
 // facts gathers what is known of v, which was replaced.
 func (r *APIKeyReconciler) facts(p *pass, v *v1alpha1.KeyVersion) rotation.Facts {
-	facts := rotation.Facts{Since: ptr.Deref(v.RetiringAt, v.RegisteredAt).Time, LastUsed: r.lastUse(p, v)}
+	// Coverage first: what is gathered in between is then in the uses, and counts for less.
 	coverage := r.Usage.Coverage()
-	facts.KnownUntil = coverage.Until
+	facts := rotation.Facts{
+		Since:      ptr.Deref(v.RetiringAt, v.RegisteredAt).Time,
+		KnownUntil: coverage.Until,
+		LastUsed:   r.lastUse(p, v),
+	}
 	if coverage.LastGap.After(facts.LastUsed) {
 		facts.LastUsed = coverage.LastGap
 	}
@@ -138,6 +144,7 @@ func (r *APIKeyReconciler) lastUse(p *pass, v *v1alpha1.KeyVersion) time.Time {
 // endRetired has v be refused, and tells who is cut off by that.
 func (r *APIKeyReconciler) endRetired(p *pass, v *v1alpha1.KeyVersion, reason rotation.Reason) {
 	end(v, string(reason))
+	r.decide(p, v)
 	if reason != rotation.EndedInUse {
 		return
 	}
@@ -192,7 +199,7 @@ func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.K
 	if v.RetiringAt != nil {
 		action = audit.Retired
 	}
-	event := audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason, Actor: actorOfVersion(p, v.Reason)}
+	event := audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason, Actor: r.deciderOf(p, v)}
 	for _, source := range r.Usage.Use(p.key.UID, v.ID).Sources {
 		event.Requests += source.Requests
 	}
@@ -202,10 +209,9 @@ func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.K
 // announceTurnover tells what has become of keys, when the status says so.
 func (r *APIKeyReconciler) announceTurnover(ctx context.Context, p *pass) {
 	if p.rotated != "" {
-		reason := p.active().Reason
 		r.record(ctx, p, audit.Event{
 			Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated,
-			Reason: reason, Actor: actorOfVersion(p, reason),
+			Reason: p.publishedFor, Actor: actorOfVersion(p, p.publishedFor),
 		})
 		r.Events.rotated(p.key, p.rotated)
 	}

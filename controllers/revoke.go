@@ -155,6 +155,7 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.releasing.Delete(key.GetUID())
 	r.unpublished.Delete(key.GetUID())
 	r.restarts.Delete(key.GetUID())
+	r.deciders.Delete(key.GetUID())
 	r.resuming.Delete(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))

@@ -84,9 +84,6 @@ func (p *pass) version(id string) *v1alpha1.KeyVersion {
 	return &p.key.Status.Versions[i]
 }
 
-// replacing reports whether a key is in use while its successor is on its way.
-func (p *pass) replacing() bool { return p.pending() != nil && p.active() != nil }
-
 // end has v be refused from the next write of the status on.
 func end(v *v1alpha1.KeyVersion, reason string) {
 	v.State, v.Reason = v1alpha1.VersionRevoked, reason

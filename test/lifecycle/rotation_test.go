@@ -198,6 +198,45 @@ var _ = Describe("Rotation", func() {
 		Eventually(audited).WithArguments(key).Should(ContainElement("RotationUndone"))
 	})
 
+	It("goes back and ends the newer key in one change", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "reverted", overlapping(time.Hour, time.Hour, time.Hour))
+		old, oldID := rotate(ctx, key, "1")
+		newer := plaintextOf(ctx, key)
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo, k.Spec.Rotation.Retire = "bad", "bad" })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		Expect(key.Status.KeyID).To(Equal(oldID))
+		expectStatus(old, http.StatusOK)
+		expectStatus(newer, http.StatusUnauthorized)
+		Expect(plaintextOf(ctx, key)).To(Equal(old))
+		Expect(eventReasons(ctx, key)).NotTo(ContainElement(v1alpha1.EventSecretDrifted))
+	})
+
+	It("replaces a key and ends it in one change", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "leaked", overlapping(time.Hour, time.Hour, time.Hour))
+		old, oldID := plaintextOf(ctx, key), key.Status.KeyID
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger, k.Spec.Rotation.Retire = "leak", "leak" })
+		awaitReplaced(ctx, key, oldID)
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectStatus(old, http.StatusUnauthorized)
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+	})
+
+	It("ends a key that was replaced although the Secret cannot be written", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "blocked", overlapping(time.Hour, time.Hour, time.Hour))
+		old, _ := rotate(ctx, key, "1")
+		change(ctx, key, func(k *v1alpha1.APIKey) {
+			k.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"broken": "$(TYPO)"}
+		})
+		awaitReason(ctx, key, v1alpha1.ConditionPublished, v1alpha1.ReasonInvalidTemplate)
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "leaked" })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		expectStatus(old, http.StatusUnauthorized)
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+	})
+
 	It("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))

@@ -12,11 +12,6 @@ import (
 )
 
 const (
-	// DefaultMin, DefaultQuiet and DefaultMax are the overlap's; see v1alpha1.Overlap.
-	DefaultMin   = 15 * time.Minute
-	DefaultQuiet = 25 * time.Hour
-	DefaultMax   = 168 * time.Hour
-
 	// spread is the part of the interval that is taken off, at most, so that keys which
 	// were made together are not replaced together.
 	spread = 0.1
@@ -92,10 +87,13 @@ func fractionOf(seed string) float64 {
 // Bounds are an Overlap with its defaults.
 type Bounds struct{ Min, Quiet, Max time.Duration }
 
+// defaultOverlap is what v1alpha1.Overlap says.
+var defaultOverlap = Bounds{Min: 15 * time.Minute, Quiet: 25 * time.Hour, Max: 168 * time.Hour}
+
 // OverlapOf returns the overlap of spec, with the defaults in place. min gives way to
 // max where a default would be the longer.
 func OverlapOf(spec *v1alpha1.Rotation) Bounds {
-	b := Bounds{Min: DefaultMin, Quiet: DefaultQuiet, Max: DefaultMax}
+	b := defaultOverlap
 	if d := spec.Overlap.Max; d != nil {
 		b.Max = d.Duration
 	}

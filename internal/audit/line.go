@@ -42,6 +42,9 @@ type Loss struct {
 	// Fragments are lines of the file that are no lines, for writes that ended in
 	// their middle.
 	Fragments uint64 `json:"fragments,omitempty"`
+	// Dropped are events that no line was made of, because too many waited for a writer
+	// that was stuck. No sequence numbers are missing for them.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 // line is what one line holds, but for its hash.

@@ -10,8 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/utils/buffer"
 	"k8s.io/utils/clock"
 )
 
@@ -39,11 +41,24 @@ type Recorder struct {
 	process  string
 	exporter Exporter
 	metrics  *metrics
+	log      logr.Logger
 
-	mu     sync.Mutex
-	writer io.Writer
-	// started and closed: the first and the last line of the chain were made.
+	mu sync.Mutex
+	// queue has what is to be written. While writing, one goroutine writes it, and ends
+	// when there is nothing left.
+	queue   *buffer.Ring[*entry]
+	writing bool
+	// stuck: somebody has waited in vain since the queue was last empty.
+	stuck bool
+	// dropped is how many events found no place in the queue since the last that did.
+	dropped uint64
+	// started and closed: the first and the last line of the chain are in the queue, or
+	// were.
 	started, closed bool
+
+	// The rest belongs to the goroutine that writes.
+
+	writer io.Writer
 	// sequence and previous are those of the line that was made last.
 	sequence uint64
 	previous string
@@ -69,10 +84,13 @@ func WithMetrics(registerer prometheus.Registerer) Option {
 	return func(r *Recorder) { r.metrics = newMetrics(registerer) }
 }
 
+// WithLog has what nobody waits to be told logged.
+func WithLog(log logr.Logger) Option { return func(r *Recorder) { r.log = log } }
+
 // NewRecorder returns a Recorder that writes whole lines to writer, each with one
 // call of Write. Its chain begins with the first event.
 func NewRecorder(writer io.Writer, clock clock.PassiveClock, options ...Option) *Recorder {
-	r := &Recorder{writer: writer, clock: clock, process: string(uuid.NewUUID()), metrics: newMetrics(nil)}
+	r := &Recorder{writer: writer, clock: clock, process: string(uuid.NewUUID()), metrics: newMetrics(nil), queue: newQueue()}
 	r.previous = genesis(r.process)
 	r.written = r.previous
 	// A file may end in the middle of a line: its last writer died while it wrote.
@@ -85,42 +103,34 @@ func NewRecorder(writer io.Writer, clock clock.PassiveClock, options ...Option) 
 	return r
 }
 
-// errClosed is returned for an event after Close.
-var errClosed = errors.New("the audit trail is closed")
-
-// Record writes one event. An error means that the line is missing; it has been
-// counted.
+// Record writes one event, or leaves it to be written where that takes long. An error
+// means that the line is missing; it has been counted.
+//
+// It waits for the writer, so that what was recorded is written when the process is
+// killed after it; but a writer that is stuck is waited for once, and for no longer than
+// patience.
 func (r *Recorder) Record(event Event) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		r.metrics.lost.Inc()
-		return errClosed
+	e, stuck, err := r.enqueue(event)
+	if err != nil || stuck {
+		return err
 	}
-	if !r.started {
-		r.started = true
-		_ = r.write(r.own(Started)) // if it is lost, the next line says so
-	}
-	return r.write(event)
+	return r.await(e)
 }
 
 // Close writes the last line of the chain, and closes the writer if it can be. What
-// is recorded later is lost.
+// is recorded later is lost, and so is what a writer that is stuck has not taken within
+// closeTimeout.
 func (r *Recorder) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
+	last, end := r.end()
+	if end == nil {
 		return nil
 	}
-	r.closed = true
-	var err error
-	if r.started {
-		err = r.write(r.own(Stopped))
+	select {
+	case <-end.done:
+		return errors.Join(last.err, end.err)
+	case <-time.After(closeTimeout):
+		return r.abandon(end)
 	}
-	if closer, ok := r.writer.(io.Closer); ok {
-		err = errors.Join(err, closer.Close())
-	}
-	return err
 }
 
 // own is an event about the chain itself.
@@ -130,13 +140,11 @@ func (r *Recorder) own(action Action) Event {
 
 // write makes the next line of the chain, and writes it. The chain goes on from it
 // even if it cannot be written, so that a copy of it elsewhere is part of the chain.
-func (r *Recorder) write(event Event) error {
-	if event.Actor.Kind == "" {
-		event.Actor.Kind = ActorUnknown
-	}
+func (r *Recorder) write(e *entry) error {
+	r.lost.Dropped += e.dropped
 	l := line{
-		chained: chained{Schema: Schema, Time: r.clock.Now().UTC(), Process: r.process, Sequence: r.sequence + 1, Previous: r.previous},
-		Event:   event.bounded(),
+		chained: chained{Schema: Schema, Time: e.at.UTC(), Process: r.process, Sequence: r.sequence + 1, Previous: r.previous},
+		Event:   e.event,
 	}
 	if r.lost != (Loss{}) {
 		lost := r.lost

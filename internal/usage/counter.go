@@ -4,7 +4,9 @@
 package usage
 
 import (
+	"cmp"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,11 @@ import (
 type ID struct {
 	UID   types.UID `json:"uid"`
 	KeyID string    `json:"keyID"`
+}
+
+// Compare is for the order in which versions are told.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(strings.Compare(string(id.UID), string(other.UID)), strings.Compare(id.KeyID, other.KeyID))
 }
 
 // Counter counts the requests that bore one version of a key. Its methods may be

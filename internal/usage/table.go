@@ -4,9 +4,7 @@
 package usage
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -133,11 +131,11 @@ func (t *Table) Answer(q *Question) Answer {
 		if requests := c.requests.Load(); requests != c.told {
 			c.told, c.changed = requests, t.scans
 		}
-		if c.changed > q.Since && (q.After == nil || compare(c.id, *q.After) > 0) {
+		if c.changed > q.Since && (q.After == nil || c.id.Compare(*q.After) > 0) {
 			found = append(found, c)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Counter) int { return compare(a.id, b.id) })
+	slices.SortFunc(found, func(a, b *Counter) int { return a.id.Compare(b.id) })
 	if len(found) > MaxVersions {
 		found, answer.More = found[:MaxVersions], true
 	}
@@ -148,10 +146,6 @@ func (t *Table) Answer(q *Question) Answer {
 		})
 	}
 	return answer
-}
-
-func compare(a, b ID) int {
-	return cmp.Or(strings.Compare(string(a.UID), string(b.UID)), strings.Compare(a.KeyID, b.KeyID))
 }
 
 // Size returns the number of counters.

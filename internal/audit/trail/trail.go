@@ -60,7 +60,7 @@ func (o *Options) Open(ctx context.Context, program string, registerer prometheu
 		}
 		writer = file
 	}
-	options := []audit.Option{audit.WithProgram(program), audit.WithMetrics(registerer)}
+	options := []audit.Option{audit.WithProgram(program), audit.WithMetrics(registerer), audit.WithLog(log)}
 	t := &Trail{}
 	if o.exports() {
 		var err error
@@ -83,7 +83,8 @@ func (o *Options) exports() bool {
 	return o.Collector != "" || environment("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") != "" || environment("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 }
 
-// Close writes the last line, and sends the copies that wait, also if ctx is done.
+// Close writes the last line, and sends the copies that wait, also if ctx is done. It
+// waits for neither for longer than some seconds.
 func (t *Trail) Close(ctx context.Context) error {
 	err := t.Recorder.Close()
 	if t.exporter != nil {

@@ -22,8 +22,7 @@ import (
 )
 
 const (
-	// askTimeout bounds one question. An auth server that hangs must not keep others from
-	// handing over, for which they wait 15 s by default.
+	// askTimeout bounds one question.
 	askTimeout  = 5 * time.Second
 	idleTimeout = time.Minute
 )
@@ -137,13 +136,42 @@ func (c *caller) ask(ctx context.Context, token string, question *usage.Question
 	if err := json.Unmarshal(data, &answer); err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	switch {
-	case answer.Process != question.Process:
-		return nil, errors.New("another process has answered")
-	case len(answer.Versions) > usage.MaxVersions, answer.More && len(answer.Versions) == 0:
-		return nil, errors.New("the answer keeps no limit")
+	if err := check(question, &answer); err != nil {
+		return nil, err
 	}
 	return &answer, nil
+}
+
+// maxText bounds each string in an answer, in bytes: UIDs, key IDs, contracts, and IP
+// addresses are all shorter.
+const maxText = 64
+
+// check refuses what no auth server of ours answers. That versions come in their order, and
+// after those of the answer before, is what makes a series of answers end.
+func check(question *usage.Question, answer *usage.Answer) error {
+	switch {
+	case answer.Process != question.Process:
+		return errors.New("another process has answered")
+	case len(answer.Versions) > usage.MaxVersions, answer.More && len(answer.Versions) == 0:
+		return errors.New("the answer keeps no limit")
+	}
+	last := question.After
+	for i := range answer.Versions {
+		version := &answer.Versions[i]
+		if last != nil && version.ID.Compare(*last) <= 0 {
+			return errors.New("the answer has versions out of their order")
+		}
+		last = &version.ID
+		if len(version.UID) > maxText || len(version.KeyID) > maxText || len(version.Sources) > usage.MaxOrigins+1 {
+			return errors.New("the answer keeps no limit")
+		}
+		for _, source := range version.Sources {
+			if len(source.Endpoint) > maxText || len(source.Gateway) > maxText {
+				return errors.New("the answer keeps no limit")
+			}
+		}
+	}
+	return nil
 }
 
 func (c *caller) close() { c.http.CloseIdleConnections() }

@@ -11,10 +11,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,8 +31,9 @@ const (
 	jitter = 0.2
 	// askedAtOnce is how many auth servers are asked at the same time.
 	askedAtOnce = 8
-	// roundTimeout bounds a round.
+	// roundTimeout bounds a round, and listTimeout the list with which it begins.
 	roundTimeout = time.Minute
+	listTimeout  = 10 * time.Second
 	// rememberedFor is how long an auth server is remembered that is gone: one whose
 	// Lease was deleted by hand comes back, and what it told is not to count twice.
 	rememberedFor = 10 * time.Minute
@@ -77,6 +76,8 @@ type Gatherer struct {
 	metrics *metrics
 	// kicks has place for one: somebody is about to go.
 	kicks chan struct{}
+	// listing keeps lists in their order.
+	listing sync.Mutex
 
 	mu      sync.Mutex
 	tellers map[string]*teller
@@ -108,107 +109,74 @@ func (g *Gatherer) Wake(f func(types.NamespacedName)) {
 
 // Start gathers until ctx is done.
 func (g *Gatherer) Start(ctx context.Context) error {
-	if g.Leases != nil {
-		informer, err := g.Leases.GetInformer(ctx, &coordinationv1.Lease{})
-		if err != nil {
-			return fmt.Errorf("follow leases: %w", err)
-		}
-		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc:    g.leaseChanged,
-			UpdateFunc: func(_, lease any) { g.leaseChanged(lease) },
-			DeleteFunc: g.leaseGone,
-		})
-		if err != nil {
-			return fmt.Errorf("follow leases: %w", err)
-		}
-		defer func() { _ = informer.RemoveEventHandler(registration) }()
+	unfollow, err := g.follow(ctx)
+	if err != nil {
+		return err
 	}
+	defer unfollow()
+	var dismissing sync.WaitGroup
+	dismissing.Go(func() { g.handOvers(ctx) })
+	g.rounds(ctx)
+	dismissing.Wait()
+	g.resign(context.WithoutCancel(ctx))
+	return nil
+}
+
+// rounds asks everybody now and then, until ctx is done.
+func (g *Gatherer) rounds(ctx context.Context) {
 	timer := g.Clock.NewTimer(0)
 	defer timer.Stop()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
-			g.resign(context.WithoutCancel(ctx))
-			return nil
-		case <-g.kicks:
-			err = g.round(ctx, true)
+			return
 		case <-timer.C():
-			err = g.round(ctx, false)
+			g.notGathered(ctx, g.round(ctx))
 			timer.Reset(wait.Jitter(g.Interval, jitter))
 		}
-		if err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Info("usage was not gathered", "error", err.Error())
-		}
 	}
 }
 
-// leaseChanged wakes the Gatherer when an auth server waits for it.
-func (g *Gatherer) leaseChanged(obj any) {
-	if lease, ok := obj.(*coordinationv1.Lease); ok && registry.TellerOf(lease).Final {
-		select {
-		case g.kicks <- struct{}{}:
-		default:
-		}
+func (g *Gatherer) notGathered(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		log.FromContext(ctx).Info("usage was not gathered", "error", err.Error())
 	}
 }
 
-// leaseGone notices an auth server that left without a word, even one that no list has
-// shown.
-func (g *Gatherer) leaseGone(obj any) {
-	if last, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-		obj = last.Obj
-	}
-	lease, ok := obj.(*coordinationv1.Lease)
-	if !ok {
-		return
-	}
-	found := registry.TellerOf(lease)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	t := g.tellers[found.Process]
-	if t == nil {
-		t = &teller{Teller: found, unseenFrom: g.listed}
-		g.tellers[found.Process] = t
-	}
-	t.gone = g.Clock.Now()
-	g.ended(t)
-}
-
-// ended takes note that t is gone, or fenced.
-func (g *Gatherer) ended(t *teller) {
-	if t.gap || t.handedOver {
-		return
-	}
-	t.gap = true
-	g.lastGap = g.Clock.Now()
-	g.metrics.gaps.Inc()
-}
-
-// round asks everybody, or only those that are about to go, and wakes what is due.
-func (g *Gatherer) round(ctx context.Context, finals bool) error {
+// round asks everybody, and wakes what is due.
+func (g *Gatherer) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
-	found, asked, err := g.Members.Tellers(ctx, g.Clock.Now())
+	found, err := g.look(ctx)
 	if err != nil {
 		return err
 	}
 	var asking errgroup.Group
 	asking.SetLimit(askedAtOnce)
-	for _, t := range g.update(found, asked) {
-		if t.Final || !finals {
-			asking.Go(func() error { g.gather(ctx, t); return nil })
+	for _, v := range found {
+		if g.claim(v) {
+			asking.Go(func() error { g.gather(ctx, v); return nil })
 		}
 	}
 	_ = asking.Wait() // each of them has logged what failed
-	if finals {
-		return nil
-	}
 	return g.sweep(ctx)
 }
 
+// look lists the auth servers, and returns those to ask.
+func (g *Gatherer) look(ctx context.Context) ([]visit, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	g.listing.Lock()
+	defer g.listing.Unlock()
+	found, asked, err := g.Members.Tellers(ctx, g.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	return g.update(found, asked), nil
+}
+
 // update takes in a list of the auth servers, and returns those to ask.
-func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []*teller) {
+func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.listed.IsZero() {
@@ -223,9 +191,6 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []*tell
 			t = &teller{unseenFrom: g.listed}
 			g.tellers[now.Process] = t
 		}
-		if t.Address != now.Address || t.Pin != now.Pin {
-			t.close()
-		}
 		t.Teller, t.gone = now, time.Time{}
 		switch {
 		case now.Fenced:
@@ -234,7 +199,7 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []*tell
 			t.failed = true
 		case !t.handedOver || now.Final:
 			t.gap = false
-			ask = append(ask, t)
+			ask = append(ask, visit{t: t, who: now})
 		}
 	}
 	for process, t := range g.tellers {
@@ -244,7 +209,7 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []*tell
 			t.gone = asked
 			g.ended(t)
 		case asked.Sub(t.gone) > rememberedFor:
-			t.close()
+			// Nobody has used its connection since, so that has ended.
 			delete(g.tellers, process)
 			g.Ledger.forget(process)
 		}
@@ -253,35 +218,31 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []*tell
 	return ask
 }
 
-func (t *teller) close() {
-	if t.caller != nil {
-		t.caller.close()
-		t.caller = nil
-	}
-}
-
 // gather asks one auth server, and lets it go if it wants to.
-func (g *Gatherer) gather(ctx context.Context, t *teller) {
-	sent, final, err := g.read(ctx, t)
+func (g *Gatherer) gather(ctx context.Context, v visit) {
+	v.t.series.Lock()
+	defer v.t.series.Unlock()
+	defer g.unclaim(v)
+	sent, final, err := g.read(ctx, v)
 	g.metrics.asked(err)
-	logger := log.FromContext(ctx).WithValues("lease", t.Name)
+	logger := log.FromContext(ctx).WithValues("lease", v.who.Name)
 	g.mu.Lock()
-	failedBefore := t.failed
-	if t.failed = err != nil; !t.failed {
-		t.heard = sent
-		t.handedOver = t.handedOver || final
+	failedBefore := v.t.failed
+	if v.t.failed = err != nil; !v.t.failed {
+		v.t.heard = sent
+		v.t.handedOver = v.t.handedOver || final
 	}
-	handedOver := t.handedOver
+	handedOver := v.t.handedOver
 	g.mu.Unlock()
 	if final {
-		g.Ledger.adopt(t.Process)
+		g.Ledger.adopt(v.who.Process)
 	}
 	if err != nil {
 		g.complain(ctx, logger, failedBefore, err)
 		return
 	}
 	if handedOver {
-		if err := g.dismiss(ctx, t); err != nil && ctx.Err() == nil {
+		if err := g.dismiss(ctx, v); err != nil && ctx.Err() == nil {
 			logger.Info("an auth server that has handed its usage over may wait in vain", "error", err.Error())
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,7 @@ import (
 	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -124,7 +126,7 @@ func (w *world) lead() {
 func (w *world) gatherAll(t testing.TB) {
 	t.Helper()
 	w.clock.Step(15 * time.Second)
-	if err := w.round(t.Context(), false); err != nil {
+	if err := w.round(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -214,6 +216,13 @@ func (w *world) show(replicas ...*replica) {
 	}
 }
 
+// releaseAll asks those that are about to go.
+func (w *world) releaseAll(t testing.TB) error {
+	var asking errgroup.Group
+	err := w.release(t.Context(), &asking)
+	return errors.Join(err, asking.Wait())
+}
+
 func (w *world) requests() int64 { return w.Use("a", "k").Requests }
 
 func TestGathering(t *testing.T) {
@@ -272,7 +281,7 @@ func TestWhatCannotBeAskedIsNotCovered(t *testing.T) {
 	}
 	w.members.err = errors.New("no API server")
 	w.clock.Step(time.Minute)
-	if err := w.round(t.Context(), false); err == nil || !w.Coverage().Until.Equal(covered) {
+	if err := w.round(t.Context()); err == nil || !w.Coverage().Until.Equal(covered) {
 		t.Errorf("%v, %+v", err, w.Coverage())
 	}
 }
@@ -342,6 +351,67 @@ func leaseOf(name, process string) *coordinationv1.Lease {
 	}
 }
 
+// The container of one pod is started again and again, and no list is made in between.
+func TestAProcessThatNoListHasShownLeavesAGap(t *testing.T) {
+	lease := func(process string, transitions int32) *coordinationv1.Lease {
+		l := leaseOf("one", process)
+		l.UID, l.Spec.LeaseTransitions = "1", ptr.To(transitions)
+		return l
+	}
+	anew := func(process string, transitions int32) *coordinationv1.Lease {
+		l := lease(process, transitions)
+		l.UID = "2"
+		return l
+	}
+	for name, test := range map[string]struct {
+		// updates follow the first, which is of p1.
+		updates []*coordinationv1.Lease
+		handed  bool
+		gaps    int
+	}{
+		"renewed":                       {[]*coordinationv1.Lease{lease("p1", 0), lease("p1", 1)}, false, 0},
+		"taken":                         {[]*coordinationv1.Lease{lease("p2", 1)}, false, 1},
+		"handed over":                   {[]*coordinationv1.Lease{lease("p2", 1)}, true, 0},
+		"handed over, then taken":       {[]*coordinationv1.Lease{lease("p2", 1), lease("p2", 1), lease("p3", 2)}, true, 1},
+		"the watch was interrupted":     {[]*coordinationv1.Lease{lease("p3", 2)}, true, 1},
+		"the Lease was made anew":       {[]*coordinationv1.Lease{anew("p2", 0)}, true, 0},
+		"it was made anew, and taken":   {[]*coordinationv1.Lease{anew("p3", 1)}, true, 1},
+		"taken, and seen to be so once": {[]*coordinationv1.Lease{lease("p2", 1), lease("p2", 1)}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			leases := &informertest.FakeInformers{}
+			w.Leases = leases
+			unfollow, err := w.follow(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unfollow()
+			informer, err := leases.FakeInformerFor(t.Context(), &coordinationv1.Lease{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.dial = func(string, string) (asker, error) {
+				return direct{table: usage.NewTable(w.clock), final: ptr.To(test.handed)}, nil
+			}
+			w.members.tellers = []registry.Teller{{Name: "one", Process: "p1", Address: "1", Final: test.handed}}
+			w.gatherAll(t)
+			w.clock.Step(time.Second)
+			last := lease("p1", 0)
+			for _, next := range test.updates {
+				informer.Update(last, next)
+				last = next
+			}
+			if got, want := values(t, w.metrics.gaps)[0], fmt.Sprint("apikey_usage_gaps_total{} ", test.gaps); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if at := w.Coverage().LastGap; at.Equal(w.clock.Now()) != (test.gaps > 0) {
+				t.Errorf("the last gap was at %s", at)
+			}
+		})
+	}
+}
+
 func TestAHandOverIsNoGap(t *testing.T) {
 	w := newWorld(keyOf("a", v1alpha1.VersionActive))
 	r1, r2 := startReplica(t, "one", "p1"), startReplica(t, "two", "p2")
@@ -356,7 +426,7 @@ func TestAHandOverIsNoGap(t *testing.T) {
 		t.Fatal("nobody was woken")
 	}
 	w.clock.Step(time.Second)
-	if err := w.round(t.Context(), true); err != nil {
+	if err := w.releaseAll(t); err != nil {
 		t.Fatal(err)
 	}
 	<-r1.handed
@@ -505,7 +575,17 @@ func TestOnlyWhoMayIsTold(t *testing.T) {
 
 // Whoever has the certificate and the wrong answers is not believed.
 func TestAnswersAreChecked(t *testing.T) {
+	long := strings.Repeat("x", maxText+1)
 	for name, answer := range map[string]string{
+		"the same again":  `{"process":"p1","more":true,"versions":[{"uid":"u","keyID":"k"}]}`,
+		"one before":      `{"process":"p1","more":true,"versions":[{"uid":"u","keyID":"j"}]}`,
+		"twice":           `{"process":"p1","versions":[{"uid":"v","keyID":"k"},{"uid":"v","keyID":"k"}]}`,
+		"out of order":    `{"process":"p1","versions":[{"uid":"w","keyID":"k"},{"uid":"v","keyID":"k"}]}`,
+		"a long UID":      `{"process":"p1","versions":[{"uid":"v` + long + `","keyID":"k"}]}`,
+		"a long key ID":   `{"process":"p1","versions":[{"uid":"v","keyID":"` + long + `"}]}`,
+		"a long endpoint": `{"process":"p1","versions":[{"uid":"v","keyID":"k","sources":[{"endpoint":"` + long + `","requests":1}]}]}`,
+		"a long gateway":  `{"process":"p1","versions":[{"uid":"v","keyID":"k","sources":[{"gateway":"` + long + `","requests":1}]}]}`,
+		"many sources":    `{"process":"p1","versions":[{"uid":"v","keyID":"k","sources":[` + strings.Repeat(`{},`, usage.MaxOrigins+1) + `{}]}]}`,
 		"another process": `{"process":"p2"}`,
 		"no JSON":         `<html>`,
 		"more of nothing": `{"process":"p1","more":true}`,
@@ -514,7 +594,8 @@ func TestAnswersAreChecked(t *testing.T) {
 	} {
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) }))
 		caller := callerOf(t, server)
-		if _, err := caller.ask(t.Context(), "good", &usage.Question{Process: "p1"}); err == nil {
+		after := &usage.ID{UID: "u", KeyID: "k"}
+		if _, err := caller.ask(t.Context(), "good", &usage.Question{Process: "p1", After: after}); err == nil {
 			t.Errorf("%s is believed", name)
 		}
 		server.Close()

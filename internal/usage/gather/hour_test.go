@@ -48,7 +48,7 @@ func (f *fleet) replace(t *testing.T, i int) {
 	if f.finals[i] != nil {
 		*f.finals[i] = true
 		f.members.tellers[i].Final = true
-		if err := f.round(t.Context(), true); err != nil {
+		if err := f.releaseAll(t); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 			}
 			if passed >= due {
 				due = passed + wait.Jitter(f.Interval, jitter)
-				if err := f.round(t.Context(), false); err != nil {
+				if err := f.round(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -30,8 +30,8 @@ func (g *Gatherer) resign(ctx context.Context) {
 	g.settle(ctx)
 	var telling errgroup.Group
 	telling.SetLimit(askedAtOnce)
-	for _, t := range g.reachable() {
-		telling.Go(func() error { return g.tell(ctx, t) })
+	for _, v := range g.reachable() {
+		telling.Go(func() error { return g.tell(ctx, v) })
 	}
 	if err := telling.Wait(); err != nil {
 		log.FromContext(ctx).Info("the next leader may count again what this one has just written", "error", err.Error())
@@ -43,22 +43,23 @@ func (g *Gatherer) resign(ctx context.Context) {
 	}
 }
 
-// reachable returns the auth servers that were asked before and may be counting.
-func (g *Gatherer) reachable() (found []*teller) {
+// reachable returns the auth servers that were asked before and may be counting. Nobody
+// asks any more.
+func (g *Gatherer) reachable() (found []visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, t := range g.tellers {
 		if t.live() && t.caller != nil {
-			found = append(found, t)
+			found = append(found, visit{t: t, who: t.Teller})
 		}
 	}
 	return found
 }
 
 // tell acknowledges what is left to be.
-func (g *Gatherer) tell(ctx context.Context, t *teller) error {
-	for marks := g.Ledger.marks(t.Process); len(marks) > 0; marks = g.Ledger.marks(t.Process) {
-		if _, err := g.ask(ctx, t, t.question(marks)); err != nil {
+func (g *Gatherer) tell(ctx context.Context, v visit) error {
+	for marks := g.Ledger.marks(v.who.Process); len(marks) > 0; marks = g.Ledger.marks(v.who.Process) {
+		if _, err := g.ask(ctx, v, v.question(marks)); err != nil {
 			return err
 		}
 	}

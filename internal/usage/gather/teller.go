@@ -7,10 +7,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/usage"
+)
+
+const (
+	// seriesTimeout bounds the questions to one auth server in a row. One that always has
+	// more to tell must not keep the others waiting.
+	seriesTimeout = 15 * time.Second
+	// maxPages bounds the answers to them: a million versions.
+	maxPages = 1000
 )
 
 // teller is what is remembered of one auth server's process. Its fields are the
@@ -31,10 +40,22 @@ type teller struct {
 	gap bool
 	// gone is when a list did not show it any more; zero if it is there.
 	gone time.Time
+	// leaving: it is about to go, and is being asked.
+	leaving bool
 
+	// series is held by who asks it, and guards the rest.
+	series sync.Mutex
 	caller asker
+	// address and pin are what caller was made for.
+	address, pin string
 	// since is the scan from which on changes are asked for.
 	since uint64
+}
+
+// visit is a teller to ask, and what a list has said of it.
+type visit struct {
+	t   *teller
+	who registry.Teller
 }
 
 // live reports whether it may be counting now.
@@ -50,28 +71,31 @@ func (t *teller) coveredUntil() time.Time {
 
 // read asks one auth server, until it has told everything that is new. final reports
 // that it will count no more.
-func (g *Gatherer) read(ctx context.Context, t *teller) (sent time.Time, final bool, err error) {
-	if t.caller == nil {
-		if t.caller, err = g.dial(t.Address, t.Pin); err != nil {
-			return sent, false, err
-		}
+func (g *Gatherer) read(ctx context.Context, v visit) (sent time.Time, final bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, seriesTimeout)
+	defer cancel()
+	if err := g.connect(v); err != nil {
+		return sent, false, err
 	}
-	question := t.question(nil)
+	question := v.question(nil)
 	sent = g.Clock.Now()
 	var first *usage.Answer
 	refused := 0
-	for {
-		question.Acknowledged = g.Ledger.marks(t.Process)
-		answer, err := g.ask(ctx, t, question)
+	for page := 1; ; page++ {
+		question.Acknowledged = g.Ledger.marks(v.who.Process)
+		answer, err := g.ask(ctx, v, question)
 		if err != nil {
 			return sent, false, err
 		}
 		if first == nil {
 			first = answer
 		}
-		refused += g.Ledger.take(t.Process, answer, g.Clock.Now())
+		refused += g.Ledger.take(v.who.Process, answer, g.Clock.Now())
 		if !answer.More {
 			break
+		}
+		if page == maxPages {
+			return sent, false, errors.New("it has more to tell than anybody can have")
 		}
 		question.After = &answer.Versions[len(answer.Versions)-1].ID
 	}
@@ -79,18 +103,37 @@ func (g *Gatherer) read(ctx context.Context, t *teller) (sent time.Time, final b
 		return sent, false, fmt.Errorf("it tells of %d versions too many that no APIKey has", refused)
 	}
 	// What has changed during a series of answers is told again.
-	t.since = first.Scan
+	v.t.since = first.Scan
 	return sent, first.Final, nil
 }
 
+// connect makes the caller, anew if the Lease says something else than before.
+func (g *Gatherer) connect(v visit) (err error) {
+	t := v.t
+	if t.caller != nil && t.address == v.who.Address && t.pin == v.who.Pin {
+		return nil
+	}
+	t.close()
+	t.caller, err = g.dial(v.who.Address, v.who.Pin)
+	t.address, t.pin = v.who.Address, v.who.Pin
+	return err
+}
+
+func (t *teller) close() {
+	if t.caller != nil {
+		t.caller.close()
+		t.caller = nil
+	}
+}
+
 // ask puts one question, with a new token if the one there was is not accepted.
-func (g *Gatherer) ask(ctx context.Context, t *teller, question *usage.Question) (*usage.Answer, error) {
+func (g *Gatherer) ask(ctx context.Context, v visit, question *usage.Question) (*usage.Answer, error) {
 	for attempt := 1; ; attempt++ {
 		token, err := g.Tokens.Token(ctx)
 		if err != nil {
 			return nil, err
 		}
-		answer, err := t.caller.ask(ctx, token, question)
+		answer, err := v.t.caller.ask(ctx, token, question)
 		var status *statusError
 		if errors.As(err, &status) && status.refused() {
 			g.Tokens.Drop(token)
@@ -101,21 +144,21 @@ func (g *Gatherer) ask(ctx context.Context, t *teller, question *usage.Question)
 		if err != nil {
 			return nil, err
 		}
-		g.Ledger.acknowledged(t.Process, question.Acknowledged)
+		g.Ledger.acknowledged(v.who.Process, question.Acknowledged)
 		return answer, nil
 	}
 }
 
 // dismiss tells an auth server that everything was taken, so that it may go. It waits
 // for that only.
-func (g *Gatherer) dismiss(ctx context.Context, t *teller) error {
-	question := t.question(g.Ledger.marks(t.Process))
+func (g *Gatherer) dismiss(ctx context.Context, v visit) error {
+	question := v.question(g.Ledger.marks(v.who.Process))
 	question.Taken = true
-	_, err := g.ask(ctx, t, question)
+	_, err := g.ask(ctx, v, question)
 	return err
 }
 
 // question asks for what is new.
-func (t *teller) question(marks []usage.Mark) *usage.Question {
-	return &usage.Question{Process: t.Process, Since: t.since, Acknowledged: marks}
+func (v visit) question(marks []usage.Mark) *usage.Question {
+	return &usage.Question{Process: v.who.Process, Since: v.t.since, Acknowledged: marks}
 }

@@ -1,0 +1,67 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gather
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// leavingAtOnce is how many auth servers may hand over at the same time. Those beyond are
+// asked with all others.
+const leavingAtOnce = 64
+
+// handOvers asks whoever is about to go, until ctx is done. It waits for none of them: one
+// that hangs, or only says that it goes, holds up no other, and nor does a round.
+func (g *Gatherer) handOvers(ctx context.Context) {
+	var asking errgroup.Group
+	asking.SetLimit(leavingAtOnce)
+	for {
+		select {
+		case <-ctx.Done():
+			_ = asking.Wait() // each of them has logged what failed
+			return
+		case <-g.kicks:
+			g.notGathered(ctx, g.release(ctx, &asking))
+		}
+	}
+}
+
+// release has those asked that are about to go, and are not being asked already.
+func (g *Gatherer) release(ctx context.Context, asking *errgroup.Group) error {
+	found, err := g.look(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range found {
+		if !v.who.Final || !g.claim(v) {
+			continue
+		}
+		if !asking.TryGo(func() error { g.gather(ctx, v); return nil }) {
+			g.unclaim(v)
+		}
+	}
+	return nil
+}
+
+// claim reports whether v is to be made: an auth server that is about to go is asked by
+// one at a time, so that no other waits for that.
+func (g *Gatherer) claim(v visit) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v.who.Final && v.t.leaving {
+		return false
+	}
+	v.t.leaving = v.t.leaving || v.who.Final
+	return true
+}
+
+func (g *Gatherer) unclaim(v visit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v.who.Final {
+		v.t.leaving = false
+	}
+}

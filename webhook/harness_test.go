@@ -53,6 +53,9 @@ func (f *fakeRegistry) Authenticate(d keys.Digest) (registry.Grant, registry.Ver
 		return grant, registry.Accepted
 	}
 	if verdict, ok := f.verdicts[d]; ok {
+		if verdict == registry.Expired { // it is known whose it was
+			return registry.Grant{KeyID: d.KeyID(), Namespace: "team-a", Name: "old-agent", Organization: "acme", Scopes: scope.All()}, verdict
+		}
 		return registry.Grant{}, verdict
 	}
 	return registry.Grant{}, registry.Unknown

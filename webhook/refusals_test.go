@@ -54,6 +54,10 @@ func TestEachRefusalIsTold(t *testing.T) {
 	for digest := range h.registry.grants {
 		known.KeyID = digest.KeyID()
 	}
+	former := audit.Kind{Object: audit.Object{Namespace: "team-a", Name: "old-agent"}, Organization: "acme"}
+	for digest := range h.registry.verdicts {
+		former.KeyID = digest.KeyID()
+	}
 	h.registry.mu.RUnlock()
 	of := func(kind audit.Kind, endpoint string, reason Reason) audit.Kind {
 		kind.Endpoint, kind.Reason = endpoint, reason.String()
@@ -67,7 +71,7 @@ func TestEachRefusalIsTold(t *testing.T) {
 		{narrow, "GET", "/api/v1/sql", of(known, "", NotInSurface)},
 		{narrow, "GET", "/secret-of-the-client/../x", of(known, "", AmbiguousPath)},
 		{unknown, "POST", "/api/v1/dsl", of(audit.Kind{}, "", UnknownKey)},
-		{expired, "POST", "/api/v1/dsl", of(audit.Kind{}, "", ExpiredKey)},
+		{expired, "POST", "/api/v1/dsl", of(former, "", ExpiredKey)},
 		{"hxk_not-a-key-of-anybody", "POST", "/api/v1/dsl", of(audit.Kind{}, "", MalformedKey)},
 		{"", "POST", "/api/v1/dsl", of(audit.Kind{}, "", MissingKey)},
 	} {

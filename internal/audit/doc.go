@@ -18,7 +18,6 @@
 //   - A line has a bounded length, whatever the strings in it.
 //   - A write that fails leaves a chain that can be verified: the next line says how
 //     many are missing.
-//
 //   - A writer that is stuck holds a caller up for a second, and the next ones not at
 //     all: a bounded number of lines waits for it, and the next line counts the others.
 //

@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -93,12 +94,12 @@ func (r *Recorder) push(e *entry) *entry {
 // await waits until e is written or lost, for as long as patience. From then on nobody
 // waits until the queue was empty again.
 func (r *Recorder) await(e *entry) error {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	waiting, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	select {
 	case <-e.done:
 		return e.err
-	case <-timer.C:
+	case <-waiting.Done():
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

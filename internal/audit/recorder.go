@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -125,10 +126,12 @@ func (r *Recorder) Close() error {
 	if end == nil {
 		return nil
 	}
+	waiting, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
 	select {
 	case <-end.done:
 		return errors.Join(last.err, end.err)
-	case <-time.After(closeTimeout):
+	case <-waiting.Done():
 		return r.abandon(end)
 	}
 }

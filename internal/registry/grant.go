@@ -8,7 +8,8 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
-// Grant is what an accepted key may do, and in whose name.
+// Grant is what an accepted key may do, and in whose name. Of an expired key it has the
+// name alone: no scopes, and no counter.
 type Grant struct {
 	// KeyID is the first 12 hexadecimal digits of the key's SHA-256.
 	KeyID string
@@ -37,6 +38,7 @@ const (
 	Accepted
 	// Unknown: no key of that hash is accepted, and that is certain.
 	Unknown
-	// Expired: the key's expiresAt, ttl or the organization's maxKeyAge has passed.
+	// Expired: the key's expiresAt, ttl or the organization's maxKeyAge has passed. The
+	// Grant says whose it was, for those who keep a record of that.
 	Expired
 )

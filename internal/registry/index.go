@@ -71,7 +71,8 @@ func (ix *index) lookup(digest keys.Digest) *grant {
 	return g
 }
 
-// judge says what g is worth at now. A nil g is an unknown key.
+// judge says what g is worth at now. A nil g is an unknown key. Of an expired one the Grant
+// says whose it was, and nothing that it may do.
 func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if g == nil {
 		return Grant{}, Unknown
@@ -80,21 +81,17 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if org == nil || !org.active || org.id != g.claim.organizationID {
 		return Grant{}, Unknown
 	}
+	grant := Grant{KeyID: g.keyID, Namespace: g.claim.namespace, Name: g.claim.name, Organization: org.id}
 	if org.maxKeyAge > 0 && now.Sub(g.version.registered) >= org.maxKeyAge {
-		return Grant{}, Expired
+		return grant, Expired
 	}
 	if g.claim.expired || !g.claim.expiresAt.IsZero() && !now.Before(g.claim.expiresAt) {
-		return Grant{}, Expired
+		return grant, Expired
 	}
-	return Grant{
-		KeyID:        g.keyID,
-		Namespace:    g.claim.namespace,
-		Name:         g.claim.name,
-		Organization: org.id,
-		Scopes:       g.claim.scopes.Intersect(org.scopes),
-		Imported:     g.version.imported,
-		Counter:      g.counter,
-	}, Accepted
+	grant.Scopes = g.claim.scopes.Intersect(org.scopes)
+	grant.Imported = g.version.imported
+	grant.Counter = g.counter
+	return grant, Accepted
 }
 
 // apply takes a claim in, unless the index holds a later one of the same APIKey:

@@ -157,8 +157,19 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Versions[0].SHA256 = "zz" }), acme("1"), Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := verdictAt(indexWith(test.org, test.key), "s", epoch); got != test.want {
+			grant, got := indexWith(test.org, test.key).lookup(digestOf("s")).judge(epoch)
+			if got != test.want {
 				t.Errorf("got verdict %d, want %d", got, test.want)
+			}
+			owner := Grant{}
+			if got == Accepted || got == Expired {
+				owner = Grant{KeyID: digestOf("s").KeyID(), Namespace: "team", Name: "a", Organization: "acme-id"}
+			}
+			if got == Accepted {
+				owner.Scopes = grant.Scopes
+			}
+			if grant != owner {
+				t.Errorf("got %+v, want %+v", grant, owner)
 			}
 		})
 	}

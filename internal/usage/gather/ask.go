@@ -158,7 +158,7 @@ func check(question *usage.Question, answer *usage.Answer) error {
 	last := question.After
 	for i := range answer.Versions {
 		version := &answer.Versions[i]
-		if last != nil && version.ID.Compare(*last) <= 0 {
+		if last != nil && version.Compare(*last) <= 0 {
 			return errors.New("the answer has versions out of their order")
 		}
 		last = &version.ID

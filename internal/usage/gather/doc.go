@@ -14,6 +14,7 @@
 // It promises that nothing is counted twice in one manager's life, but by an auth server
 // that nobody saw for rememberedFor; that what an auth server has handed over counts; that
 // Coverage tells where something may have been missed; and that an auth server that hangs,
-// or always has more to tell, holds no other up. It must never send a token to whom the Lease does not name, or a token that
-// may do more than ask for usage: an auth server that was taken over keeps it.
+// or always has more to tell, holds no other up. It must never send a token to whom the
+// Lease does not name, or a token that may do more than ask for usage: an auth server that
+// was taken over keeps it.
 package gather

@@ -13,7 +13,11 @@ export GOWORK := off
 # Packages where goroutines of the product meet are tested with the race detector,
 # which needs cgo and a C compiler. All others are tested without: what they need
 # does not have to be compiled twice.
-RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/... ./test/lifecycle/...
+RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
+# The specs of the life of a key are run with it, too. They wait more than they work, so
+# they are run in two halves at the same time, each on a control plane of its own.
+LATER_LIFE := (audit|backup|etcd|expiry|import|rotation|usage)_test.go
+lifecycle := go test -race -count=1 -timeout=20m $(TESTFLAGS) ./test/lifecycle
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
@@ -90,6 +94,8 @@ test: test-race test-simulation test-faults-short test-rotation-short test-plain
 .PHONY: test-race
 test-race: controlplane
 	$(run) "tests with the race detector" go test -race -count=1 -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+	$(run) "the life of a key, with the race detector" hack/tools/beside.sh \
+		$(lifecycle) -ginkgo.skip-file='$(LATER_LIFE)' --- $(lifecycle) -ginkgo.focus-file='$(LATER_LIFE)'
 
 # The race detector takes ten times as long, and has its schedules in test-race.
 .PHONY: test-simulation
@@ -99,7 +105,7 @@ test-simulation: ## Run the registry through SCHEDULES simulated schedules of fa
 .PHONY: test-plain
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults ./test/rotation | sort))
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults ./test/rotation ./test/lifecycle | sort))
 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways

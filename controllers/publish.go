@@ -55,6 +55,12 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 			return false, nil
 		}
 	}
+	if p.live != nil && p.live.Annotations[v1alpha1.AnnotationAbandonedKeyID] == p.current().ID {
+		// Another manager leads, and has given this key up: what is seen here of the APIKey
+		// is old. Was the mark made after this look, then the write fails.
+		p.lookAgain(conflictRetry)
+		return false, nil
+	}
 	content, err := r.secretContent(p, p.current())
 	if err != nil {
 		p.publication = invalidTemplate(err)
@@ -110,9 +116,9 @@ func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass) (written boo
 	return r.writeSecret(ctx, p)
 }
 
-// fence writes the Secret as it is, but for a mark, so that the write of a manager that
-// was paused on its way to publish pending fails: that is conditional on the Secret that
-// it saw. It reports false if that write has come through, or anything else has changed.
+// fence writes the Secret as it is, but for a mark, so that a manager that was paused on
+// its way to publish pending does not: either it has seen the Secret before, and its write
+// is conditional on that, or it sees the mark, which stays. It reports false if that write has come through, or anything else has changed.
 func (r *APIKeyReconciler) fence(ctx context.Context, p *pass, pending *v1alpha1.KeyVersion) (fenced bool, err error) {
 	holds := p.holds
 	if p.live == nil {

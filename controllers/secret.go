@@ -91,7 +91,6 @@ func renewedSecret(secret *corev1.Secret, key *v1alpha1.APIKey, content secretCo
 	annotations[v1alpha1.AnnotationDataDigest] = keys.DataDigest(redacted)
 	renewed.Labels = merged(secret.Labels, secretLabels(key), ownNames(secret, "labels"))
 	delete(renewed.Annotations, v1alpha1.AnnotationPreviousKeyID)
-	delete(renewed.Annotations, v1alpha1.AnnotationAbandonedKeyID)
 	renewed.Annotations = merged(renewed.Annotations, annotations, ownNames(secret, "annotations"))
 	return renewed
 }

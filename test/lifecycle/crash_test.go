@@ -164,6 +164,26 @@ var _ = Describe("A manager that is killed", func() {
 		Entry("after the status was written", 3, false),
 	)
 
+	It("and comes back puts no key into the Secret that was given up meanwhile", func(ctx SpecContext) {
+		silenced := &silencer{}
+		startAuthServer(ctx, "late", silenced.wrap)
+		startManager(ctx, account(ctx, managerAccount))
+		key := newTenant(ctx).mint(ctx, "given-up", overlapping(time.Hour, time.Hour, time.Hour))
+		old := plaintextOf(ctx, key)
+		silenced.silent.Store(true)
+		DeferCleanup(func() { silenced.silent.Store(false) })
+		change(ctx, key, trigger("now"))
+		awaitVersions(ctx, key, v1alpha1.VersionActive, v1alpha1.VersionPending)
+
+		By("marking the Secret, as another manager does that has no key for the hash")
+		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) {
+			s.Annotations[v1alpha1.AnnotationAbandonedKeyID] = key.Status.Versions[1].ID
+		})
+		silenced.silent.Store(false)
+		Consistently(func() []byte { return plaintextOf(ctx, key) }, 2*suspicion).Should(Equal(old))
+		Expect(replicas[0].status(old)).To(Equal(http.StatusOK))
+	})
+
 	DescribeTable("in the middle of a repair leaves one working key to the next manager",
 		func(ctx SpecContext, after int, touch func(SpecContext, *v1alpha1.APIKey)) {
 			t := newTenant(ctx)

@@ -55,11 +55,9 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 			return false, nil
 		}
 	}
-	if p.live != nil && p.live.Annotations[v1alpha1.AnnotationAbandonedKeyID] == p.current().ID {
-		// Another manager leads, and has given this key up: what is seen here of the APIKey
-		// is old. Was the mark made after this look, then the write fails.
+	if superseded, err := r.superseded(ctx, p); err != nil || superseded {
 		p.lookAgain(conflictRetry)
-		return false, nil
+		return false, err
 	}
 	content, err := r.secretContent(p, p.current())
 	if err != nil {
@@ -87,6 +85,29 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 	}
 }
 
+// superseded reports whether another manager leads since this one was paused, and has
+// given up the key that this one is about to put into a Secret that is there: what is seen
+// here of the APIKey is old.
+//
+// Where a key is in use that one has marked the Secret first: if the mark is not seen here
+// the write will fail. Where none is, it is enough to ask what the APIKey is now: should
+// it change after that, then the key that comes in place of this one is written again.
+func (r *APIKeyReconciler) superseded(ctx context.Context, p *pass) (bool, error) {
+	version := p.current()
+	switch {
+	case p.live == nil || version.State != v1alpha1.VersionPending:
+		return false, nil
+	case p.active() != nil:
+		return p.live.Annotations[v1alpha1.AnnotationAbandonedKeyID] == version.ID, nil
+	}
+	present := &v1alpha1.APIKey{}
+	if err := r.Live.Get(ctx, p.identity(), present); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("get APIKey: %w", err)
+	}
+	pending := minted(present, v1alpha1.VersionPending)
+	return pending == nil || pending.ID != version.ID, nil
+}
+
 // meetSecret goes on when there is a Secret where one was to be created: that of
 // somebody else, or the APIKey's own, of which the cache did not tell yet.
 func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass) (written bool, err error) {
@@ -100,16 +121,6 @@ func (r *APIKeyReconciler) meetSecret(ctx context.Context, p *pass) (written boo
 		return true, nil
 	case p.live == nil:
 		// It went again meanwhile.
-		p.lookAgain(conflictRetry)
-		return false, nil
-	}
-	// It may be that of another manager, which leads since this one was paused, and then
-	// the version here is no more.
-	present := &v1alpha1.APIKey{}
-	if err := r.Live.Get(ctx, p.identity(), present); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("get APIKey: %w", err)
-	}
-	if pending := minted(present, v1alpha1.VersionPending); pending == nil || pending.ID != p.current().ID {
 		p.lookAgain(conflictRetry)
 		return false, nil
 	}

@@ -24,9 +24,11 @@ const (
 	// stock is how many keys are valid when a round begins.
 	stock = 5
 	// healing is how long after the last fault everything that was asked for may
-	// take, and settling how long until every auth server decides.
+	// take, and settling how long until every auth server decides, and a new key is
+	// ready: a manager that began to lead a moment ago counts one that died before by
+	// its own watching.
 	healing  = 30 * time.Second
-	settling = 5 * time.Second
+	settling = countedOut + 5*time.Second
 	// calmFor is how long, before each round, nothing is wrong.
 	calmFor = 150 * time.Millisecond
 )

@@ -56,7 +56,8 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 		}
 	}
 	if superseded, err := r.superseded(ctx, p); err != nil || superseded {
-		p.lookAgain(conflictRetry)
+		// The watch brings what the APIKey has become; a mark that was set by hand stays.
+		p.lookAgain(conflictRecheck)
 		return false, err
 	}
 	content, err := r.secretContent(p, p.current())

@@ -32,6 +32,11 @@ type APIKey struct {
 	// status is written by the manager alone; an admission policy sees to it.
 	// +optional
 	Status APIKeyStatus `json:"status,omitzero"`
+
+	// Refusal says why no program accepts a key of this object, whatever its spec and
+	// status say: a part of it cannot be decoded, or it is too large. It is set where the
+	// object is decoded, empty for any other, and never stored.
+	Refusal string `json:"-"`
 }
 
 // APIKeySpec says what key is wanted and where it goes.

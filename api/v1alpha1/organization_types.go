@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -28,6 +30,9 @@ type Organization struct {
 	// status is what the manager last observed.
 	// +optional
 	Status OrganizationStatus `json:"status,omitzero"`
+
+	// Refusal says why no program goes by this object: see APIKey.Refusal.
+	Refusal string `json:"-"`
 }
 
 // OrganizationSpec is what an admin decides about an organization.
@@ -67,9 +72,54 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('87840h')",message="spec.maxKeyAge is not between 1h and 87840h (ten years): write it as 2160h"
 	MaxKeyAge *metav1.Duration `json:"maxKeyAge,omitempty"`
 
+	// imports says which keys that were issued elsewhere an APIKey of this organization
+	// may import. Whoever may read the status of an APIKey knows its hashes and could
+	// import one, so this is for a platform admin to decide. Default: Forbidden.
+	// +optional
+	Imports ImportPolicy `json:"imports,omitempty"`
+
+	// blocked are APIKeys of this organization whose keys are refused, whatever their own
+	// spec says. Only who may change the Organization can lift it.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=256
+	Blocked []BlockedAPIKey `json:"blocked,omitempty"`
+
 	// suspend stops every key of the organization, until it is false again.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
+}
+
+// ImportPolicy says which keys that were issued elsewhere may be imported.
+// +kubebuilder:validation:Enum=Forbidden;Foreign;Any
+type ImportPolicy string
+
+const (
+	// ImportForbidden accepts no imported key.
+	ImportForbidden ImportPolicy = "Forbidden"
+	// ImportForeign accepts imported keys, but none that has the form of the keys that
+	// this product mints: no key that was minted here can become anybody else's.
+	ImportForeign ImportPolicy = "Foreign"
+	// ImportAny accepts every imported key. It is for keys that another installation has
+	// minted. Whoever learns the hash of a key that has ended can import it here, and
+	// receives what its holder still sends with it.
+	ImportAny ImportPolicy = "Any"
+)
+
+// BlockedAPIKey names an APIKey whose keys are refused.
+type BlockedAPIKey struct {
+	// namespace of the APIKey.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+	// name of the APIKey.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
 }
 
 // NamespacePolicy permits a namespace that is in names or matches selector.
@@ -122,6 +172,22 @@ func (o *Organization) EffectiveID() string {
 		return o.Spec.ID
 	}
 	return o.Name
+}
+
+// EffectiveImports is spec.imports, or Forbidden where that is empty or unknown to this
+// release.
+func (o *Organization) EffectiveImports() ImportPolicy {
+	switch o.Spec.Imports {
+	case ImportForeign, ImportAny:
+		return o.Spec.Imports
+	case ImportForbidden:
+	}
+	return ImportForbidden
+}
+
+// Blocks reports whether spec.blocked names the APIKey.
+func (o *Organization) Blocks(namespace, name string) bool {
+	return slices.Contains(o.Spec.Blocked, BlockedAPIKey{Namespace: namespace, Name: name})
 }
 
 // EffectiveScopes is spec.scopes, or all scopes where that is empty.

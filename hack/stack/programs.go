@@ -161,3 +161,16 @@ func (a *AuthServer) Question(ctx context.Context, method, target, key string) (
 	request.Header.Set("X-Api-Key", key)
 	return request, nil
 }
+
+// Probe begins a Probe of every auth server with this key.
+func (s *Stack) Probe(ctx context.Context, key string) (*Probe, error) {
+	var questions []*http.Request
+	for _, server := range s.AuthServers {
+		question, err := server.Question(ctx, http.MethodPost, "/api/v1/dsl", key)
+		if err != nil {
+			return nil, err
+		}
+		questions = append(questions, question)
+	}
+	return StartProbe(ctx, questions...), nil
+}

@@ -57,7 +57,7 @@ var _ = Describe("What a tenant stores", func() {
 	It("costs the manager no memory as Secrets that merely bear its label", func(ctx SpecContext) {
 		const count, size = 150, 350 << 10
 		mallory := newTenant(ctx)
-		restart(ctx, product.Manager.Process)
+		Expect(startAnew(ctx, product.Manager.Process)).To(Succeed())
 		bystanders.live(ctx)
 		before := liveHeap(ctx, product.Manager.Metrics)
 		creating, writing := errgroup.WithContext(ctx)
@@ -79,7 +79,7 @@ var _ = Describe("What a tenant stores", func() {
 			_ = admin.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(mallory.namespace))
 		})
 		bystanders.live(ctx)
-		restart(ctx, product.Manager.Process)
+		Expect(startAnew(ctx, product.Manager.Process)).To(Succeed())
 		bystanders.live(ctx)
 		// What it reads to answer this is what makes it collect.
 		var after int

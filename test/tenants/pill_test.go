@@ -75,7 +75,9 @@ var _ = Describe("An APIKey that the programs cannot read", func() {
 		By("deleting it")
 		for _, pill := range pills {
 			Expect(mallory.as.Delete(ctx, pill.DeepCopy())).To(Succeed())
-			Eventually(func() error { return client.IgnoreNotFound(patch(ctx, mallory.as, pill, `{"metadata":{"finalizers":null}}`)) }).Should(Succeed())
+			Eventually(func() error {
+				return client.IgnoreNotFound(patch(ctx, mallory.as, pill, `{"metadata":{"finalizers":null}}`))
+			}).Should(Succeed())
 			awaitGone(ctx, pill)
 		}
 	}, NodeTimeout(3*minute))

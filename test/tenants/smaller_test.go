@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
@@ -176,34 +177,51 @@ func expectPlain(text, where string) {
 }
 
 var _ = Describe("Who may edit APIKeys and nothing else", func() {
-	It("restarts no workload, where nobody has let the manager restart any", func(ctx SpecContext) {
-		mallory := newPermitted(ctx)
-		restricted := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: mallory.namespace, Name: "apikeys-only"}}
-		Expect(admin.Create(ctx, restricted)).To(Succeed())
+	// restricted is somebody in the namespace of a tenant who may edit APIKeys only.
+	restricted := func(ctx SpecContext, mallory *tenant) client.Client {
+		GinkgoHelper()
+		who := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: mallory.namespace, Name: "apikeys-only"}}
+		Expect(admin.Create(ctx, who)).To(Succeed())
 		Expect(admin.Create(ctx, &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: mallory.namespace, Name: "apikeys-only"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: mallory.namespace, Name: who.Name},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "apikey-editor"},
-			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: mallory.namespace, Name: restricted.Name}},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: mallory.namespace, Name: who.Name}},
 		})).To(Succeed())
-		config, err := plane.ServiceAccount(ctx, mallory.namespace, restricted.Name)
+		config, err := plane.ServiceAccount(ctx, mallory.namespace, who.Name)
 		Expect(err).NotTo(HaveOccurred())
 		as := clientOf(config)
+		Eventually(func() error { return as.Create(ctx, mallory.key("probe", ""), client.DryRunAll) }).Should(Succeed())
+		return as
+	}
+
+	It("restarts no workload through the manager", func(ctx SpecContext) {
+		mallory := newPermitted(ctx)
+		as := restricted(ctx, mallory)
 		workload := deployment(mallory.namespace)
 		Expect(admin.Create(ctx, workload)).To(Succeed())
+		mallory.bindManager(ctx, "apikey-restarter")
 
 		key := mallory.key("key", "rotation: {restart: {policy: Named, workloads: [{kind: Deployment, name: theirs}]}}")
-		Eventually(func() error { return as.Create(ctx, key) }).Should(Succeed())
-		awaitReady(ctx, key)
-		id, _, _ := unstructured.NestedString(key.Object, "status", "keyID")
-		Expect(patch(ctx, as, key, `{"spec":{"rotation":{"trigger":"now"}}}`)).To(Succeed())
-		Eventually(func(g Gomega) {
-			g.Expect(refresh(ctx, key)).To(Succeed())
-			now, _, _ := unstructured.NestedString(key.Object, "status", "keyID")
-			g.Expect(now).NotTo(Equal(id))
-		}).Should(Succeed())
-		awaitReady(ctx, key)
+		Expect(as.Create(ctx, key)).To(MatchError(ContainSubstring("may not patch")))
+		key = mallory.key("key", "")
+		Expect(as.Create(ctx, key)).To(Succeed())
+		Expect(patch(ctx, as, key, `{"spec":{"rotation":{"restart":{"policy":"Env"}}}}`)).To(MatchError(ContainSubstring("may not patch")))
 		Expect(admin.Get(ctx, nameOf(workload), workload)).To(Succeed())
 		Expect(workload.Spec.Template.Annotations).To(BeEmpty())
+	})
+
+	It("steers no other controller by a Secret that the manager writes", func(ctx SpecContext) {
+		mallory := newPermitted(ctx)
+		as := restricted(ctx, mallory)
+		for _, secret := range []string{
+			"{annotations: {replicator.v1.mittwald.de/replicate-to: kube-system}}", "{labels: {grafana_datasource: '1'}}", "{data: {datasource.yaml: x}}",
+		} {
+			Expect(as.Create(ctx, mallory.key("key", "secret: "+secret))).To(MatchError(ContainSubstring("may not create Secrets")))
+		}
+		key := mallory.key("key", "")
+		Expect(as.Create(ctx, key)).To(Succeed())
+		Expect(patch(ctx, as, key, `{"spec":{"secret":{"labels":{"a":"b"}}}}`)).To(MatchError(ContainSubstring("may not create Secrets")))
+		awaitReady(ctx, key)
 	})
 })
 
@@ -221,4 +239,3 @@ func deployment(namespace string) *appsv1.Deployment {
 		},
 	}
 }
-

@@ -65,48 +65,42 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(bystanders.stop)
 }, NodeTimeout(20*time.Minute))
 
-var _ = BeforeEach(func() { bystanders.forget() })
+// disturbed: a spec has failed, and what happened in it is to be no part of the next one.
+var disturbed bool
 
-// What happened in a spec that has failed is no part of the next one.
-var _ = AfterEach(func(ctx SpecContext) {
-	disturbed := bystanders.disturbances()
-	if !CurrentSpecReport().Failed() && len(disturbed) == 0 {
-		return
-	}
-	DeferCleanup(func(ctx SpecContext) {
+var _ = BeforeEach(func(ctx SpecContext) {
+	if disturbed {
 		Expect(startAnew(ctx, product.Processes()...)).To(Succeed())
 		bystanders.awaitServed(ctx)
-	}, NodeTimeout(4*time.Minute))
-	Expect(disturbed).To(BeEmpty(), "a key of another tenant was not accepted")
+		disturbed = false
+	}
+	bystanders.forget()
+}, NodeTimeout(4*time.Minute))
+
+var _ = AfterEach(func() {
+	problems := bystanders.disturbances()
+	disturbed = CurrentSpecReport().Failed() || len(problems) > 0
+	Expect(problems).To(BeEmpty(), "a key of another tenant was not accepted")
 })
 
-// startAnew kills programs and starts them again, each auth server in another pod.
+// startAnew ends programs, in order if they can, and starts them again. An auth server
+// takes over the Lease that it has left behind: it is in the same pod.
 func startAnew(ctx context.Context, processes ...*stack.Process) error {
 	defer bystanders.excuse(processes...)()
 	for _, process := range processes {
-		if err := process.Kill(); err != nil {
-			return err
+		ending, cancel := context.WithTimeout(ctx, 10*time.Second)
+		if err := process.Stop(ending); err != nil {
+			fmt.Fprintf(os.Stderr, "tenants: %v\n", err)
 		}
-		process.NewPod()
-		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := process.Start(ctx)
+		cancel()
+		starting, cancel := context.WithTimeout(ctx, 30*time.Second)
+		err := process.Start(starting)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("another %s: %w", process.Name, err)
 		}
 	}
 	return nil
-}
-
-// restart ends programs in order, and starts them again, each auth server in another pod.
-func restart(ctx context.Context, processes ...*stack.Process) {
-	GinkgoHelper()
-	defer bystanders.excuse(processes...)()
-	for _, process := range processes {
-		Expect(process.Stop(ctx)).To(Succeed())
-		process.NewPod()
-		Expect(process.Start(ctx)).To(Succeed())
-	}
 }
 
 func clientOf(config *rest.Config) client.Client {

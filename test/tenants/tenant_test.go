@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
 const (
@@ -94,6 +96,16 @@ func (t *tenant) bind(ctx context.Context, namespace, role string) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: t.namespace + "-" + role},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: t.namespace, Name: account}},
+	})).To(Succeed())
+}
+
+// bindManager gives the manager a ClusterRole in the namespace.
+func (t *tenant) bindManager(ctx context.Context, role string) {
+	GinkgoHelper()
+	Expect(admin.Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: "manager-" + role},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: stack.Namespace, Name: stack.ManagerAccount}},
 	})).To(Succeed())
 }
 

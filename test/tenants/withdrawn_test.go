@@ -53,12 +53,14 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 		for _, plaintext := range []string{namedKey, labelledKey, oldKey, retiringKey, blockedKey} {
 			awaitAccepted(ctx, plaintext)
 		}
-
-		Expect(product.Manager.Stop(ctx)).To(Succeed())
 	}, NodeTimeout(minute))
 
+	BeforeEach(func(ctx SpecContext) { Expect(product.Manager.Stop(ctx)).To(Succeed()) })
+
 	AfterAll(func(ctx SpecContext) {
-		Expect(product.Manager.Start(ctx)).To(Succeed())
+		if product.Manager.PID() == 0 {
+			Expect(product.Manager.Start(ctx)).To(Succeed())
+		}
 		bystanders.live(ctx)
 	})
 

@@ -79,7 +79,7 @@ func TestPermission(t *testing.T) {
 		"never minted, another id before": {testKey(func(k *v1alpha1.APIKey) { k.Status.OrganizationID = "other" }), testOrganization(), nil, v1alpha1.ReasonPermitted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := permission(test.key, test.organization, test.namespace)
+			got := permissionOf(test.key, test.organization, test.namespace)
 			if got.reason != test.want {
 				t.Errorf("reason %q, want %q (%s)", got.reason, test.want, got.message)
 			}

@@ -108,6 +108,7 @@ func runManager(ctx context.Context, config *rest.Config, specify ...func(*contr
 
 // authServer is a replica with its listeners.
 type authServer struct {
+	// name is that of its Lease.
 	name    string
 	url     string
 	metrics string
@@ -125,7 +126,7 @@ func startAuthServer(ctx context.Context, name string, change ...func(*rest.Conf
 // taken.
 func startCountingServer(ctx context.Context, name string, handOver time.Duration, change ...func(*rest.Config)) *authServer {
 	GinkgoHelper()
-	config := account(ctx, serverAccount)
+	config, lease := pod(ctx, name)
 	for _, f := range change {
 		f(config)
 	}
@@ -134,7 +135,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	certificate, pin, err := usageserver.NewCertificate(netip.MustParseAddr("127.0.0.1"))
 	Expect(err).NotTo(HaveOccurred())
 	replica, err := registry.NewReplica(registry.ReplicaConfig{
-		Client: clientOf(config), Namespace: systemNamespace, LeaseName: "authserver-" + name,
+		Client: clientOf(config), Namespace: systemNamespace, LeaseName: lease,
 		MaxStaleness: staleness, SuspectAfter: suspicion,
 		Usage: counters, UsageAddress: told.Addr().String(), UsagePin: pin,
 		Log: ctrl.Log.WithName("authserver").WithValues("replica", name), Metrics: registerer,
@@ -160,7 +161,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	done := make(chan error, 1)
 	go func() { done <- webhook.Run(running, server, replica) }()
 	s := &authServer{
-		name:    "authserver-" + name,
+		name:    lease,
 		url:     "http://" + gateways.Addr().String(),
 		metrics: "http://" + operations.Addr().String() + "/metrics",
 		replica: replica,

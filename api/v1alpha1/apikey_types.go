@@ -67,7 +67,13 @@ type APIKeySpec struct {
 
 	// expiresAt is when the key stops working. The auth servers judge it by
 	// themselves, to the second. A later time makes the same key work again.
+	// Written as 2027-01-31T00:00:00Z: RFC 3339, with T and Z in upper case.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self <= timestamp('9999-12-31T00:00:00Z')",message="spec.expiresAt is not between the years 1970 and 9999: write it as 2027-01-31T00:00:00Z"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
 	// ttl is how long after the creation of the APIKey the key stops working, in place
@@ -101,10 +107,12 @@ type OrganizationReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 }
 
 // SecretTemplate describes the Secret that holds the key.
+// +kubebuilder:validation:XValidation:rule="(has(self.data) ? self.data.map(k, size(bytes(k)) + size(bytes(self.data[k]))).sum() : 0) + (has(self.labels) ? self.labels.map(k, size(bytes(k)) + size(bytes(self.labels[k]))).sum() : 0) + (has(self.annotations) ? self.annotations.map(k, size(bytes(k)) + size(bytes(self.annotations[k]))).sum() : 0) <= 65536",message="spec.secret is larger than 64 KiB: shorten its data, labels and annotations, names and values taken together"
 type SecretTemplate struct {
 	// name of the Secret, in the APIKey's namespace. Default: the APIKey's name.
 	// It cannot be changed.

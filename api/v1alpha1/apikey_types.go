@@ -67,11 +67,11 @@ type APIKeySpec struct {
 
 	// expiresAt is when the key stops working. The auth servers judge it by
 	// themselves, to the second. A later time makes the same key work again.
-	// Written as 2027-01-31T00:00:00Z: RFC 3339, with T and Z in upper case.
+	// Written as 2027-01-31T00:00:00Z: RFC 3339, with T and Z in upper case, and a year
+	// from 1970 to 9899.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self <= timestamp('9999-12-31T00:00:00Z')",message="spec.expiresAt is not between the years 1970 and 9999: write it as 2027-01-31T00:00:00Z"
+	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Format=date-time
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
@@ -81,7 +81,7 @@ type APIKeySpec struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('87840h')",message="spec.ttl is not between 1m and 87840h (ten years): write it as 720h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('1m') && duration(self) <= duration('87840h')",message="spec.ttl is not between 1m and 87840h (ten years): write it as 720h"
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 
 	// rotation says when the key is replaced, and when the one before it ends.

@@ -34,6 +34,15 @@ func (w eventWriter) drifted(key *v1alpha1.APIKey, previous string) {
 		"Secret %s was deleted or edited by hand: key %s is being revoked, and another is minted", key.SecretName(), previous)
 }
 
+func (w eventWriter) backsOff(key *v1alpha1.APIKey, message string) {
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.ReasonDriftBackOff, "Register", "%s", message)
+}
+
+func (w eventWriter) repaired(key *v1alpha1.APIKey) {
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventSecretRepaired, "Publish",
+		"Secret %s was edited by hand, but not its api-key. It is put right, and the key stays.", key.SecretName())
+}
+
 // duplicate names the older APIKey only to those who share its namespace: others need not
 // learn that it exists.
 func (w eventWriter) duplicate(key *v1alpha1.APIKey, id string, older *types.NamespacedName) {
@@ -69,8 +78,15 @@ func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use
 		"key %s is revoked at spec.rotation.overlap.max and may still be in use; %s", id, from)
 }
 
-func (w eventWriter) importRefused(key *v1alpha1.APIKey, message string) {
-	w.eventf(key, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
+func (w eventWriter) importRefused(key *v1alpha1.APIKey, reason, message string) {
+	w.eventf(key, corev1.EventTypeWarning, reason, "Import", "%s", message)
+}
+
+// importContested is for whoever has a hash that another APIKey lists, which it does not
+// name: it may be in a namespace that is none of the holder's business.
+func (w eventWriter) importContested(holder *v1alpha1.APIKey, id string) {
+	w.eventf(holder, corev1.EventTypeWarning, v1alpha1.EventImportContested, "Import",
+		"Another APIKey lists key %s in spec.import, and is refused. If the key is not yours, take it out of spec.import. A platform admin can decide with the Organization's spec.blocked.", id)
 }
 
 func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {
@@ -169,7 +185,8 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 	switch {
 	case !p.permission.ok && p.permission.reason != "":
 		event.Action = audit.Refused
-		if after.Reason == v1alpha1.ReasonOrganizationSuspended {
+		stops := after.Reason == v1alpha1.ReasonOrganizationSuspended || after.Reason == v1alpha1.ReasonBlocked
+		if stops && event.KeyID != "" {
 			event.Action = audit.Suspended
 		}
 		r.Events.refused(p.key, after)
@@ -212,7 +229,7 @@ func (r *APIKeyReconciler) stoppedFor(p *pass, reason string) string {
 func stopped(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired, v1alpha1.ReasonResuming, v1alpha1.ReasonOrganizationNotFound,
-		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged,
+		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged, v1alpha1.ReasonBlocked,
 		v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted, v1alpha1.ReasonInvalidSelector:
 		return true
 	}

@@ -78,6 +78,8 @@ func permission(key *v1alpha1.APIKey, organization *v1alpha1.Organization, names
 			fmt.Sprintf("there is no Organization %q: ask a platform admin to create it, or correct spec.organizationRef.name in a new APIKey", name))
 	case !organization.DeletionTimestamp.IsZero():
 		return stuck(v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Organization %q is being deleted", name))
+	case organization.Blocks(key.Namespace, key.Name):
+		return stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. Ask a platform admin.")
 	case organization.Spec.Suspend:
 		return stuck(v1alpha1.ReasonOrganizationSuspended,
 			fmt.Sprintf("Organization %q is suspended: a platform admin can set its spec.suspend to false", name))

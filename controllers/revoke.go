@@ -157,6 +157,7 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.restarts.Delete(key.GetUID())
 	r.deciders.Delete(key.GetUID())
 	r.resuming.Delete(key.GetUID())
+	r.repairs.forget(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))
 	r.Imports.Done(client.ObjectKeyFromObject(key))

@@ -23,6 +23,8 @@ type Grant struct {
 	// Imported: the key was issued elsewhere. Its form need not be that of a key of
 	// package keys, and a key of any other form is accepted only if this is set.
 	Imported bool
+	// ForeignOnly: the key may be accepted only in a form that package keys does not mint.
+	ForeignOnly bool
 	// Counter counts the requests that bore the key; nil if nobody counts.
 	Counter *usage.Counter
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/plain"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
@@ -139,7 +140,7 @@ const maxNote = 1024
 
 // eventf writes an event, cut to what the API server takes: messages quote others.
 func (w eventWriter) eventf(key *v1alpha1.APIKey, eventType, reason, action, format string, values ...any) {
-	note := fmt.Sprintf(format, values...)
+	note := plain.Text(fmt.Sprintf(format, values...))
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
 	}

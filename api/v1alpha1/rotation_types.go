@@ -161,6 +161,7 @@ type WorkloadReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.rotation.restart.workloads has a name that no workload can have: use lower case letters, digits, '-' and '.', at most 253 characters"
 	Name string `json:"name"`
 }
 

@@ -112,10 +112,16 @@ func newRepairs(clock clock.Clock) *repairs {
 
 // wait is how long to wait before form is written; 0 for at once.
 func (r *repairs) wait(uid types.UID, form string, now time.Time) time.Duration {
-	if last, ok := r.written.Load(uid); !ok || last != form || !r.backoff.IsInBackOffSinceUpdate(string(uid), now) {
+	if !r.wrote(uid, form) || !r.backoff.IsInBackOffSinceUpdate(string(uid), now) {
 		return 0
 	}
 	return r.backoff.Get(string(uid))
+}
+
+// wrote reports whether form is what was written last.
+func (r *repairs) wrote(uid types.UID, form string) bool {
+	last, ok := r.written.Load(uid)
+	return ok && last == form
 }
 
 // note remembers that form was written, and reports whether it had been before.

@@ -139,7 +139,8 @@ func stateOf(secret *corev1.Secret, p *pass) secretState {
 		return secretForeign
 	}
 	holds := heldVersion(secret, v1alpha1.SecretKeyAPIKey, p.key)
-	if holds == nil {
+	edited := secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(ownData(secret.Data, p.key))
+	if holds == nil || edited && holds.State == v1alpha1.VersionRetiring {
 		return secretStale
 	}
 	p.holds = holds.ID
@@ -148,9 +149,7 @@ func stateOf(secret *corev1.Secret, p *pass) secretState {
 	}
 	_, extra := secret.Data[v1alpha1.SecretKeyPreviousAPIKey]
 	switch {
-	case extra != (p.previous != ""), holds.State == v1alpha1.VersionRetiring:
-		return secretOutdated
-	case secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(ownData(secret.Data, p.key)):
+	case edited, extra != (p.previous != ""), holds.State == v1alpha1.VersionRetiring:
 		return secretOutdated
 	case !hasEntries(secret.Labels, secretLabels(p.key)), !hasEntries(secret.Annotations, secretAnnotations(p.key, p.holds, p.previous)):
 		return secretOutdated

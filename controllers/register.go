@@ -49,8 +49,9 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 		return true, nil
 	case version.State == v1alpha1.VersionPending:
 		return r.resume(ctx, p, version)
-	case version.ID == p.previous:
-		// The two keys in the Secret have changed places.
+	case version.ID == p.previous && !r.repairs.wrote(p.key.UID, form(p.key, version.ID)):
+		// The two keys in the Secret have changed places, and it was not written since. If it
+		// was, somebody has put the one that was replaced into the other's place.
 		return true, nil
 	default:
 		return r.replaceDrifted(ctx, p, version.ID)

@@ -56,7 +56,6 @@ func AnswerFirst(w http.ResponseWriter, r *http.Request, c clock.PassiveClock, a
 		// one: after an error in full duplex it reads on.
 		panic(http.ErrAbortHandler)
 	}
-	_ = controller.SetReadDeadline(time.Time{})
 }
 
 // IgnoreBody is for handlers that read no body: whoever sends one is answered at once, and

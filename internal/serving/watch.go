@@ -100,9 +100,8 @@ func (e *exchange) renew() {
 	_ = e.controller.SetReadDeadline(now.Add(e.stalls.Timeout))
 }
 
-// end takes the deadline away: what comes after the body is the next request, which has
-// deadlines of its own, and on HTTP/2 the deadline ends a body also if nobody waits for
-// it.
+// end takes the deadline away on HTTP/2, where it ends a body also if nobody waits for
+// it. On HTTP/1.1 net/http does, at the end of the body, and before it nobody is hurt.
 func (e *exchange) end(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -112,7 +111,7 @@ func (e *exchange) end(err error) {
 	case e.wanted && errors.Is(err, os.ErrDeadlineExceeded):
 		e.wanted, e.stalled = false, true
 		e.stalls.Metrics.stalled.WithLabelValues("send").Inc()
-	case e.wanted && (e.ended || err == nil && e.request.ProtoMajor > 1):
+	case e.wanted && (e.ended || err == nil) && e.request.ProtoMajor > 1:
 		e.renewed = time.Time{}
 		_ = e.controller.SetReadDeadline(time.Time{})
 	}

@@ -31,7 +31,7 @@ const (
 	checkWindowBytes = 1 << 20
 	// maxChecks bounds the questions in flight on one connection. A decision takes
 	// microseconds, so this many are never waiting but in an attack.
-	maxChecks = 1000
+	maxChecks = 250
 	// checkTimeout bounds a question: the message may take its time after the headers of the call.
 	checkTimeout = exchangeTimeout
 	// maxWatches bounds the health watches of all connections. Each gateway needs one.

@@ -85,6 +85,7 @@ func newHTTPListener(name string, l *serving.Listener, handler http.Handler, log
 			WriteByteTimeout:              livenessTimeout,
 		},
 		ConnState:         l.ConnState,
+		ConnContext:       l.ConnContext,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       clientIdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

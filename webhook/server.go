@@ -134,7 +134,7 @@ func New(config Config) (*Server, error) {
 
 	// All connections of gateways come from few addresses: none has a share of its own.
 	few := serving.Limits{Total: config.MaxConnections}
-	gateways := newHTTPListener("gateways", serving.Limit(config.Gateways, "gateways", few, held),
+	gateways := newHTTPListener("gateways", serving.Limit(config.Gateways, "gateways", few, config.Clock, held),
 		s.closing(serving.IgnoreBody(newGateways(d, id, m, config.Clock, config.Log), config.Clock)), config.Log)
 	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	s.serve(gateways)
@@ -142,9 +142,9 @@ func New(config Config) (*Server, error) {
 		s.serve(s.newProxyListener(d, id, m, held))
 	}
 	if config.GRPC != nil {
-		s.serving = append(s.serving, s.newExtAuthz(serving.Limit(config.GRPC, "grpc", few, held), d, id, m))
+		s.serving = append(s.serving, s.newExtAuthz(serving.Limit(config.GRPC, "grpc", few, config.Clock, held), d, id, m))
 	}
-	s.operations = newHTTPListener("operations", serving.Limit(config.Operations, "operations", serving.Limits{Total: operationsConnections}, held),
+	s.operations = newHTTPListener("operations", serving.Limit(config.Operations, "operations", serving.Limits{Total: operationsConnections}, config.Clock, held),
 		serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock), config.Log)
 	s.operations.server.ReadTimeout, s.operations.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	return s, nil
@@ -155,7 +155,7 @@ func (s *Server) newProxyListener(d *decider, id identity, m *metrics, held *ser
 	limits := serving.Limits{Total: config.MaxConnections, PerClient: config.MaxConnectionsPerClient}
 	p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
 	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: held}
-	l := newHTTPListener("proxy", serving.Limit(config.Proxy, "proxy", limits, held), s.closing(p), config.Log)
+	l := newHTTPListener("proxy", serving.Limit(config.Proxy, "proxy", limits, config.Clock, held), s.closing(p), config.Log)
 	l.server.HTTP2.MaxReceiveBufferPerConnection, l.server.HTTP2.MaxReceiveBufferPerStream = proxyWindowBytes, proxyWindowBytes
 	return l
 }

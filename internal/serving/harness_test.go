@@ -82,9 +82,9 @@ func within(t *testing.T, limits Limits, handler func(*world, http.ResponseWrite
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		protocols.SetUnencryptedHTTP2(true)
-		limited := Limit(w.pipes, "test", limits, metrics)
+		limited := Limit(w.pipes, "test", limits, clock.RealClock{}, metrics)
 		server := &http.Server{
-			Protocols: protocols, ConnState: limited.ConnState, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute,
+			Protocols: protocols, ConnState: limited.ConnState, ConnContext: limited.ConnContext, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute,
 			Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				w.calls <- r.URL.Path
 				handler(w, rw, r)

@@ -5,12 +5,20 @@ package serving
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
 )
+
+// evictAfter is how long a connection has to be idle until it may make room for another.
+// Those of a gateway that is busy never are.
+const evictAfter = 250 * time.Millisecond
 
 // clientBits is the part of an IPv6 address that is one client's: whoever has one
 // address of a /64 has them all (RFC 6177).
@@ -19,7 +27,8 @@ const clientBits = 64
 // Limits bound the connections of a listener. 0 is no bound.
 type Limits struct {
 	// Total is how many there are at a time. Beyond, the one that has been idle for the
-	// longest makes room for another, and if none is idle the other is closed.
+	// longest makes room for another, and if none is idle the other is closed. Idle is also
+	// whose request has not come yet, and who was answered and has a body to send.
 	Total int
 	// PerClient is how many one address has, or a /64 of IPv6. Beyond, another is closed.
 	// It is not for listeners whose clients are few gateways.
@@ -31,6 +40,7 @@ type Listener struct {
 	net.Listener
 
 	limits  Limits
+	clock   clock.PassiveClock
 	metrics listenerMetrics
 
 	mu      sync.Mutex
@@ -40,10 +50,10 @@ type Listener struct {
 	idle *list.List
 }
 
-// Limit returns l with limits. What its server is to be told, ConnState has.
-func Limit(l net.Listener, name string, limits Limits, metrics *Metrics) *Listener {
+// Limit returns l with limits. Its ConnState and ConnContext are for its http.Server.
+func Limit(l net.Listener, name string, limits Limits, c clock.PassiveClock, metrics *Metrics) *Listener {
 	return &Listener{
-		Listener: l, limits: limits, metrics: metrics.listener(name),
+		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
 		clients: map[netip.Prefix]int{}, idle: list.New(),
 	}
 }
@@ -76,19 +86,30 @@ func (l *Listener) admit(c *conn) (evicted *conn, ok bool) {
 		return nil, false
 	}
 	if l.limits.Total > 0 && l.open >= l.limits.Total {
-		longest := l.idle.Front()
-		if longest == nil {
+		if evicted = l.longest(); evicted == nil {
 			l.metrics.total.Inc()
 			return nil, false
 		}
 		l.metrics.evicted.Inc()
-		evicted = longest.Value.(*conn)
 		l.release(evicted)
 	}
 	l.open++
 	l.clients[c.client]++
 	l.metrics.open.Set(float64(l.open))
 	return evicted, true
+}
+
+// longest returns the connection that has been idle for the longest, if for long enough.
+func (l *Listener) longest() *conn {
+	front := l.idle.Front()
+	if front == nil {
+		return nil
+	}
+	c := front.Value.(*conn)
+	if l.clock.Since(c.since) < evictAfter {
+		return nil
+	}
+	return c
 }
 
 // release stops counting a connection. Somebody has to hold mu.
@@ -105,6 +126,14 @@ func (l *Listener) release(c *conn) {
 	l.metrics.open.Set(float64(l.open))
 }
 
+// wait and busy keep the order of idle. Somebody has to hold mu.
+func (l *Listener) wait(c *conn) {
+	l.busy(c)
+	if !c.released {
+		c.waiting, c.since = l.idle.PushBack(c), l.clock.Now()
+	}
+}
+
 func (l *Listener) busy(c *conn) {
 	if c.waiting != nil {
 		l.idle.Remove(c.waiting)
@@ -112,21 +141,52 @@ func (l *Listener) busy(c *conn) {
 	}
 }
 
-// ConnState is for http.Server: it tells which connections wait for a request.
+// ConnState is for http.Server: it tells which connections wait for a request. One whose
+// header comes piece by piece waits, too.
 func (l *Listener) ConnState(connection net.Conn, state http.ConnState) {
-	if secure, ok := connection.(*tls.Conn); ok {
-		connection = secure.NetConn()
-	}
-	c, ok := connection.(*conn)
+	c, ok := counted(connection)
 	if !ok {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy(c)
-	if (state == http.StateNew || state == http.StateIdle) && !c.released {
-		c.waiting = l.idle.PushBack(c)
+	if state == http.StateNew || state == http.StateIdle {
+		l.wait(c)
+	} else {
+		l.busy(c)
 	}
+}
+
+// connKey is where the context of a request holds its connection.
+type connKey struct{}
+
+// ConnContext is for http.Server: by it a request knows its connection.
+func (l *Listener) ConnContext(ctx context.Context, connection net.Conn) context.Context {
+	c, ok := counted(connection)
+	if !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// lingers notes that the connection of a request has its answer.
+func lingers(ctx context.Context) {
+	c, ok := ctx.Value(connKey{}).(*conn)
+	if !ok {
+		return
+	}
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.listener.wait(c)
+}
+
+// counted returns the connection under TLS, if there is any.
+func counted(connection net.Conn) (*conn, bool) {
+	if secure, ok := connection.(*tls.Conn); ok {
+		connection = secure.NetConn()
+	}
+	c, ok := connection.(*conn)
+	return c, ok
 }
 
 // conn is a connection that is counted until it is closed.
@@ -135,9 +195,11 @@ type conn struct {
 
 	listener *Listener
 	client   netip.Prefix
-	// released and waiting are guarded by the listener's mu.
+	// The others are guarded by the listener's mu.
 	released bool
 	waiting  *list.Element
+	// since is when it began to wait.
+	since time.Time
 }
 
 // Close closes the connection and makes room for another.

@@ -56,6 +56,10 @@ func TestAFullListenerClosesWhatHasBeenIdleForTheLongest(t *testing.T) {
 		idle.send(get)
 		idle.response()
 		synctest.Wait()
+		if !w.connect("192.0.2.2:1").gone() {
+			t.Error("one that was busy a moment ago has made room")
+		}
+		passes(evictAfter)
 		for _, oldest := range []*raw{silent, idle} {
 			another := w.connect("192.0.2.2:1")
 			another.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -63,8 +67,25 @@ func TestAFullListenerClosesWhatHasBeenIdleForTheLongest(t *testing.T) {
 				t.Error("the one that was idle for the longest is still there")
 			}
 		}
-		if !w.connect("192.0.2.3:1").gone() || w.refused("idle") != 2 || w.refused("total") != 1 || w.open() != 3 {
+		if !w.connect("192.0.2.3:1").gone() || w.refused("idle") != 2 || w.refused("total") != 2 || w.open() != 3 {
 			t.Errorf("%v made room, %v refused, %v open", w.refused("idle"), w.refused("total"), w.open())
+		}
+	})
+}
+
+// Half a header, and a body that is still to come after the answer, are idle.
+func TestWhoKeepsTheServerWaitingMakesRoom(t *testing.T) {
+	within(t, Limits{Total: 2}, refuses, func(w *world) {
+		slow, answered := w.connect("192.0.2.1:1"), w.connect("192.0.2.1:2")
+		slow.send("GET / HTTP/1.1\r\nX-A: ")
+		answered.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+		answered.response()
+		synctest.Wait()
+		passes(evictAfter)
+		for _, oldest := range []*raw{slow, answered} {
+			if another := w.connect("192.0.2.2:1"); another.gone() || !oldest.gone() {
+				t.Error("the one that keeps the server waiting is still there")
+			}
 		}
 	})
 }

@@ -42,6 +42,7 @@ func AnswerFirst(w http.ResponseWriter, r *http.Request, c clock.PassiveClock, a
 		// so may the client.
 		_ = controller.SetReadDeadline(c.Now().Add(lingerTimeout))
 		answer()
+		lingers(r.Context())
 		return
 	}
 	// Without full duplex net/http reads the body before it writes the answer.
@@ -50,6 +51,7 @@ func AnswerFirst(w http.ResponseWriter, r *http.Request, c clock.PassiveClock, a
 	}
 	answer()
 	_ = controller.Flush() // whoever has gone away needs no answer
+	lingers(r.Context())
 	_ = controller.SetReadDeadline(c.Now().Add(lingerTimeout))
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		// What else comes on this connection is no request. net/http would take it for
@@ -62,12 +64,16 @@ func AnswerFirst(w http.ResponseWriter, r *http.Request, c clock.PassiveClock, a
 // the connection ends.
 func IgnoreBody(next http.Handler, c clock.PassiveClock) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if unread(r) {
+		late := unread(r)
+		if late {
 			// net/http then neither waits for the body before the answer, nor, because of the
 			// deadline, long after it.
 			w.Header().Set("Connection", "close")
 			_ = http.NewResponseController(w).SetReadDeadline(c.Now().Add(lingerTimeout))
 		}
 		next.ServeHTTP(w, r)
+		if late {
+			lingers(r.Context())
+		}
 	})
 }

@@ -190,7 +190,12 @@ func (s *server) holdings(t *testing.T) holdings {
 // metric returns the sum of a metric.
 func (s *server) metric(t *testing.T, name string) (sum float64) {
 	t.Helper()
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + s.Operations + "/metrics")
+	client := &http.Client{Timeout: answerTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + s.Operations + "/metrics")
+	// The port may be what is abused.
+	for began := time.Now(); err != nil && time.Since(began) < answerTimeout; {
+		response, err = client.Get("http://" + s.Operations + "/metrics")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

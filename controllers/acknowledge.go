@@ -61,7 +61,7 @@ func (r *APIKeyReconciler) learn(ctx context.Context, p *pass, told *finding, un
 		p.lookAgain(registry.Patience)
 		return false, nil
 	}
-	found, err := r.Members.Registration(ctx, wait, p.organization.ResourceVersion)
+	found, err := r.Members.Registration(ctx, wait, p.terms())
 	if err != nil {
 		return false, err
 	}

@@ -335,7 +335,7 @@ func (r *APIKeyReconciler) awaitImports(ctx context.Context, p *pass) error {
 		p.lookAgain(registry.Patience)
 		return nil
 	}
-	found, err := r.Members.Registration(ctx, wait, p.organization.ResourceVersion)
+	found, err := r.Members.Registration(ctx, wait, p.terms())
 	switch {
 	case err != nil:
 		return err

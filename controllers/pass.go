@@ -12,6 +12,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
 // pass is one look at one APIKey. Phases fill it in; status.go judges it.
@@ -27,6 +28,9 @@ type pass struct {
 	copied bool
 	// organization is filled in by permit; nil if there is none of that name.
 	organization *v1alpha1.Organization
+	// namespaceRevision is filled in by permit: the resourceVersion of the namespace that
+	// permission was decided by.
+	namespaceRevision string
 	// permission is filled in by permit.
 	permission finding
 	// dormancy is filled in by permit: why the key is not to work just now
@@ -136,6 +140,12 @@ func (p *pass) lookAgain(d time.Duration) {
 	if p.again == 0 || d < p.again {
 		p.again = d
 	}
+}
+
+// terms are the revisions of what the key is accepted by; permit has to have found the
+// Organization.
+func (p *pass) terms() registry.Terms {
+	return registry.Terms{Organization: p.organization.ResourceVersion, Namespace: p.namespaceRevision}
 }
 
 // identity names the APIKey to the registry's waiters.

@@ -6,22 +6,26 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/permission"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
 // permit finds out whether the Organization permits the key, and whether the key
 // is to work just now. If not, withdraw comes next.
 func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err error) {
+	if p.key.Refusal != "" {
+		// Nothing that its spec says counts, as the Organization that it names.
+		p.permission = stuck(v1alpha1.ReasonInvalidObject, p.key.Refusal)
+		return true, nil
+	}
 	lookAgainForExpiry(p)
 	namespace, err := p.askPermission(ctx, r.Client)
 	if err == nil && !p.permission.ok && !p.refusedBefore() {
@@ -50,6 +54,7 @@ func (p *pass) askPermission(ctx context.Context, reader client.Reader) (*metav1
 	if err := reader.Get(ctx, client.ObjectKey{Name: p.key.Namespace}, namespace); err != nil {
 		return nil, fmt.Errorf("get namespace: %w", err)
 	}
+	p.namespaceRevision = namespace.ResourceVersion
 	p.organization = nil
 	organization := &v1alpha1.Organization{}
 	switch err := reader.Get(ctx, client.ObjectKey{Name: p.key.Spec.OrganizationRef.Name}, organization); {
@@ -58,7 +63,7 @@ func (p *pass) askPermission(ctx context.Context, reader client.Reader) (*metav1
 	case !apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("get organization: %w", err)
 	}
-	p.permission = permission(p.key, p.organization, namespace.Labels)
+	p.permission = permissionOf(p.key, p.organization, namespace.Labels)
 	return namespace, nil
 }
 
@@ -68,9 +73,9 @@ func (p *pass) refusedBefore() bool {
 	return condition != nil && condition.Reason == p.permission.reason
 }
 
-// permission decides whether organization permits key in a namespace with these
+// permissionOf decides whether organization permits key in a namespace with these
 // labels.
-func permission(key *v1alpha1.APIKey, organization *v1alpha1.Organization, namespace map[string]string) finding {
+func permissionOf(key *v1alpha1.APIKey, organization *v1alpha1.Organization, namespace map[string]string) finding {
 	name := key.Spec.OrganizationRef.Name
 	switch {
 	case organization == nil:
@@ -78,6 +83,9 @@ func permission(key *v1alpha1.APIKey, organization *v1alpha1.Organization, names
 			fmt.Sprintf("there is no Organization %q: ask a platform admin to create it, or correct spec.organizationRef.name in a new APIKey", name))
 	case !organization.DeletionTimestamp.IsZero():
 		return stuck(v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Organization %q is being deleted", name))
+	case organization.Refusal != "":
+		return stuck(v1alpha1.ReasonInvalidOrganization,
+			fmt.Sprintf("Organization %q is refused, and its keys with it. Ask a platform admin to correct it: its condition Ready says what is wrong.", name))
 	case organization.Blocks(key.Namespace, key.Name):
 		return stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. Ask a platform admin.")
 	case organization.Spec.Suspend:
@@ -99,19 +107,13 @@ func permission(key *v1alpha1.APIKey, organization *v1alpha1.Organization, names
 }
 
 func namespacePermission(namespace string, organization *v1alpha1.Organization, namespaceLabels map[string]string) finding {
-	policy := organization.Spec.Namespaces
-	if slices.Contains(policy.Names, namespace) {
+	permitted, err := permission.Of(&organization.Spec.Namespaces)
+	switch {
+	case permitted.Permit(namespace, namespaceLabels):
 		return finding{ok: true}
-	}
-	if policy.Selector != nil {
-		selector, err := metav1.LabelSelectorAsSelector(policy.Selector)
-		if err != nil {
-			return stuck(v1alpha1.ReasonInvalidSelector,
-				fmt.Sprintf("spec.namespaces.selector of Organization %q cannot be read: %v", organization.Name, err))
-		}
-		if selector.Matches(labels.Set(namespaceLabels)) {
-			return finding{ok: true}
-		}
+	case err != nil:
+		return stuck(v1alpha1.ReasonInvalidSelector,
+			fmt.Sprintf("spec.namespaces.selector of Organization %q cannot be read: %v", organization.Name, err))
 	}
 	return stuck(v1alpha1.ReasonNamespaceNotPermitted,
 		fmt.Sprintf("Organization %q does not permit namespace %q: ask a platform admin to add it to spec.namespaces", organization.Name, namespace))

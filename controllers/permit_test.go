@@ -77,6 +77,7 @@ func TestPermission(t *testing.T) {
 		"no organization":                   {testKey(), nil, nil, v1alpha1.ReasonOrganizationNotFound},
 		"organization going":                {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.DeletionTimestamp = ptr.To(metav1.NewTime(noon)) }), nil, v1alpha1.ReasonOrganizationNotFound},
 		"organization suspended":            {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.Spec.Suspend = true }), nil, v1alpha1.ReasonOrganizationSuspended},
+		"organization refused":              {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.Refusal = "It is too large." }), nil, v1alpha1.ReasonInvalidOrganization},
 		"blocked":                           {testKey(), testOrganization(blocking("team", "agent")), nil, v1alpha1.ReasonBlocked},
 		"another of its name blocked":       {testKey(), testOrganization(blocking("other", "agent")), nil, v1alpha1.ReasonPermitted},
 		"a scope that the organization has": {testKey(scoped(v1alpha1.ScopeQuery)), testOrganization(), nil, v1alpha1.ReasonPermitted},
@@ -88,7 +89,7 @@ func TestPermission(t *testing.T) {
 		"never minted, another id before": {testKey(func(k *v1alpha1.APIKey) { k.Status.OrganizationID = "other" }), testOrganization(), nil, v1alpha1.ReasonPermitted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := permission(test.key, test.organization, test.namespace)
+			got := permissionOf(test.key, test.organization, test.namespace)
 			if got.reason != test.want {
 				t.Errorf("reason %q, want %q (%s)", got.reason, test.want, got.message)
 			}

@@ -143,6 +143,7 @@ func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 	}
 	if err != nil {
 		r.releasing.Delete(p.key.UID)
+		r.Unwritten.failed(ctx, r.Events, p.key, err)
 		return fmt.Errorf("remove finalizer: %w", err)
 	}
 	r.Escrow.Drop(p.key.UID)
@@ -159,6 +160,7 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.deciders.Delete(key.GetUID())
 	r.resuming.Delete(key.GetUID())
 	r.endsTold.Delete(key.GetUID())
+	r.Unwritten.forget(key)
 	r.repairs.forget(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))

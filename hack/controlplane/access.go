@@ -10,6 +10,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -33,8 +34,13 @@ func (cp *ControlPlane) ServiceAccount(ctx context.Context, namespace, name stri
 	if err := cp.awaitObject(ctx, account); err != nil {
 		return nil, err
 	}
+	return cp.withToken(ctx, account, nil)
+}
+
+// withToken returns a configuration with a fresh token of the ServiceAccount, bound to an object if one is given.
+func (cp *ControlPlane) withToken(ctx context.Context, account *corev1.ServiceAccount, bound *authenticationv1.BoundObjectReference) (*rest.Config, error) {
 	seconds := int64(tokenSeconds)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds, BoundObjectRef: bound}}
 	if err := cp.client.SubResource("token").Create(ctx, account, request); err != nil {
 		return nil, fmt.Errorf("token for %s: %w", client.ObjectKeyFromObject(account), err)
 	}
@@ -54,6 +60,18 @@ func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace,
 		change(cfg)
 	}
 	return writeKubeconfig(cfg, path)
+}
+
+// PodKubeconfig writes what Pod returns to a kubeconfig, after the changes, and returns the UID of the pod.
+func (cp *ControlPlane) PodKubeconfig(ctx context.Context, namespace, account, name, path string, changes ...func(*rest.Config)) (types.UID, error) {
+	cfg, uid, err := cp.Pod(ctx, namespace, account, name)
+	if err != nil {
+		return "", err
+	}
+	for _, change := range changes {
+		change(cfg)
+	}
+	return uid, writeKubeconfig(cfg, path)
 }
 
 // writeKubeconfig writes a file that only its owner can read.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 )
@@ -14,11 +15,14 @@ import (
 // startAttempts bounds how often a start is tried again when a port was taken.
 const startAttempts = 3
 
+// The range that ports are chosen from ends where most systems begin to give ports to
+// connections: one of these must not get the port of a program that is about to start again.
+const firstPort, endPort = 16384, 32768
+
 // FreeAddresses returns addresses on loopback that nobody listened on a moment ago.
 func FreeAddresses(ctx context.Context, count int) (addresses []string, err error) {
-	var config net.ListenConfig
 	for range count {
-		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		listener, err := listenSomewhere(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
@@ -27,6 +31,19 @@ func FreeAddresses(ctx context.Context, count int) (addresses []string, err erro
 		addresses = append(addresses, listener.Addr().String())
 	}
 	return addresses, nil
+}
+
+// listenSomewhere listens on a port of the range or, if many are taken, on any.
+func listenSomewhere(ctx context.Context) (net.Listener, error) {
+	const attempts = 20
+	var config net.ListenConfig
+	for range attempts {
+		port := firstPort + rand.IntN(endPort-firstPort)
+		if listener, err := config.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return listener, nil
+		}
+	}
+	return config.Listen(ctx, "tcp", "127.0.0.1:0")
 }
 
 // Program is a Process, or what has one: a Manager, an AuthServer, a gateway.

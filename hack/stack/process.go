@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
@@ -27,6 +28,8 @@ const (
 	readyTimeout = time.Minute
 	// readyInterval is how often a program is asked whether it is ready.
 	readyInterval = 20 * time.Millisecond
+	// podInterval is how often it is tried to make a pod.
+	podInterval = 200 * time.Millisecond
 )
 
 // Process is a program of the product, or one that NewProcess was told. It can be ended and started again any
@@ -44,8 +47,13 @@ type Process struct {
 	// ready reports whether it does what it was started for.
 	ready func(context.Context) (bool, error)
 
+	// enter makes a pod for the program to be, and returns its UID; nil for a program
+	// that no pod has to be there for.
+	enter func(context.Context) (types.UID, error)
+
 	mu sync.Mutex
-	// launching and podUID are for the next start.
+	// launching and podUID are for the next start. podUID is empty while the pod that
+	// enter makes is still to be made.
 	launching Launch
 	podUID    string
 	// current is nil while it is not meant to run.
@@ -89,6 +97,9 @@ type run struct {
 
 // Start starts the program, and returns when it is ready.
 func (p *Process) Start(ctx context.Context) error {
+	if err := p.enterPod(ctx); err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
 	p.mu.Lock()
 	if p.current != nil {
 		p.mu.Unlock()
@@ -105,6 +116,32 @@ func (p *Process) Start(ctx context.Context) error {
 		return errors.Join(err, p.Kill())
 	}
 	return nil
+}
+
+// enterPod makes the pod that the program is going to be, if there is none yet. It goes on
+// trying while the API server is away, as whoever makes pods in a cluster does.
+func (p *Process) enterPod(ctx context.Context) error {
+	if p.enter == nil || p.PodUID() != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("no pod in %s", readyTimeout))
+	defer cancel()
+	ticker := time.NewTicker(podInterval)
+	defer ticker.Stop()
+	for {
+		uid, err := p.enter(ctx)
+		if err == nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.podUID = string(uid)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-ticker.C:
+		}
+	}
 }
 
 // launch starts the program in a process group of its own, so that an interrupt in
@@ -246,11 +283,14 @@ func (p *Process) Kill() error {
 func (p *Process) NewPod() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.podUID = string(uuid.NewUUID())
+	p.podUID = ""
+	if p.enter == nil {
+		p.podUID = string(uuid.NewUUID())
+	}
 }
 
-// PodUID is the UID of the pod that it is, or is going to be, started as. An auth
-// server's Lease bears it.
+// PodUID is the UID of the pod that it was started as. An auth server's Lease bears it. It
+// is empty from NewPod to the next start.
 func (p *Process) PodUID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

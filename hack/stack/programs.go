@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 
-	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 )
 
@@ -60,9 +61,13 @@ func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 	if number > 1 {
 		name = fmt.Sprintf("manager-%d", number)
 	}
-	process, err := s.newProcess(ctx, name, ManagerAccount)
+	process, changes, err := s.newProcess(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	process.NewPod()
+	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, ManagerAccount, s.kubeconfig(name), changes...); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	process.launching.Path = s.programs.Manager
 	process.launching.Args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
@@ -76,10 +81,11 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 		return nil, err
 	}
 	gateways, operations, proxy, grpc, usage := addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
-	process, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount)
+	process, changes, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number))
 	if err != nil {
 		return nil, err
 	}
+	process.enter = s.pods(process.Name, AuthServerAccount, changes)
 	process.launching.Path = s.programs.AuthServer
 	process.launching.Args = []string{
 		"--listen=" + gateways, "--grpc-listen=" + grpc, "--ops-listen=" + operations,
@@ -98,30 +104,37 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 	return server, nil
 }
 
-// newProcess returns a process that has the rights of the ServiceAccount, and a
-// UID of its own, as its pod would.
-func (s *Stack) newProcess(ctx context.Context, name, account string) (*Process, error) {
+// newProcess returns a process, and what its kubeconfig has to be changed by.
+func (s *Stack) newProcess(ctx context.Context, name string) (*Process, []func(*rest.Config), error) {
 	process := &Process{
 		Name:       name,
 		LogPath:    filepath.Join(s.ControlPlane.LogDir(), name+".log"),
 		OutputPath: filepath.Join(s.ControlPlane.LogDir(), name+".out"),
-		podUID:     string(uuid.NewUUID()),
 	}
-	var changes []func(*rest.Config)
-	if s.options.Links {
-		link, err := s.newLink(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		process.Link = link
-		changes = append(changes, link.through)
+	process.launching.Env = []string{"KUBECONFIG=" + s.kubeconfig(name), "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+	if !s.options.Links {
+		return process, nil, nil
 	}
-	kubeconfig := filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
-	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, account, kubeconfig, changes...); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	link, err := s.newLink(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	process.launching.Env = []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
-	return process, nil
+	process.Link = link
+	return process, []func(*rest.Config){link.through}, nil
+}
+
+func (s *Stack) kubeconfig(name string) string {
+	return filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
+}
+
+// pods returns what makes a pod of its own for each start that is to have one, with its
+// token in the kubeconfig: the policy apikey-leases goes by the pod that the token names.
+func (s *Stack) pods(name, account string, changes []func(*rest.Config)) func(context.Context) (types.UID, error) {
+	var made atomic.Int32
+	return func(ctx context.Context) (types.UID, error) {
+		pod := fmt.Sprintf("%s-%d", name, made.Add(1))
+		return s.ControlPlane.PodKubeconfig(ctx, Namespace, account, pod, s.kubeconfig(name), changes...)
+	}
 }
 
 // newLink starts a Link that ends with the stack.
@@ -147,4 +160,17 @@ func (a *AuthServer) Question(ctx context.Context, method, target, key string) (
 	request.Header.Set("X-Original-Uri", target)
 	request.Header.Set("X-Api-Key", key)
 	return request, nil
+}
+
+// Probe begins a Probe of every auth server with this key.
+func (s *Stack) Probe(ctx context.Context, key string) (*Probe, error) {
+	var questions []*http.Request
+	for _, server := range s.AuthServers {
+		question, err := server.Question(ctx, http.MethodPost, "/api/v1/dsl", key)
+		if err != nil {
+			return nil, err
+		}
+		questions = append(questions, question)
+	}
+	return StartProbe(ctx, questions...), nil
 }

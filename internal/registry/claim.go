@@ -10,9 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/rotation"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
@@ -37,6 +39,10 @@ type claim struct {
 	versions []version
 	// awaited: the manager is waiting for this change to be applied.
 	awaited bool
+	// refused: the object cannot be gone by.
+	refused bool
+	// permit is what the grants go by, set by the index; nil without versions.
+	permit *permit
 }
 
 // version is one hash of a claim.
@@ -49,6 +55,8 @@ type version struct {
 	imported bool
 	// retiring: the key was replaced, and people want to know who still uses it.
 	retiring bool
+	// until is when the key ends, whatever the manager does; zero for never.
+	until time.Time
 }
 
 // has reports whether digest is one that c asks for.
@@ -71,6 +79,7 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		organizationID:   unique.Make(key.Status.OrganizationID).Value(),
 		scopes:           scope.All(),
 		awaited:          awaited(key),
+		refused:          key.Refusal != "",
 	}
 	if len(key.Spec.Scopes) > 0 {
 		c.scopes = scope.Of(key.Spec.Scopes...)
@@ -79,22 +88,65 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		c.expiresAt = expiry.Time
 	}
 	c.expired = expired(key)
-	if !key.StatusIsOwn() || !accepted(key) && !c.expired {
+	if c.refused || !key.StatusIsOwn() || !accepted(key) && !c.expired {
 		return c
 	}
 	for i := range key.Status.Versions {
 		v := &key.Status.Versions[i]
-		if !v.State.Accepted() {
+		if !v.State.Accepted() || ended(key, v) {
 			continue
 		}
 		if digest, err := keys.ParseDigest(v.SHA256); err == nil {
 			c.versions = append(c.versions, version{
 				digest: digest, registered: v.RegisteredAt.Time,
 				imported: v.Imported(), retiring: v.State == v1alpha1.VersionRetiring,
+				until: until(key, v),
 			})
 		}
 	}
 	return c
+}
+
+// ended reports whether the spec ends a version that the status still has as accepted.
+// The manager says so too, when it runs.
+func ended(key *v1alpha1.APIKey, v *v1alpha1.KeyVersion) bool {
+	listed := func(k v1alpha1.ImportedKey) bool { return k.SHA256 == v.SHA256 }
+	if v.Imported() && !slices.ContainsFunc(key.Spec.Import, listed) {
+		return true
+	}
+	return v.State == v1alpha1.VersionRetiring && v.ID != key.Status.KeyID && retired(key)
+}
+
+// retired reports whether spec.rotation.retire asks for the end of what was replaced,
+// and the manager has not acted on it. While a rotation is to be undone as well, which
+// of the keys is meant is the manager's to decide.
+func retired(key *v1alpha1.APIKey) bool {
+	acted := ptr.Deref(key.Status.Rotation, v1alpha1.RotationStatus{})
+	wanted := &key.Spec.Rotation
+	undoing := wanted.Undo != "" && wanted.Undo != acted.Undo
+	return wanted.Retire != "" && wanted.Retire != acted.Retire && !undoing
+}
+
+// until is when overlap.max ends a version that was replaced; zero for any other.
+func until(key *v1alpha1.APIKey, v *v1alpha1.KeyVersion) time.Time {
+	if v.State != v1alpha1.VersionRetiring || v.ID == key.Status.KeyID {
+		return time.Time{}
+	}
+	return ptr.Deref(v.RetiringAt, v.RegisteredAt).Add(rotation.OverlapOf(&key.Spec.Rotation).Max)
+}
+
+// trim leaves of an APIKey what a claim is made from.
+func trim(key *v1alpha1.APIKey) {
+	key.ManagedFields, key.Annotations, key.Labels, key.OwnerReferences = nil, nil, nil, nil
+	key.Spec.Description, key.Spec.Secret = "", v1alpha1.SecretTemplate{}
+	wanted := &key.Spec.Rotation
+	key.Spec.Rotation = v1alpha1.Rotation{Retire: wanted.Retire, Undo: wanted.Undo, Overlap: wanted.Overlap}
+	for i := range key.Spec.Import {
+		key.Spec.Import[i].Description = ""
+	}
+	for i := range key.Status.Conditions {
+		key.Status.Conditions[i].Message = ""
+	}
 }
 
 // expired reports whether the manager has taken key back because it expired. Its
@@ -137,29 +189,4 @@ func (c *claim) older(other *claim) bool {
 		return c.created.Before(other.created)
 	}
 	return c.uid < other.uid
-}
-
-// organization is what the index knows of an Organization.
-type organization struct {
-	revision string
-	id       string
-	scopes   scope.Set
-	// maxKeyAge is the age at which keys are refused; 0 for none.
-	maxKeyAge time.Duration
-	// active: exists, is not being deleted and not suspended.
-	active bool
-}
-
-// organizationOf judges an Organization.
-func organizationOf(org *v1alpha1.Organization) organization {
-	o := organization{
-		revision: org.ResourceVersion,
-		id:       unique.Make(org.EffectiveID()).Value(),
-		scopes:   scope.Of(org.EffectiveScopes()...),
-		active:   org.DeletionTimestamp.IsZero() && !org.Spec.Suspend,
-	}
-	if org.Spec.MaxKeyAge != nil {
-		o.maxKeyAge = org.Spec.MaxKeyAge.Duration
-	}
-	return o
 }

@@ -6,9 +6,14 @@ package registry
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"math"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
@@ -18,8 +23,9 @@ import (
 )
 
 const (
-	// comparePageSize bounds one answer of the API server to a comparison.
-	comparePageSize = 500
+	// pageSize bounds one answer of the API server to a list: with it, and with
+	// v1alpha1.MaxObjectSize, the memory that a list takes is bounded.
+	pageSize = 50
 	// lostAfter is when a change that a list has shown, and the watch has not
 	// brought, counts as lost.
 	lostAfter = 10 * time.Second
@@ -37,9 +43,17 @@ type comparer struct {
 	index    *index
 }
 
+// spread is interval for one replica: up to a fifth longer, by the name of its Lease, so
+// that not all replicas list everything at the same time.
+func spread(interval time.Duration, lease string) time.Duration {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(lease)) // never fails
+	return interval + time.Duration(float64(interval)/5*float64(hash.Sum32())/math.MaxUint32)
+}
+
 func newComparer(config ReplicaConfig, metrics *replicaMetrics, ix *index) *comparer {
 	return &comparer{
-		client: config.Client, clock: config.Clock, interval: config.CompareInterval,
+		client: config.Client, clock: config.Clock, interval: spread(config.CompareInterval, config.LeaseName),
 		log: config.Log, metrics: metrics, index: ix,
 	}
 }
@@ -72,12 +86,17 @@ func (c *comparer) compare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("compare Organizations: %w", err)
 	}
+	namespaces, err := c.listNamespaces(ctx)
+	if err != nil {
+		return fmt.Errorf("compare Namespaces: %w", err)
+	}
 	if err := c.settle(ctx); err != nil {
 		return err
 	}
 	for kind, repairs := range map[string]int{
 		kindAPIKey:       c.index.repair(claims, before),
 		kindOrganization: c.index.repairOrganizations(organizations, before),
+		kindNamespace:    c.index.repairNamespaces(namespaces, before),
 	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {
@@ -87,32 +106,45 @@ func (c *comparer) compare(ctx context.Context) error {
 	return nil
 }
 
-func (c *comparer) listClaims(ctx context.Context) ([]claim, error) {
-	var claims []claim
-	list := &v1alpha1.APIKeyList{}
-	for {
-		if err := c.client.List(ctx, list, client.Limit(comparePageSize), client.Continue(list.Continue)); err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			claims = append(claims, claimOf(&list.Items[i]))
-		}
-		if list.Continue == "" {
-			return claims, nil
-		}
-	}
+func (c *comparer) listClaims(ctx context.Context) (claims []claim, err error) {
+	err = c.each(ctx, newAPIKeyList, func(obj runtime.Object) {
+		claims = append(claims, claimOf(obj.(*v1alpha1.APIKey)))
+	})
+	return claims, err
 }
 
 func (c *comparer) listOrganizations(ctx context.Context) (map[string]organization, error) {
-	list := &v1alpha1.OrganizationList{}
-	if err := c.client.List(ctx, list); err != nil {
-		return nil, err
+	organizations := map[string]organization{}
+	err := c.each(ctx, newOrganizationList, func(obj runtime.Object) {
+		org := obj.(*v1alpha1.Organization)
+		organizations[org.Name] = organizationOf(org)
+	})
+	return organizations, err
+}
+
+func (c *comparer) listNamespaces(ctx context.Context) (map[string]namespace, error) {
+	namespaces := map[string]namespace{}
+	err := c.each(ctx, newNamespaceList, func(obj runtime.Object) {
+		ns := obj.(*metav1.PartialObjectMetadata)
+		namespaces[ns.Name] = namespaceOf(ns)
+	})
+	return namespaces, err
+}
+
+// each calls do for each object of a whole list, page by page.
+func (c *comparer) each(ctx context.Context, newList func() client.ObjectList, do func(runtime.Object)) error {
+	for next := ""; ; {
+		page := newList()
+		if err := c.client.List(ctx, page, client.Limit(pageSize), client.Continue(next)); err != nil {
+			return err
+		}
+		if err := meta.EachListItem(page, func(obj runtime.Object) error { do(obj); return nil }); err != nil {
+			return err
+		}
+		if next = page.GetContinue(); next == "" {
+			return nil
+		}
 	}
-	organizations := make(map[string]organization, len(list.Items))
-	for i := range list.Items {
-		organizations[list.Items[i].Name] = organizationOf(&list.Items[i])
-	}
-	return organizations, nil
 }
 
 // settle gives the watch the time to bring what the list has shown: a change
@@ -128,8 +160,8 @@ func (c *comparer) settle(ctx context.Context) error {
 
 // held is what the index held when a comparison began.
 type held struct {
-	claims        sets.Set[types.UID]
-	organizations sets.Set[string]
+	claims                    sets.Set[types.UID]
+	organizations, namespaces sets.Set[string]
 }
 
 // beginComparison returns what the index holds, and begins to note what is
@@ -137,10 +169,10 @@ type held struct {
 func (ix *index) beginComparison() held {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.comparing = &removals{claims: sets.New[types.UID](), organizations: sets.New[string]()}
-	before := held{claims: sets.KeySet(ix.claims), organizations: sets.New[string]()}
-	for name, slot := range ix.organizations {
-		if slot.state.Load() != nil {
+	ix.comparing = &removals{claims: sets.New[types.UID](), organizations: sets.New[string](), namespaces: sets.New[string]()}
+	before := held{claims: sets.KeySet(ix.claims), organizations: sets.New[string](), namespaces: sets.KeySet(ix.namespaces)}
+	for name, entry := range ix.organizations {
+		if entry.state != nil {
 			before.organizations.Insert(name)
 		}
 	}
@@ -202,6 +234,32 @@ func (ix *index) repairOrganizations(listed map[string]organization, before held
 			continue
 		}
 		ix.removeOrganizationLocked(name)
+		repairs++
+	}
+	return repairs
+}
+
+// repairNamespaces is repair for Namespaces.
+func (ix *index) repairNamespaces(listed map[string]namespace, before held) (repairs int) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if ix.comparing == nil {
+		return 0
+	}
+	for name, ns := range listed {
+		if ix.comparing.namespaces.Has(name) {
+			continue
+		}
+		// One that has changed in what nobody asks for is no difference.
+		if _, relabeled := ix.applyNamespaceLocked(name, ns); relabeled {
+			repairs++
+		}
+	}
+	for name := range before.namespaces {
+		if _, ok := listed[name]; ok || ix.comparing.namespaces.Has(name) {
+			continue
+		}
+		ix.removeNamespaceLocked(name)
 		repairs++
 	}
 	return repairs

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -33,6 +35,8 @@ type progress struct {
 	// heardAt is when the API server last brought anything: a list, an event, or a
 	// bookmark.
 	heardAt time.Time
+	// connection is how the watch of this kind is.
+	connection connection
 	// awaited: something was applied since the last report that the manager may
 	// be waiting for.
 	awaited bool
@@ -47,6 +51,28 @@ type progress struct {
 
 func newProgress(clock clock.PassiveClock, notify func(), fail func(error)) *progress {
 	return &progress{clock: clock, applied: nothingApplied, heardAt: clock.Now(), listed: make(chan struct{}), notify: notify, fail: fail}
+}
+
+// asks takes note of a list or a watch that is asked for: what went on before is over.
+func (p *progress) asks() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.connection.asks(p.clock.Now())
+}
+
+// answered takes note of the answer to that, and returns it.
+func (p *progress) answered(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.connection.answered(p.clock.Now(), err)
+	return err
+}
+
+// failure is for how long this kind could not be followed, and why; 0 if it can be.
+func (p *progress) failure() (time.Duration, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.connection.failure(p.clock.Now())
 }
 
 // lastHeard is when the API server last brought anything.
@@ -78,6 +104,7 @@ func (p *progress) advance(revision string) {
 	}
 	p.mu.Lock()
 	p.heardAt = p.clock.Now()
+	p.connection.brought()
 	backwards := p.applied != nothingApplied && later(p.applied, revision)
 	if !backwards {
 		p.applied = revision
@@ -110,6 +137,7 @@ func (p *progress) complete(revision string) {
 type keyStore struct {
 	index *index
 	*progress
+	refusals *refusalLog
 }
 
 var (
@@ -128,6 +156,7 @@ func (s keyStore) apply(obj any) error {
 		return nil
 	}
 	c := claimOf(key)
+	s.refusals.tell(key, key.Refusal)
 	if _, reduces := s.index.apply(c); reduces || c.awaited {
 		s.await()
 	}
@@ -157,6 +186,7 @@ func (s keyStore) Replace(objs []any, revision string) error {
 			s.fail(fmt.Errorf("%w: got a %T in a list of APIKeys", errFeed, obj))
 			return nil
 		}
+		s.refusals.tell(key, key.Refusal)
 		claims = append(claims, claimOf(key))
 	}
 	s.index.replace(claims)
@@ -166,17 +196,15 @@ func (s keyStore) Replace(objs []any, revision string) error {
 
 func (s keyStore) UpdateResourceVersion(revision string) { s.advance(revision) }
 
-// Transformer trims what the reflector gathers during a streamed list to what a
-// claim is made from.
-func (s keyStore) Transformer() cache.TransformFunc {
-	return func(obj any) (any, error) {
-		if key, ok := obj.(*v1alpha1.APIKey); ok {
-			key.ManagedFields, key.Annotations, key.Labels = nil, nil, nil
-			key.Spec.Description, key.Spec.Secret = "", v1alpha1.SecretTemplate{}
-			key.Spec.Rotation, key.Spec.Import = v1alpha1.Rotation{}, nil
-		}
-		return obj, nil
+// Transformer trims what the reflector gathers during a streamed list.
+func (s keyStore) Transformer() cache.TransformFunc { return trimmed }
+
+// trimmed trims an APIKey, and leaves anything else as it is.
+func trimmed(obj any) (any, error) {
+	if key, ok := obj.(*v1alpha1.APIKey); ok {
+		trim(key)
 	}
+	return obj, nil
 }
 
 // organizationStore is what the reflector of Organizations writes to. Each
@@ -184,6 +212,7 @@ func (s keyStore) Transformer() cache.TransformFunc {
 type organizationStore struct {
 	index *index
 	*progress
+	refusals *refusalLog
 }
 
 var _ cache.ResourceVersionUpdater = organizationStore{}
@@ -198,6 +227,7 @@ func (s organizationStore) apply(obj any) error {
 		s.fail(fmt.Errorf("%w: got a %T for an Organization", errFeed, obj))
 		return nil
 	}
+	s.refusals.tell(org, org.Refusal)
 	s.index.applyOrganization(org.Name, organizationOf(org))
 	s.await()
 	return nil
@@ -225,6 +255,7 @@ func (s organizationStore) Replace(objs []any, revision string) error {
 			s.fail(fmt.Errorf("%w: got a %T in a list of Organizations", errFeed, obj))
 			return nil
 		}
+		s.refusals.tell(org, org.Refusal)
 		orgs[org.Name] = organizationOf(org)
 	}
 	s.index.replaceOrganizations(orgs)
@@ -234,21 +265,38 @@ func (s organizationStore) Replace(objs []any, revision string) error {
 
 func (s organizationStore) UpdateResourceVersion(revision string) { s.advance(revision) }
 
-// listWatch reads a kind for a reflector. A reflector that cannot stream its
-// first list asks for resourceVersion "0", which any old cache may answer; here
-// it is made to read the present, or a revocation could slip in between.
-func listWatch(c client.WithWatch, newList func() client.ObjectList) *cache.ListWatch {
+// listWatch reads a kind for a reflector, and tells p how that goes. A reflector that
+// cannot stream its first list asks for resourceVersion "0", which any old cache may
+// answer; here it is made to read the present, or a revocation could slip in between.
+// What comes in pages is trimmed page by page.
+func listWatch(c client.WithWatch, p *progress, newList func() client.ObjectList) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			if options.ResourceVersion == "0" {
 				options.ResourceVersion = ""
 			}
+			p.asks()
 			list := newList()
 			err := c.List(ctx, list, &client.ListOptions{Limit: options.Limit, Continue: options.Continue, Raw: &options})
-			return list, err
+			if err == nil {
+				err = meta.EachListItem(list, func(obj runtime.Object) error { _, err := trimmed(obj); return err })
+			}
+			return list, p.answered(err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, newList(), &client.ListOptions{Raw: &options})
+			p.asks()
+			w, err := c.Watch(ctx, newList(), &client.ListOptions{Raw: &options})
+			return w, p.answered(err)
 		},
 	}
+}
+
+func newAPIKeyList() client.ObjectList       { return &v1alpha1.APIKeyList{} }
+func newOrganizationList() client.ObjectList { return &v1alpha1.OrganizationList{} }
+
+// newNamespaceList is for their metadata alone.
+func newNamespaceList() client.ObjectList {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	return list
 }

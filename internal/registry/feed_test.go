@@ -6,6 +6,7 @@ package registry
 import (
 	"testing"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
@@ -24,7 +25,9 @@ func listenedStores() (keyStore, organizationStore, *listener) {
 	l := &listener{}
 	ix := newIndex(nil)
 	notify, fail := func() { l.woken++ }, func(err error) { l.failed = err }
-	return keyStore{ix, newProgress(clock.RealClock{}, notify, fail)}, organizationStore{ix, newProgress(clock.RealClock{}, notify, fail)}, l
+	refusals := newRefusalLog(logr.Discard(), kindAPIKey, clock.RealClock{})
+	return keyStore{ix, newProgress(clock.RealClock{}, notify, fail), refusals},
+		organizationStore{ix, newProgress(clock.RealClock{}, notify, fail), refusals}, l
 }
 
 func must(t *testing.T, err error) {

@@ -5,7 +5,6 @@ package registry
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
@@ -13,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
@@ -27,32 +27,26 @@ type index struct {
 	mu sync.Mutex
 	// claims by UID: an APIKey that was made anew under the same name is another.
 	claims map[types.UID]*claim
-	// organizations by metadata.name. A slot stays when its Organization goes:
-	// grants point to it, and it may come back.
-	organizations map[string]*organizationSlot
+	// organizations and namespaces by metadata.name.
+	organizations map[string]*organizationEntry
+	namespaces    map[string]namespace
 	// comparing, while a comparison runs, has what was removed since it began; nil when
 	// none runs, or a whole list came that is newer than that of the comparison.
 	comparing *removals
 }
 
-// removals are APIKeys by UID, and Organizations by name, that are gone.
+// removals are APIKeys by UID, and Organizations and Namespaces by name, that are gone.
 type removals struct {
-	claims        sets.Set[types.UID]
-	organizations sets.Set[string]
+	claims                    sets.Set[types.UID]
+	organizations, namespaces sets.Set[string]
 }
 
 // grant is an entry of the index.
 type grant struct {
-	claim        *claim
-	organization *organizationSlot
-	version      version
-	keyID        string
-	counter      *usage.Counter
-}
-
-// organizationSlot lets one store change every grant of an organization.
-type organizationSlot struct {
-	state atomic.Pointer[organization]
+	claim   *claim
+	version version
+	keyID   string
+	counter *usage.Counter
 }
 
 // newIndex returns an index without entries; counters may be nil.
@@ -61,7 +55,8 @@ func newIndex(counters *usage.Table) *index {
 		usage:         counters,
 		grants:        xsync.NewMap[keys.Digest, *grant](),
 		claims:        map[types.UID]*claim{},
-		organizations: map[string]*organizationSlot{},
+		organizations: map[string]*organizationEntry{},
+		namespaces:    map[string]namespace{},
 	}
 }
 
@@ -77,8 +72,15 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if g == nil {
 		return Grant{}, Unknown
 	}
-	org := g.organization.state.Load()
-	if org == nil || !org.active || org.id != g.claim.organizationID {
+	org := g.claim.permit.state.Load()
+	switch {
+	case org == nil || !org.active || org.id != g.claim.organizationID:
+		return Grant{}, Unknown
+	case org.blocked != nil && org.blocked.Has(v1alpha1.BlockedAPIKey{Namespace: g.claim.namespace, Name: g.claim.name}):
+		return Grant{}, Unknown
+	case g.version.imported && org.imports == v1alpha1.ImportForbidden:
+		return Grant{}, Unknown
+	case !g.version.until.IsZero() && !now.Before(g.version.until):
 		return Grant{}, Unknown
 	}
 	grant := Grant{KeyID: g.keyID, Namespace: g.claim.namespace, Name: g.claim.name, Organization: org.id}
@@ -90,6 +92,7 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	}
 	grant.Scopes = g.claim.scopes.Intersect(org.scopes)
 	grant.Imported = g.version.imported
+	grant.ForeignOnly = grant.Imported && org.imports != v1alpha1.ImportAny
 	grant.Counter = g.counter
 	return grant, Accepted
 }
@@ -109,11 +112,17 @@ func (ix *index) applyLocked(c claim) (taken, reduces bool) {
 		return false, false
 	}
 	ix.claims[c.uid] = &c
+	if len(c.versions) > 0 {
+		c.permit = ix.claimPermit(&c)
+	}
 	if previous != nil {
 		reduces = ix.withdraw(previous, &c) || previous.scopes.Without(c.scopes) != 0
 	}
 	for _, v := range c.versions {
 		ix.grant(v, &c)
+	}
+	if previous != nil {
+		ix.releasePermit(previous)
 	}
 	return true, reduces
 }
@@ -124,7 +133,7 @@ func (ix *index) grant(v version, c *claim) {
 	if holder != nil && holder.claim.uid != c.uid && holder.claim.older(c) {
 		return
 	}
-	g := &grant{claim: c, organization: ix.slot(c.organizationName), version: v, keyID: v.digest.KeyID()}
+	g := &grant{claim: c, version: v, keyID: v.digest.KeyID()}
 	g.counter = ix.usage.Hold(c.uid, g.keyID, v.retiring)
 	ix.grants.Store(v.digest, g)
 	if holder != nil {
@@ -148,7 +157,9 @@ func (ix *index) removeLocked(uid types.UID) (reduces bool) {
 		return false
 	}
 	delete(ix.claims, uid)
-	return ix.withdraw(previous, nil)
+	reduces = ix.withdraw(previous, nil)
+	ix.releasePermit(previous)
+	return reduces
 }
 
 // withdraw drops the digests that c claimed, but for those that next, unless it is
@@ -187,60 +198,6 @@ func (ix *index) replace(claims []claim) {
 	}
 }
 
-// applyOrganization takes an Organization in, unless a later one is known.
-func (ix *index) applyOrganization(name string, org organization) {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	ix.applyOrganizationLocked(name, org)
-}
-
-func (ix *index) applyOrganizationLocked(name string, org organization) (taken bool) {
-	slot := ix.slot(name)
-	if previous := slot.state.Load(); previous != nil && !later(org.revision, previous.revision) {
-		return false
-	}
-	slot.state.Store(&org)
-	return true
-}
-
-// removeOrganization drops an Organization that is gone.
-func (ix *index) removeOrganization(name string) {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	ix.removeOrganizationLocked(name)
-}
-
-func (ix *index) removeOrganizationLocked(name string) {
-	if ix.comparing != nil {
-		ix.comparing.organizations.Insert(name)
-	}
-	ix.slot(name).state.Store(nil)
-}
-
-// replaceOrganizations makes the index hold exactly these, as of a whole list.
-func (ix *index) replaceOrganizations(orgs map[string]organization) {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	ix.comparing = nil
-	for name := range ix.organizations {
-		if _, ok := orgs[name]; !ok {
-			ix.removeOrganizationLocked(name)
-		}
-	}
-	for name, org := range orgs {
-		ix.applyOrganizationLocked(name, org)
-	}
-}
-
-func (ix *index) slot(name string) *organizationSlot {
-	slot := ix.organizations[name]
-	if slot == nil {
-		slot = &organizationSlot{}
-		ix.organizations[name] = slot
-	}
-	return slot
-}
-
 // discard gives back the counters of an index that nobody uses any more.
 func (ix *index) discard() {
 	ix.mu.Lock()
@@ -252,6 +209,23 @@ func (ix *index) discard() {
 
 // size returns the number of hashes in the index.
 func (ix *index) size() int { return ix.grants.Size() }
+
+// refused returns how many APIKeys and Organizations are there that cannot be gone by.
+func (ix *index) refused() (keys, organizations int) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	for _, c := range ix.claims {
+		if c.refused {
+			keys++
+		}
+	}
+	for _, entry := range ix.organizations {
+		if entry.state != nil && entry.state.refused {
+			organizations++
+		}
+	}
+	return keys, organizations
+}
 
 // later reports whether revision a comes after b. Revisions that cannot be
 // compared never reach the index: the feed refuses them.

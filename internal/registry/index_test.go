@@ -33,7 +33,9 @@ func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1
 		Spec: v1alpha1.APIKeySpec{OrganizationRef: v1alpha1.OrganizationReference{Name: "acme"}},
 		Status: v1alpha1.APIKeyStatus{
 			OrganizationID: "acme-id",
-			Versions:       []v1alpha1.KeyVersion{{ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive}},
+			Versions: []v1alpha1.KeyVersion{{
+				ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive, RegisteredAt: metav1.NewTime(epoch),
+			}},
 			Conditions: []metav1.Condition{
 				{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionTrue},
 				{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered},
@@ -52,7 +54,7 @@ func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1
 func acme(revision string, change ...func(*v1alpha1.Organization)) *v1alpha1.Organization {
 	org := &v1alpha1.Organization{
 		ObjectMeta: metav1.ObjectMeta{Name: "acme", ResourceVersion: revision},
-		Spec:       v1alpha1.OrganizationSpec{ID: "acme-id"},
+		Spec:       v1alpha1.OrganizationSpec{ID: "acme-id", Namespaces: v1alpha1.NamespacePolicy{Names: []string{"team"}}},
 	}
 	for _, f := range change {
 		f(org)
@@ -223,7 +225,9 @@ func TestAVersionEndsWhileTheOthersOfItsAPIKeyWork(t *testing.T) {
 			for _, secret := range []string{"old", "new"} {
 				if state, ok := states[secret]; ok {
 					digest := digestOf(secret)
-					k.Status.Versions = append(k.Status.Versions, v1alpha1.KeyVersion{ID: digest.KeyID(), SHA256: digest.String(), State: state})
+					k.Status.Versions = append(k.Status.Versions, v1alpha1.KeyVersion{
+						ID: digest.KeyID(), SHA256: digest.String(), State: state, RegisteredAt: metav1.NewTime(epoch),
+					})
 				}
 			}
 		}
@@ -365,8 +369,8 @@ func TestRepairOfOrganizations(t *testing.T) {
 	}
 	for name, want := range map[string]string{"acme": "1", "same": "2", "lost-add": "5", "recreated": "9", "deleted": "", "lost-delete": ""} {
 		got := ""
-		if state := ix.slot(name).state.Load(); state != nil {
-			got = state.revision
+		if entry := ix.organizations[name]; entry != nil && entry.state != nil {
+			got = entry.state.revision
 		}
 		if got != want {
 			t.Errorf("%s is at revision %q, want %q", name, got, want)

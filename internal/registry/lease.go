@@ -25,6 +25,11 @@ const (
 	annotationAppliedAPIKeys = "auth.hexcovery.io/applied-apikeys"
 	// annotationAppliedOrganizations is the same for Organizations.
 	annotationAppliedOrganizations = "auth.hexcovery.io/applied-organizations"
+	// annotationAppliedNamespaces is the same for Namespaces.
+	annotationAppliedNamespaces = "auth.hexcovery.io/applied-namespaces"
+	// annotationUndecided is there while the replica calls no key unknown although it
+	// renews: the kind that it cannot follow, and why. New keys do not wait for it.
+	annotationUndecided = "auth.hexcovery.io/undecided"
 	// annotationSuspectAfter is how long after its last renewal the replica stops
 	// saying that a key is unknown, as a Go duration.
 	annotationSuspectAfter = "auth.hexcovery.io/suspect-after"
@@ -40,12 +45,30 @@ func LeaseLabels() client.MatchingLabels {
 
 // report is what a replica says in its Lease.
 type report struct {
-	apiKeys, organizations string
+	apiKeys, organizations, namespaces string
+	// undecided is why no key is called unknown; "" if some are.
+	undecided string
+}
+
+// nothing is what a replica reports that has applied nothing.
+func nothing() report {
+	return report{apiKeys: nothingApplied, organizations: nothingApplied, namespaces: nothingApplied}
+}
+
+// reportOf reads what a Lease says.
+func reportOf(lease *coordinationv1.Lease) report {
+	return report{
+		apiKeys:       lease.Annotations[annotationAppliedAPIKeys],
+		organizations: lease.Annotations[annotationAppliedOrganizations],
+		namespaces:    lease.Annotations[annotationAppliedNamespaces],
+		undecided:     lease.Annotations[annotationUndecided],
+	}
 }
 
 // includes reports whether whoever has applied r has applied other.
 func (r report) includes(other report) bool {
-	return hasApplied(r.apiKeys, other.apiKeys) && hasApplied(r.organizations, other.organizations)
+	return hasApplied(r.apiKeys, other.apiKeys) && hasApplied(r.organizations, other.organizations) &&
+		hasApplied(r.namespaces, other.namespaces)
 }
 
 // leaseWriter fills in a replica's Lease.
@@ -75,7 +98,7 @@ func (w leaseWriter) join(previous *coordinationv1.Lease, now time.Time) *coordi
 		AcquireTime:          ptr.To(metav1.NewMicroTime(now)),
 		LeaseTransitions:     ptr.To(transitions),
 	}
-	return w.renew(lease, report{apiKeys: nothingApplied, organizations: nothingApplied}, now)
+	return w.renew(lease, nothing(), now)
 }
 
 // renew returns lease as it is to be written next. It does not change lease.
@@ -91,6 +114,12 @@ func (w leaseWriter) renew(lease *coordinationv1.Lease, r report, now time.Time)
 	}
 	next.Annotations[annotationAppliedAPIKeys] = r.apiKeys
 	next.Annotations[annotationAppliedOrganizations] = r.organizations
+	next.Annotations[annotationAppliedNamespaces] = r.namespaces
+	if r.undecided == "" {
+		delete(next.Annotations, annotationUndecided)
+	} else {
+		next.Annotations[annotationUndecided] = r.undecided
+	}
 	next.Annotations[annotationSuspectAfter] = w.suspectAfter.String()
 	w.notify(next.Annotations)
 	next.Spec.RenewTime = ptr.To(metav1.NewMicroTime(now))

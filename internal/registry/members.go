@@ -66,17 +66,21 @@ type Member struct {
 	// read, nothing is decided by it.
 	LastRenewed time.Time
 
-	appliedKeys, appliedOrganizations string
-	silence                           time.Duration
-	bounds                            bounds
-	lease                             *coordinationv1.Lease
+	applied report
+	silence time.Duration
+	bounds  bounds
+	lease   *coordinationv1.Lease
 }
 
 // runOut reports whether the replica is known to serve nothing any more.
 func (m *Member) runOut() bool { return m.silence > m.bounds.staleness+margin(m.bounds.staleness) }
 
-// suspect reports whether the replica is known to call no key unknown any more.
+// suspect reports whether the replica has been silent for so long that it is known to
+// call no key unknown any more.
 func (m *Member) suspect() bool { return m.silence > m.bounds.suspect+margin(m.bounds.suspect) }
+
+// decides reports whether the replica may call a key unknown.
+func (m *Member) decides() bool { return !m.suspect() && m.applied.undecided == "" }
 
 // Acknowledgement says who has still to apply a change.
 type Acknowledgement struct {
@@ -95,10 +99,16 @@ const soonest = 50 * time.Millisecond
 // Complete reports whether nobody is waited for.
 func (a Acknowledgement) Complete() bool { return len(a.Missing) == 0 }
 
-// Registration says who has still to learn of a new key, and of its Organization at
-// that revision, before the key may be given out.
-func (m *Members) Registration(ctx context.Context, wait Wait, organization string) (Acknowledgement, error) {
-	return m.ask(ctx, "registration", wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, organization) })
+// Terms are the revisions of what an APIKey is accepted by beside itself.
+type Terms struct {
+	// Organization and Namespace are resourceVersions.
+	Organization, Namespace string
+}
+
+// Registration says who has still to learn of a new key, and of the terms that it is
+// accepted by, before the key may be given out.
+func (m *Members) Registration(ctx context.Context, wait Wait, terms Terms) (Acknowledgement, error) {
+	return m.ask(ctx, "registration", wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, terms) })
 }
 
 // Revocation says who may still accept what was revoked.
@@ -127,7 +137,7 @@ func (m *Members) find(ctx context.Context, wait Wait, judge func(Survey) Acknow
 		if err != nil {
 			return Acknowledgement{}, err
 		}
-		if found := judge(look); found.Of > 0 && found.Complete() {
+		if found := judge(look); found.Of > 0 && found.Complete() && look.decides() {
 			return found, nil
 		}
 	}
@@ -144,6 +154,12 @@ type Survey struct {
 	// revision is the list's.
 	revision string
 	asked    time.Time
+}
+
+// decides reports whether each replica may call a key unknown. Where one does not, how
+// long ago that was matters, and only a survey tells.
+func (s Survey) decides() bool {
+	return !slices.ContainsFunc(s.members, func(m Member) bool { return !m.decides() })
 }
 
 // look lists the Leases as they were at witness or later: the resourceVersion of a
@@ -251,12 +267,11 @@ func (m *Members) observe(leases []coordinationv1.Lease, asked, answered time.Ti
 
 func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
 	member := Member{
-		Name:                 lease.Name,
-		appliedKeys:          lease.Annotations[annotationAppliedAPIKeys],
-		appliedOrganizations: lease.Annotations[annotationAppliedOrganizations],
-		silence:              silence,
-		lease:                lease,
-		bounds:               leaseBounds(lease),
+		Name:    lease.Name,
+		applied: reportOf(lease),
+		silence: silence,
+		lease:   lease,
+		bounds:  leaseBounds(lease),
 	}
 	if lease.Spec.RenewTime != nil {
 		member.LastRenewed = lease.Spec.RenewTime.Time
@@ -264,18 +279,19 @@ func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
 	return member
 }
 
-// registration says who has still to learn of a new key that stands at revision,
-// or of its Organization at that one's: those that were heard from lately and have
-// not applied both. A replica that was not heard from calls no key unknown, so
-// nobody needs to wait for it.
-func (s Survey) registration(revision, organization string) Acknowledgement {
+// registration says who has still to learn of a new key that stands at revision, or of
+// its terms: those that may call a key unknown and have not applied all of it. A replica
+// that was not heard from, or says that its watch fails, calls no key unknown, so nobody
+// needs to wait for it.
+func (s Survey) registration(revision string, terms Terms) Acknowledgement {
+	needed := report{apiKeys: revision, organizations: terms.Organization, namespaces: terms.Namespace}
 	var found Acknowledgement
 	for _, member := range s.members {
-		if member.suspect() {
+		if !member.decides() {
 			continue
 		}
 		found.Of++
-		if !hasApplied(member.appliedKeys, revision) || !hasApplied(member.appliedOrganizations, organization) {
+		if !member.applied.includes(needed) {
 			found.Missing = append(found.Missing, member)
 		}
 	}
@@ -285,12 +301,12 @@ func (s Survey) registration(revision, organization string) Acknowledgement {
 // revocation says who may still accept what was revoked at revision: everybody who
 // has not applied it and is not known to be fenced.
 func (s Survey) revocation(revision string) Acknowledgement {
-	return s.serving(func(m *Member) bool { return hasApplied(m.appliedKeys, revision) })
+	return s.serving(func(m *Member) bool { return hasApplied(m.applied.apiKeys, revision) })
 }
 
 // enforcement is revocation for a change of an Organization.
 func (s Survey) enforcement(revision string) Acknowledgement {
-	return s.serving(func(m *Member) bool { return hasApplied(m.appliedOrganizations, revision) })
+	return s.serving(func(m *Member) bool { return hasApplied(m.applied.organizations, revision) })
 }
 
 // serving says who has not applied a change and is not known to be fenced.
@@ -327,6 +343,8 @@ func Describe(members []Member) string {
 		text.WriteString(members[i].Name)
 		if members[i].suspect() {
 			fmt.Fprintf(&text, " (last renewed %s)", members[i].LastRenewed.UTC().Format(time.RFC3339))
+		} else if cause := members[i].applied.undecided; cause != "" {
+			fmt.Fprintf(&text, " (cannot watch: %+.80q)", cause)
 		}
 	}
 	return text.String()

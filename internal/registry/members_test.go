@@ -20,7 +20,7 @@ import (
 // leaseAt is a replica's Lease at a resourceVersion of its own.
 func leaseAt(name, resourceVersion, applied string, change ...func(*coordinationv1.Lease)) coordinationv1.Lease {
 	writer := leaseWriter{namespace: "system", name: name, holder: "x", maxStaleness: 10 * time.Second, suspectAfter: 4 * time.Second}
-	lease := writer.renew(writer.join(nil, epoch), report{apiKeys: applied, organizations: applied}, epoch)
+	lease := writer.renew(writer.join(nil, epoch), report{apiKeys: applied, organizations: applied, namespaces: applied}, epoch)
 	lease.UID, lease.ResourceVersion = types.UID(name), resourceVersion
 	for _, f := range change {
 		f(lease)
@@ -70,7 +70,7 @@ func TestWhoIsWaitedFor(t *testing.T) {
 			m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 			m.observe(test.leases, epoch, epoch)
 			survey := m.observe(test.leases, epoch.Add(test.silent), epoch.Add(test.silent))
-			found := survey.registration("100", "50")
+			found := survey.registration("100", Terms{Organization: "50", Namespace: "30"})
 			if name == "for ever, when a Lease does not say its bound" {
 				found = Acknowledgement{} // Its shorter bound is there, and holds.
 			}
@@ -164,15 +164,34 @@ func TestASilenceBeginsWhenAListIsAnsweredAndEndsWhenOneIsAsked(t *testing.T) {
 	}
 }
 
-func TestANewKeyWaitsForItsOrganizationToo(t *testing.T) {
+func TestANewKeyWaitsForItsTermsToo(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
-	lease := leaseAt("a", "1", "100", func(l *coordinationv1.Lease) { l.Annotations[annotationAppliedOrganizations] = "49" })
+	lease := leaseAt("a", "1", "100", func(l *coordinationv1.Lease) {
+		l.Annotations[annotationAppliedOrganizations], l.Annotations[annotationAppliedNamespaces] = "49", "30"
+	})
 	survey := m.observe([]coordinationv1.Lease{lease}, epoch, epoch)
-	if missing := survey.registration("100", "50").Missing; len(missing) != 1 {
-		t.Error("a key is published although a replica does not know its organization")
+	for terms, want := range map[Terms]int{
+		{Organization: "50", Namespace: "30"}: 1, {Organization: "49", Namespace: "31"}: 1, {Organization: "49", Namespace: "30"}: 0,
+	} {
+		if missing := survey.registration("100", terms).Missing; len(missing) != want {
+			t.Errorf("%+v: a key waits for %d auth servers, want %d", terms, len(missing), want)
+		}
 	}
-	if missing := survey.registration("100", "49").Missing; len(missing) != 0 {
-		t.Error("a key waits for a replica that knows all")
+}
+
+func TestANewKeyDoesNotWaitForWhoCannotWatch(t *testing.T) {
+	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
+	deaf := leaseAt("deaf", "1", "1", func(l *coordinationv1.Lease) { l.Annotations[annotationUndecided] = "APIKey: \u202egnp.exe" })
+	survey := m.observe([]coordinationv1.Lease{deaf, leaseAt("well", "2", "100")}, epoch, epoch)
+	if found := survey.registration("100", Terms{Organization: "50", Namespace: "30"}); found.Of != 1 || !found.Complete() {
+		t.Errorf("registration waits for %v of %d", memberNames(found.Missing), found.Of)
+	}
+	found := survey.revocation("100")
+	if got := memberNames(found.Missing); !slices.Equal(got, []string{"deaf"}) {
+		t.Errorf("revocation waits for %v", got)
+	}
+	if got, want := Describe(found.Missing), `deaf (cannot watch: "APIKey: \u202egnp.exe")`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

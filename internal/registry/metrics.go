@@ -14,6 +14,7 @@ import (
 const (
 	kindAPIKey       = "APIKey"
 	kindOrganization = "Organization"
+	kindNamespace    = "Namespace"
 )
 
 // replicaMetrics are the metrics of an auth server's member of the registry.
@@ -53,13 +54,17 @@ var (
 		"The resourceVersion up to which the index has every change.", []string{"kind"}, nil)
 	lagDesc = prometheus.NewDesc("apikey_registry_lag_seconds",
 		"Time since the API server last brought a list, an event or a bookmark: the index is at most so old. Bookmarks come about each minute.", []string{"kind"}, nil)
+	failureDesc = prometheus.NewDesc("apikey_registry_watch_failure_seconds",
+		"Time since the watch of a kind was lost and could not be restored; 0 while it works. At half of --suspect-after no key is called unknown, at --max-staleness everything is answered 503.", []string{"kind"}, nil)
+	refusedDesc = prometheus.NewDesc("apikey_registry_refused_objects",
+		"Objects that cannot be decoded, or are too large: none of their keys is accepted. Their statuses and the log name them.", []string{"kind"}, nil)
 	fenceDesc = prometheus.NewDesc("apikey_registry_time_to_fence_seconds",
 		"Time until the replica answers 503 to everything unless it renews its Lease; 0 when it does.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (replicaGauges) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{readyDesc, indexedDesc, appliedDesc, lagDesc, fenceDesc} {
+	for _, desc := range []*prometheus.Desc{readyDesc, indexedDesc, appliedDesc, lagDesc, failureDesc, refusedDesc, fenceDesc} {
 		descriptions <- desc
 	}
 }
@@ -85,8 +90,13 @@ func (g replicaGauges) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(indexedDesc, float64(s.index.size()))
 	gauge(fenceDesc, left.Seconds())
-	for kind, p := range map[string]*progress{kindAPIKey: s.feed.keys, kindOrganization: s.feed.organizations} {
+	keys, organizations := s.index.refused()
+	gauge(refusedDesc, float64(keys), kindAPIKey)
+	gauge(refusedDesc, float64(organizations), kindOrganization)
+	for kind, p := range s.feed.kinds() {
 		gauge(lagDesc, max(0, now.Sub(p.lastHeard()).Seconds()), kind)
+		failing, _ := p.failure()
+		gauge(failureDesc, failing.Seconds(), kind)
 		// Revisions are decimal numbers (KEP-5504), or the feed had refused them.
 		if revision, err := strconv.ParseFloat(p.revision(), 64); err == nil {
 			gauge(appliedDesc, revision, kind)
@@ -110,7 +120,7 @@ func newMembersMetrics() membersMetrics {
 		}, []string{"change"}),
 		members: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "apikey_registry_auth_servers",
-			Help: "Auth servers with a Lease: live; suspect, which new keys do not wait for; or fenced, which nothing waits for.",
+			Help: "Auth servers with a Lease: live; suspect, which are silent or cannot watch, and which new keys do not wait for; or fenced, which nothing waits for.",
 		}, []string{"state"}),
 	}
 }
@@ -139,7 +149,7 @@ func (m *membersMetrics) surveyed(members []Member) {
 		switch {
 		case members[i].runOut():
 			states["fenced"]++
-		case members[i].suspect():
+		case !members[i].decides():
 			states["suspect"]++
 		default:
 			states["live"]++

@@ -5,16 +5,20 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
 // gathered has the value of each metric, or the number of what a histogram has
@@ -53,15 +57,22 @@ func TestMetricsOfAReplica(t *testing.T) {
 
 	s := newSession(newIndex(nil), bounds{staleness: 10 * time.Second, suspect: 5 * time.Second}, epoch)
 	notify, fail := func() {}, func(err error) { t.Error(err) }
-	s.feed = &feed{keys: newProgress(clock, notify, fail), organizations: newProgress(clock, notify, fail)}
+	s.feed = &feed{keys: newProgress(clock, notify, fail), organizations: newProgress(clock, notify, fail), namespaces: newProgress(clock, notify, fail)}
 	r.current.Store(s)
 	clock.Step(3 * time.Second)
-	must(t, keyStore{s.index, s.feed.keys}.Replace([]any{apiKey("a", "41", "secret")}, "42"))
+	refusals := newRefusalLog(logr.Discard(), kindAPIKey, testclock.NewFakeClock(epoch))
+	refused := apiKey("b", "40", "other", func(k *v1alpha1.APIKey) { k.Refusal = "spec.expiresAt cannot be decoded" })
+	must(t, keyStore{s.index, s.feed.keys, refusals}.Replace([]any{apiKey("a", "41", "secret"), refused}, "42"))
+	s.feed.organizations.asks()
+	_ = s.feed.organizations.answered(errors.New("refused"))
 	clock.Step(time.Second)
 	want := map[string]float64{
 		"apikey_registry_ready": 1, "apikey_registry_indexed_hashes": 1, "apikey_registry_time_to_fence_seconds": 6,
 		"apikey_registry_applied_revision APIKey": 42, "apikey_registry_applied_revision Organization": 0,
 		"apikey_registry_lag_seconds APIKey": 1, "apikey_registry_lag_seconds Organization": 4,
+		"apikey_registry_applied_revision Namespace": 0, "apikey_registry_lag_seconds Namespace": 4,
+		"apikey_registry_watch_failure_seconds APIKey": 0, "apikey_registry_watch_failure_seconds Organization": 1, "apikey_registry_watch_failure_seconds Namespace": 0,
+		"apikey_registry_refused_objects APIKey": 1, "apikey_registry_refused_objects Organization": 0,
 		"apikey_registry_sessions_total": 0,
 	}
 	if got := gathered(t, metrics); !maps.Equal(got, want) {

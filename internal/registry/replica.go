@@ -22,7 +22,6 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
@@ -240,13 +239,17 @@ func (r *Replica) join(ctx context.Context, writer leaseWriter, now time.Time) (
 func (r *Replica) present(ctx context.Context) (report, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.RenewInterval)
 	defer cancel()
-	apiKeys, organizations := &v1alpha1.APIKeyList{}, &v1alpha1.OrganizationList{}
-	for _, list := range []client.ObjectList{apiKeys, organizations} {
-		if err := r.config.Client.List(ctx, list, client.Limit(1)); err != nil {
+	var found report
+	for _, kind := range []struct {
+		list     client.ObjectList
+		revision *string
+	}{{newAPIKeyList(), &found.apiKeys}, {newOrganizationList(), &found.organizations}, {newNamespaceList(), &found.namespaces}} {
+		if err := r.config.Client.List(ctx, kind.list, client.Limit(1)); err != nil {
 			return report{}, fmt.Errorf("find out what was missed: %w", err)
 		}
+		*kind.revision = kind.list.GetResourceVersion()
 	}
-	return report{apiKeys: apiKeys.ResourceVersion, organizations: organizations.ResourceVersion}, nil
+	return found, nil
 }
 
 // Leave deletes the replica's Lease, so that nobody waits for it. It is to be

@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -27,14 +28,25 @@ const (
 var (
 	errFenced   = errors.New("could not renew the lease within the staleness bound")
 	errQuiet    = errors.New("the watches have brought nothing, not even a bookmark, for too long")
+	errDeaf     = errors.New("could not watch within the staleness bound")
 	errReplaced = errors.New("the lease was taken over or deleted by somebody else")
 )
 
-// maxQuiet is for how long a watch may bring nothing while the Lease is renewed. API
+// leastQuiet is for how long at least a watch that is connected may bring nothing: API
 // servers send a bookmark about each minute (KEP-956), so by then some have been lost,
-// and changes with them, perhaps. The bound of staleness is for the Lease; without
-// this one, a watch that is dead while the Lease lives would keep revocations waiting.
-const maxQuiet = 150 * time.Second
+// and changes with them, perhaps.
+const leastQuiet = 150 * time.Second
+
+// quietBound is for how long a watch that is connected may bring nothing while the Lease
+// is renewed. It is the bound of staleness, so that there is one: after it nothing is
+// accepted, be it the Lease or the watch that is dead. Without it, a watch that is dead
+// while the Lease lives would keep revocations waiting.
+func quietBound(staleness time.Duration) time.Duration { return max(staleness, leastQuiet) }
+
+// undecidedAfter is how long a watch may fail until no key is called unknown. With the
+// next renewal, which comes within a third of suspect-after, the Lease says so, and that
+// is before suspect-after is over.
+func undecidedAfter(suspect time.Duration) time.Duration { return suspect / 2 }
 
 // reporter keeps one session's Lease: it renews it, and says in it what the
 // index has applied. At most one write is in flight.
@@ -48,6 +60,10 @@ type reporter struct {
 	// applied it before the session can be trusted again.
 	present   report
 	presentAt time.Time
+	// undecided is what the Lease says, or may say, of a feed that fails; "" if it says
+	// nothing. decidedAt is when it was known to say nothing again.
+	undecided string
+	decidedAt time.Time
 }
 
 func newReporter(r *Replica, s *session, writer leaseWriter, lease *coordinationv1.Lease) *reporter {
@@ -81,7 +97,7 @@ func (r *reporter) run(ctx context.Context, f *feed) error {
 		next := r.replica.config.RenewInterval
 		switch err := r.report(ctx, f); {
 		case err == nil:
-		case errors.Is(err, errFenced), errors.Is(err, errReplaced), errors.Is(err, errQuiet):
+		case errors.Is(err, errFenced), errors.Is(err, errReplaced), errors.Is(err, errQuiet), errors.Is(err, errDeaf):
 			return err
 		default:
 			if ctx.Err() != nil {
@@ -109,13 +125,31 @@ func (r *reporter) report(ctx context.Context, f *feed) error {
 	if err := r.renew(ctx, f); err != nil {
 		return err
 	}
-	if r.quiet(f) > maxQuiet {
+	if r.quiet(f) > quietBound(r.session.bounds.staleness) {
 		return errQuiet
 	}
-	if r.session.doubtful() {
+	if failing, cause := f.failure(); failing >= r.session.bounds.staleness {
+		return fmt.Errorf("%w: %s", errDeaf, cause)
+	}
+	if r.undecided == "" && r.session.doubtful() {
 		return r.resolve(ctx, f)
 	}
 	return nil
+}
+
+// judgeFeed returns what the Lease is to say of a feed that fails, and has the session
+// call no key unknown before the Lease says so: from then on no new key waits for it.
+func (r *reporter) judgeFeed(f *feed) string {
+	failing, cause := f.failure()
+	if failing < undecidedAfter(r.session.bounds.suspect) {
+		return ""
+	}
+	r.session.doubt()
+	if r.undecided == "" {
+		r.replica.config.Log.Error(nil, "cannot watch; known keys are let in, others are answered 503", "cause", cause, "for", failing.String())
+		r.undecided = cause
+	}
+	return r.undecided
 }
 
 // quiet is for how long a watch has brought nothing although it could have: in an
@@ -133,7 +167,7 @@ func (r *reporter) quiet(f *feed) time.Duration {
 // ended. Who registers a key from then on waits for this replica; who did so before
 // did it before the lists that are made here.
 func (r *reporter) resolve(ctx context.Context, f *feed) error {
-	if !r.presentAt.After(r.session.doubtedAt) {
+	if !r.presentAt.After(r.session.doubtedAt) || !r.presentAt.After(r.decidedAt) {
 		at := r.replica.config.Clock.Now()
 		present, err := r.replica.present(ctx)
 		if err != nil {
@@ -158,7 +192,9 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 	ctx, cancel := context.WithTimeout(ctx, max(min(r.session.bounds.staleness/4, r.session.bounds.suspect/2), time.Second))
 	defer cancel()
 	// What is reported is read before it is sent, so it has been applied.
-	next := r.writer.renew(r.lease, f.applied(), sent)
+	report := f.applied()
+	report.undecided = r.judgeFeed(f)
+	next := r.writer.renew(r.lease, report, sent)
 	if ctx.Err() != nil {
 		// The feed ends the session before it goes on from what could not be applied.
 		return context.Cause(ctx)
@@ -179,7 +215,12 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 		return errors.New("the lease says already what it was to say")
 	}
 	r.lease = next
-	if !r.session.extend(sent, clock.Now()) {
+	answered := clock.Now()
+	if r.undecided != "" && report.undecided == "" {
+		// Who gave a key out without this replica did so before this was written.
+		r.undecided, r.decidedAt = "", answered
+	}
+	if !r.session.extend(sent, answered) {
 		return errFenced
 	}
 	return nil

@@ -26,12 +26,12 @@ type session struct {
 	// renewed is when the last renewal that succeeded was sent.
 	renewed atomic.Pointer[time.Time]
 	broken  atomic.Bool
-	// doubts is odd from the end of a silence that was so long that nobody waited for
-	// this replica before giving out a new key, until the index is known to have
-	// those keys. It only grows.
+	// doubts is odd while nobody waits for this replica before giving out a new key, and
+	// from then on until the index is known to have those keys: after a silence of the
+	// Lease, and while the feed fails. It only grows.
 	doubts atomic.Uint64
-	// doubtedAt is when the last such silence ended, zero if there was none; only the
-	// reporter uses it.
+	// doubtedAt is when the last silence ended, zero if there was none; only the reporter
+	// uses it.
 	doubtedAt time.Time
 }
 
@@ -53,12 +53,17 @@ func (s *session) extend(sent, answered time.Time) bool {
 	if s.silent(answered) {
 		// Before the renewal counts, or a request could come in between.
 		s.doubtedAt = answered
-		if !s.doubtful() {
-			s.doubts.Add(1)
-		}
+		s.doubt()
 	}
 	s.renewed.Store(&sent)
 	return true
+}
+
+// doubt has the session call no key unknown.
+func (s *session) doubt() {
+	if !s.doubtful() {
+		s.doubts.Add(1)
+	}
 }
 
 // doubtful reports whether a silence has left a doubt.

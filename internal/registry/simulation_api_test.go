@@ -29,6 +29,7 @@ type simKind string
 const (
 	simKeys          simKind = "apikeys"
 	simOrganizations simKind = "organizations"
+	simNamespaces    simKind = "namespaces"
 	simLeases        simKind = "leases"
 )
 
@@ -38,6 +39,8 @@ func simKindOf(obj runtime.Object) simKind {
 		return simKeys
 	case *v1alpha1.Organization, *v1alpha1.OrganizationList:
 		return simOrganizations
+	case *metav1.PartialObjectMetadata, *metav1.PartialObjectMetadataList:
+		return simNamespaces
 	case *coordinationv1.Lease, *coordinationv1.LeaseList:
 		return simLeases
 	}
@@ -58,6 +61,8 @@ func (k simKind) bookmark(revision int64, initialEventsEnd bool) watch.Event {
 		return watch.Event{Type: watch.Bookmark, Object: &v1alpha1.APIKey{ObjectMeta: meta}}
 	case simOrganizations:
 		return watch.Event{Type: watch.Bookmark, Object: &v1alpha1.Organization{ObjectMeta: meta}}
+	case simNamespaces:
+		return watch.Event{Type: watch.Bookmark, Object: &metav1.PartialObjectMetadata{ObjectMeta: meta}}
 	case simLeases:
 	}
 	return watch.Event{Type: watch.Bookmark, Object: &coordinationv1.Lease{ObjectMeta: meta}}
@@ -101,7 +106,7 @@ func newSimAPI() *simAPI {
 	api := &simAPI{
 		revision: 1000, stores: map[simKind]*simStore{}, serving: make(chan struct{}), committed: func(watch.EventType, client.Object) {},
 	}
-	for _, kind := range []simKind{simKeys, simOrganizations, simLeases} {
+	for _, kind := range []simKind{simKeys, simOrganizations, simNamespaces, simLeases} {
 		api.stores[kind] = &simStore{versions: map[types.NamespacedName][]simChange{}, changed: make(chan struct{})}
 	}
 	return api
@@ -194,6 +199,8 @@ func simAssign(into, from client.Object) {
 		from.(*v1alpha1.APIKey).DeepCopyInto(into)
 	case *v1alpha1.Organization:
 		from.(*v1alpha1.Organization).DeepCopyInto(into)
+	case *metav1.PartialObjectMetadata:
+		from.(*metav1.PartialObjectMetadata).DeepCopyInto(into)
 	case *coordinationv1.Lease:
 		from.(*coordinationv1.Lease).DeepCopyInto(into)
 	}

@@ -50,6 +50,9 @@ type simLink struct {
 	// whole lets everything through, requests and answers what goes in one direction,
 	// streams the events of watches.
 	whole, requests, answers, streams *simGate
+	// blind: what is not a Lease can be neither listed nor watched, as where an object
+	// cannot be read.
+	blind *simSwitch
 	// forever is shut when the streams that are open are to bring nothing ever again.
 	forever atomic.Pointer[simGate]
 	log     func(format string, args ...any)
@@ -98,7 +101,7 @@ func (l *simLink) do(ctx context.Context, call simCall) error {
 		}
 		return l.gaveUp(ctx)
 	}
-	if l.lost() || l.api.served() == nil {
+	if l.lost() || l.api.served() == nil || call.kind != simLeases && l.blind.isOn() {
 		l.process.breathe()
 		return errSimLost
 	}
@@ -138,6 +141,7 @@ func (l *simLink) arriveLate(call simCall) {
 
 // open lets everything through again.
 func (l *simLink) open() {
+	l.blind.set(false)
 	for _, gate := range []*simGate{l.process.paused, l.whole, l.requests, l.answers, l.streams} {
 		gate.set(false)
 	}
@@ -261,6 +265,8 @@ func (l *simLink) List(ctx context.Context, list client.ObjectList, options ...c
 		list.ListMeta, list.Items = meta, simItems[v1alpha1.APIKey](objects)
 	case *v1alpha1.OrganizationList:
 		list.ListMeta, list.Items = meta, simItems[v1alpha1.Organization](objects)
+	case *metav1.PartialObjectMetadataList:
+		list.ListMeta, list.Items = meta, simItems[metav1.PartialObjectMetadata](objects)
 	case *coordinationv1.LeaseList:
 		list.ListMeta, list.Items = meta, simItems[coordinationv1.Lease](objects)
 	}

@@ -133,7 +133,7 @@ type simMissing Acknowledgement
 func (m simMissing) String() string {
 	names := make([]string, len(m.Missing))
 	for i, member := range m.Missing {
-		names[i] = fmt.Sprintf("%s (applied %s, silent for %s)", member.Name, member.appliedKeys, member.silence)
+		names[i] = fmt.Sprintf("%s (applied %s, silent for %s)", member.Name, member.applied.apiKeys, member.silence)
 	}
 	return strings.Join(names, ", ")
 }

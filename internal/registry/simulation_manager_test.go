@@ -41,6 +41,8 @@ type simManager struct {
 
 	mu   sync.Mutex
 	keys map[types.NamespacedName]*v1alpha1.APIKey
+	// refused are the namespaces that are not permitted, as the informer has it.
+	refused map[string]bool
 }
 
 // simPassTimeout is how long one pass may take, as in controllers.
@@ -56,9 +58,11 @@ func startSimManager(ctx context.Context, world *simWorld, process *simProcess, 
 		queue:   workqueue.NewTypedDelayingQueue[types.NamespacedName](),
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](5*time.Millisecond, 2*time.Second),
 		keys:    map[types.NamespacedName]*v1alpha1.APIKey{},
+		refused: map[string]bool{},
 	}
 	ctx, m.cancel = context.WithCancel(ctx)
 	m.inform(ctx, func() client.ObjectList { return &v1alpha1.APIKeyList{} }, m.keyChanged, m.keyGone)
+	m.inform(ctx, newNamespaceList, m.namespaceChanged, func(types.NamespacedName) {})
 	m.inform(ctx, func() client.ObjectList { return &coordinationv1.LeaseList{} }, m.leaseChanged, m.leaseGone)
 	for range 2 {
 		m.owned.StartWithContext(ctx, m.work)
@@ -80,6 +84,14 @@ func (m *simManager) keyChanged(obj client.Object) {
 	m.keys[name] = obj.(*v1alpha1.APIKey)
 	m.mu.Unlock()
 	m.queue.Add(name)
+}
+
+func (m *simManager) namespaceChanged(obj client.Object) {
+	ns := obj.(*metav1.PartialObjectMetadata)
+	m.mu.Lock()
+	m.refused[ns.Name] = !permitted(ns)
+	m.mu.Unlock()
+	m.queue.Add(types.NamespacedName{Namespace: ns.Name, Name: ns.Name})
 }
 
 func (m *simManager) keyGone(name types.NamespacedName) {
@@ -135,13 +147,15 @@ func (m *simManager) pass(ctx context.Context, name types.NamespacedName) (again
 	ctx, cancel := context.WithTimeout(ctx, simPassTimeout)
 	defer cancel()
 	m.mu.Lock()
-	key := m.keys[name]
+	key, refused := m.keys[name], m.refused[name.Namespace]
 	m.mu.Unlock()
 	switch {
 	case key == nil:
 		return 0, nil
 	case key.DeletionTimestamp != nil:
 		return m.revoke(ctx, name, key.DeepCopy())
+	case refused:
+		return m.withdraw(ctx, name, key.DeepCopy())
 	}
 	retired, done, err := m.retire(ctx, name, key.DeepCopy())
 	if err != nil || done {

@@ -206,7 +206,7 @@ func (p *simPlan) fault(rng *rand.Rand) {
 	at, lasts := simBetween(rng, 0, p.horizon), p.duration(rng, slot)
 	draw := simPick(rng,
 		p.pauseReplica, p.pauseReplica, p.pauseReplica, p.partition, p.partition, p.partition, p.halve, p.halve, p.stallStreams, p.stallStreams,
-		p.crash, p.crash, p.leave, p.pauseManager, p.pauseManager, p.halveManager, p.replaceManager, p.secondManager, p.outage, p.shutdown, p.deadStreams, p.touchOrganization)
+		p.crash, p.crash, p.leave, p.pauseManager, p.pauseManager, p.halveManager, p.replaceManager, p.secondManager, p.outage, p.shutdown, p.deadStreams, p.touchOrganization, p.touchNamespaces, p.blind, p.blind)
 	draw(rng, slot, at, lasts)
 	for range rng.IntN(4) {
 		p.step(simBetween(rng, at-200*time.Millisecond, at+lasts), "", (*simWorld).endSome)
@@ -367,6 +367,20 @@ func (p *simPlan) shutdown(_ *rand.Rand, _ int, at, lasts time.Duration) {
 	}
 	p.step(at, "shutdown", set(true))
 	p.step(at+lasts, "", set(false))
+}
+
+// blind has a replica renew its Lease while it can follow nothing.
+func (p *simPlan) blind(_ *rand.Rand, slot int, at, lasts time.Duration) {
+	p.on(slot, at, "can list and watch nothing but Leases", func(r *simReplica) { r.link.blind.set(true) })
+	p.on(slot, at+lasts, "can list and watch everything", func(r *simReplica) { r.link.blind.set(false) })
+}
+
+// touchNamespaces changes Namespaces, which a new key waits for, too.
+func (p *simPlan) touchNamespaces(rng *rand.Rand, _ int, at, lasts time.Duration) {
+	for range 1 + rng.IntN(5) {
+		p.step(at+simBetween(rng, 0, lasts), "namespace change", (*simWorld).relabelSome)
+	}
+	p.step(at+simBetween(rng, 0, lasts), "", (*simWorld).withdrawSome)
 }
 
 // touchOrganization changes the Organization, which a new key waits for, too.

@@ -53,6 +53,47 @@ func (g *simGate) open() <-chan struct{} {
 	return g.opened
 }
 
+// simSwitch is on or off; who is interested hears when it goes on.
+type simSwitch struct {
+	mu sync.Mutex
+	on chan struct{}
+}
+
+func newSimSwitch() *simSwitch { return &simSwitch{on: make(chan struct{})} }
+
+func (s *simSwitch) set(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case on && !s.closed():
+		close(s.on)
+	case !on && s.closed():
+		s.on = make(chan struct{})
+	}
+}
+
+func (s *simSwitch) closed() bool {
+	select {
+	case <-s.on:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *simSwitch) isOn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed()
+}
+
+// goesOn returns a channel that is closed when the switch is on.
+func (s *simSwitch) goesOn() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.on
+}
+
 // simRand is a source of randomness for what happens to one process, so that what
 // happens to one does not depend on how often another one draws.
 type simRand struct {

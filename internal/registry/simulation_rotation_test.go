@@ -68,7 +68,7 @@ func (m *simManager) register(ctx context.Context, name types.NamespacedName, ke
 	if !wait.Worthwhile {
 		return Patience, nil
 	}
-	found, err := m.members.Registration(ctx, wait, m.world.organization().ResourceVersion)
+	found, err := m.members.Registration(ctx, wait, Terms{Organization: m.world.organization().ResourceVersion, Namespace: m.world.namespace(key.Namespace).ResourceVersion})
 	if err != nil {
 		return 0, err
 	}
@@ -87,6 +87,24 @@ func (m *simManager) register(ctx context.Context, name types.NamespacedName, ke
 	version.State = v1alpha1.VersionActive
 	meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered})
 	return 0, m.link.Update(ctx, key)
+}
+
+// withdraw is what withdraw.go does of an APIKey whose namespace is not permitted.
+func (m *simManager) withdraw(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
+	if meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted) {
+		meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNamespaceNotPermitted})
+		return 0, m.link.Update(ctx, key)
+	}
+	again, done, err := m.revoked(ctx, m.waiters, "withdraw "+string(key.UID), key)
+	if !done {
+		return again, err
+	}
+	for i := range key.Status.Versions {
+		if m.world.revoked(m, key.Status.Versions[i].ID) {
+			m.world.count(func(s *simStats) { s.withdrawn++ })
+		}
+	}
+	return 0, nil
 }
 
 // retire is what retire.go does of versions that were revoked: it lets them go when

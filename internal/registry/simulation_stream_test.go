@@ -29,7 +29,9 @@ type simStream struct {
 	stopped chan struct{}
 	// served is closed when the API server ends.
 	served <-chan struct{}
-	once   sync.Once
+	// blinded is closed when the stream is to end; nil for one of Leases.
+	blinded <-chan struct{}
+	once    sync.Once
 	// whole lets events through unless this stream is dead for good.
 	whole *simGate
 }
@@ -46,6 +48,9 @@ func (s *simStream) ResultChan() <-chan watch.Event { return s.events }
 // begin finds out what the stream is to bring.
 func (s *simStream) begin(options metav1.ListOptions, streamed bool) error {
 	s.whole, s.served = s.link.forever.Load(), s.link.api.served()
+	if s.kind != simLeases {
+		s.blinded = s.link.blind.goesOn()
+	}
 	if !streamed {
 		revision, err := strconv.ParseInt(options.ResourceVersion, 10, 64)
 		s.place = s.link.api.place(s.kind, revision)
@@ -93,6 +98,8 @@ func (s *simStream) run() {
 		case <-s.stopped:
 			return
 		case <-s.served:
+			return
+		case <-s.blinded:
 			return
 		case <-bookmark.C:
 			bookmark.Reset(simBookmarks/2 + s.link.process.rng.upTo(simBookmarks/2))

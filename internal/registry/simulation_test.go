@@ -23,6 +23,8 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/klog/v2"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
@@ -73,8 +75,8 @@ func (s simStats) String() string {
 		faults = append(faults, fmt.Sprintf("%s %d", name, s.faults[name]))
 	}
 	return fmt.Sprintf("%d requests (%d accepted, %d undecided, %d unknown); %d keys given out, %d times while a replica that was silent did not know it; "+
-		"%d replaced, %d undone, %d retired; %d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
-		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.replaced, s.undone, s.retired, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
+		"%d replaced, %d undone, %d retired, %d withdrawn; %d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
+		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.replaced, s.undone, s.retired, s.withdrawn, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
 }
 
 // quiet has client-go not write about the errors that are meant, nor wait after
@@ -100,6 +102,7 @@ func simulate(t *testing.T, plan *simPlan) (w *simWorld) {
 		w = newSimWorld(ctx, plan)
 		org := &v1alpha1.Organization{}
 		org.Name, org.Spec.ID = "acme", "acme-id"
+		org.Spec.Namespaces.Selector = &metav1.LabelSelector{MatchLabels: simPermitted}
 		if _, err := w.api.create(org); err != nil {
 			t.Fatal(err)
 		}
@@ -170,10 +173,10 @@ func (w *simWorld) settle() {
 	longest := w.plan.replicas[0].staleness + margin(w.plan.replicas[0].staleness) + 30*time.Second + simBookmarks
 	if w.plan.unfaithful {
 		// A comparison that is under way, and the next one.
-		longest += 2 * (w.plan.replicas[0].compare + lostAfter)
+		longest += 2 * (w.plan.replicas[0].compare*6/5 + lostAfter)
 	}
 	if w.plan.dies {
-		longest += maxQuiet + simBookmarks
+		longest += quietBound(w.plan.replicas[0].staleness) + simBookmarks
 	}
 	began := time.Now()
 	missing := w.settled()

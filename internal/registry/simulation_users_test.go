@@ -17,11 +17,20 @@ import (
 
 // simVersion is a version of that name, whose key is the name itself.
 func simVersion(name string) v1alpha1.KeyVersion {
-	return v1alpha1.KeyVersion{ID: name, SHA256: digestOf(name).String(), State: v1alpha1.VersionPending}
+	return v1alpha1.KeyVersion{ID: name, SHA256: digestOf(name).String(), State: v1alpha1.VersionPending, RegisteredAt: metav1.Now()}
 }
+
+// simPermitted are the labels of the namespaces that the Organization permits. Each
+// APIKey has a namespace of its own, of its own name.
+var simPermitted = map[string]string{"organization": "acme"}
+
+func permitted(ns *metav1.PartialObjectMetadata) bool { return ns.Labels["organization"] == "acme" }
 
 // committed takes note of what may be demanded from this change on.
 func (w *simWorld) committed(what watch.EventType, obj client.Object) {
+	if ns, ok := obj.(*metav1.PartialObjectMetadata); ok && !permitted(ns) {
+		w.end(ns.Name)
+	}
 	apiKey, ok := obj.(*v1alpha1.APIKey)
 	if !ok {
 		return
@@ -34,15 +43,29 @@ func (w *simWorld) committed(what watch.EventType, obj client.Object) {
 			i = len(w.keys)
 			w.keys = append(w.keys, &simKey{name: v.ID, owner: apiKey.Name, digest: digestOf(v.ID)})
 		}
-		if v.State == v1alpha1.VersionRevoked {
+		// Auth servers judge what the spec asks for before the manager acts on it.
+		if v.State == v1alpha1.VersionRevoked || v.State == v1alpha1.VersionRetiring && retired(apiKey) {
 			w.keys[i].ending.Store(true)
 		}
 	}
-	if what == watch.Deleted || apiKey.DeletionTimestamp != nil {
-		for _, key := range w.keys {
-			if key.owner == apiKey.Name {
-				key.ending.Store(true)
-			}
+	if what == watch.Deleted || apiKey.DeletionTimestamp != nil || w.refused[apiKey.Namespace] {
+		w.endLocked(apiKey.Name)
+	}
+}
+
+// end takes note of the end of every key of an APIKey whose namespace is not permitted
+// any more.
+func (w *simWorld) end(owner string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused[owner] = true
+	w.endLocked(owner)
+}
+
+func (w *simWorld) endLocked(owner string) {
+	for _, key := range w.keys {
+		if key.owner == owner {
+			key.ending.Store(true)
 		}
 	}
 }
@@ -54,7 +77,12 @@ func (w *simWorld) mint() {
 	w.owners = append(w.owners, name)
 	w.mu.Unlock()
 	w.log.add("user", "%s is made", name)
+	ns := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: simPermitted}}
+	if _, err := w.api.create(ns); err != nil {
+		panic(err)
+	}
 	_, err := w.api.create(apiKey(name, "", name, func(k *v1alpha1.APIKey) {
+		k.Namespace = name
 		k.Finalizers = []string{v1alpha1.Finalizer}
 		k.Status.Versions = []v1alpha1.KeyVersion{simVersion(name)}
 		k.Status.Conditions[1] = metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForAuthServers}
@@ -107,10 +135,35 @@ func (w *simWorld) deleteSome() {
 	}
 }
 
+// withdrawSome takes from a namespace what the Organization permits it by.
+func (w *simWorld) withdrawSome() {
+	apiKey := w.someAPIKey(given)
+	if apiKey == nil {
+		return
+	}
+	ns := w.namespace(apiKey.Namespace)
+	w.log.add("user", "namespace %s is no longer permitted", ns.Name)
+	w.api.modify(ns, func() { ns.Labels = map[string]string{"organization": "none"} })
+}
+
+// relabelSome changes a label of a namespace that nobody asks for.
+func (w *simWorld) relabelSome() {
+	if apiKey := w.someAPIKey(func(*v1alpha1.APIKey) bool { return true }); apiKey != nil {
+		ns := w.namespace(apiKey.Namespace)
+		w.api.modify(ns, func() {
+			ns.Labels = map[string]string{"organization": ns.Labels["organization"], "note": ns.ResourceVersion}
+		})
+	}
+}
+
 // endSome ends a key: that of an APIKey which is deleted, or one that was replaced.
 func (w *simWorld) endSome() {
 	if apiKey := w.someAPIKey(overlapping); apiKey != nil && overlapping(apiKey) && w.users.chance(0.6) {
 		w.wish(apiKey, "its replaced keys be retired", func(r *v1alpha1.Rotation, wish string) { r.Retire = wish })
+		return
+	}
+	if w.users.chance(0.2) {
+		w.withdrawSome()
 		return
 	}
 	w.deleteSome()
@@ -123,7 +176,11 @@ func (w *simWorld) rotateSome() {
 
 // undoSome has a rotation be undone.
 func (w *simWorld) undoSome() {
-	w.wish(w.someAPIKey(overlapping), "its rotation be undone", func(r *v1alpha1.Rotation, wish string) { r.Undo = wish })
+	apiKey := w.someAPIKey(overlapping)
+	if apiKey != nil && retired(apiKey) {
+		return // Auth servers refuse already what would come back.
+	}
+	w.wish(apiKey, "its rotation be undone", func(r *v1alpha1.Rotation, wish string) { r.Undo = wish })
 }
 
 // wish changes what the spec asks for. The text is one that it never had.
@@ -139,6 +196,9 @@ func (w *simWorld) wish(apiKey *v1alpha1.APIKey, what string, set func(*v1alpha1
 func (w *simWorld) unfinished() string {
 	for _, obj := range w.api.present(simKeys) {
 		apiKey := obj.(*v1alpha1.APIKey)
+		if !permitted(w.namespace(apiKey.Namespace)) {
+			continue // Nothing of it works, and that was reported.
+		}
 		if !simSatisfied(apiKey) || hasVersion(apiKey, v1alpha1.VersionPending) || hasVersion(apiKey, v1alpha1.VersionRevoked) {
 			return simDescribe(apiKey).String() + ", is not finished"
 		}

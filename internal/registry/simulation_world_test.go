@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -59,8 +60,10 @@ type simWorld struct {
 
 	mu sync.Mutex
 	// owners are the names of the APIKeys that there ever were, keys all their versions.
-	owners    []string
-	keys      []*simKey
+	owners []string
+	keys   []*simKey
+	// refused are the namespaces that are not permitted any more.
+	refused   map[string]bool
 	violation string
 	// over is closed when there is a violation.
 	over  chan struct{}
@@ -71,7 +74,7 @@ type simWorld struct {
 type simStats struct {
 	requests, accepted, undecided, unknown       int
 	published, revoked, fenced, suspects, joined int
-	replaced, retired, undone                    int
+	replaced, retired, undone, withdrawn         int
 	repaired                                     int
 	faults                                       map[string]int
 }
@@ -89,6 +92,7 @@ func (s *simStats) add(other simStats) {
 	s.replaced += other.replaced
 	s.retired += other.retired
 	s.undone += other.undone
+	s.withdrawn += other.withdrawn
 	s.repaired += other.repaired
 	for fault, n := range other.faults {
 		s.faults[fault] += n
@@ -98,7 +102,7 @@ func (s *simStats) add(other simStats) {
 func newSimWorld(ctx context.Context, plan *simPlan) *simWorld {
 	w := &simWorld{
 		plan: plan, ctx: ctx, api: newSimAPI(), log: &simLog{began: time.Now()}, logger: logr.Discard(),
-		users: newSimRand(plan.seed, 1), slots: make([]*simReplica, len(plan.replicas)), over: make(chan struct{}),
+		users: newSimRand(plan.seed, 1), slots: make([]*simReplica, len(plan.replicas)), over: make(chan struct{}), refused: map[string]bool{},
 		stats: simStats{faults: map[string]int{}},
 	}
 	w.api.committed = w.committed
@@ -203,6 +207,15 @@ func (w *simWorld) organization() *v1alpha1.Organization {
 	return org
 }
 
+// namespace is the Namespace of an APIKey as it is.
+func (w *simWorld) namespace(name string) *metav1.PartialObjectMetadata {
+	ns := &metav1.PartialObjectMetadata{}
+	if err := w.api.get(ns, client.ObjectKey{Name: name}); err != nil {
+		panic(err)
+	}
+	return ns
+}
+
 // scopes are those of the Organization, and so of each key.
 func (w *simWorld) scopes() scope.Set { return scope.Of(w.organization().EffectiveScopes()...) }
 
@@ -210,7 +223,7 @@ func (w *simWorld) scopes() scope.Set { return scope.Of(w.organization().Effecti
 func (w *simWorld) newProcess(name string) (*simProcess, *simLink) {
 	w.incarnations++
 	process := newSimProcess(fmt.Sprintf("%s.%d", name, w.incarnations), newSimRand(w.plan.seed, 100+w.incarnations), &w.calm)
-	link := &simLink{api: w.api, process: process, whole: newSimGate(), requests: newSimGate(), answers: newSimGate(), streams: newSimGate()}
+	link := &simLink{api: w.api, process: process, whole: newSimGate(), requests: newSimGate(), answers: newSimGate(), streams: newSimGate(), blind: newSimSwitch()}
 	link.forever.Store(newSimGate())
 	link.log = func(format string, args ...any) { w.log.add(process.name, format, args...) }
 	process.rng.draw(func(rng *rand.Rand) {

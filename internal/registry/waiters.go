@@ -44,8 +44,9 @@ type pendingWait struct {
 type leaseHint struct {
 	resourceVersion string
 	// applied of the kind that waits, and reported of all kinds: a new key waits for
-	// its Organization, too.
-	applied, reported string
+	// its Organization and Namespace, too.
+	applied  string
+	reported report
 	// silentAt is when the Lease will have been unchanged for so long that
 	// nothing waits for it any more, as far as a hint can say.
 	silentAt time.Time
@@ -129,7 +130,7 @@ func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedNa
 	hint := leaseHint{
 		resourceVersion: lease.ResourceVersion,
 		applied:         lease.Annotations[w.kind],
-		reported:        lease.Annotations[annotationAppliedAPIKeys] + " " + lease.Annotations[annotationAppliedOrganizations],
+		reported:        reportOf(lease),
 		silentAt:        now.Add(leaseBounds(lease).suspect),
 	}
 	before := w.leases[name]

@@ -99,9 +99,10 @@ var _ = Describe("RBAC", func() {
 			"auth.hexcovery.io/organizations: get list watch",
 			"authentication.k8s.io/tokenreviews: create",
 			"authorization.k8s.io/subjectaccessreviews: create",
+			"namespaces: get list watch",
 		}
 
-		It("is to read hashes and to have reviews made anywhere, and nothing more", func(ctx SpecContext) {
+		It("is to read hashes and namespaces and to have reviews made anywhere, and nothing more", func(ctx SpecContext) {
 			Expect(rights(ctx, authserver, teamNamespace)).To(ConsistOf(everywhere))
 		})
 

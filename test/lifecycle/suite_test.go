@@ -81,6 +81,16 @@ func account(ctx context.Context, name string) *rest.Config {
 	return config
 }
 
+// pod returns the configuration of an auth server in the pod of this name, and the name
+// of its Lease. Who is started in the same pod again takes over the Lease.
+func pod(ctx context.Context, name string) (*rest.Config, string) {
+	GinkgoHelper()
+	config, uid, err := plane.Pod(ctx, systemNamespace, serverAccount, "authserver-"+name)
+	Expect(err).NotTo(HaveOccurred())
+	config.QPS = -1
+	return config, "authserver-" + string(uid)
+}
+
 // What the programs logged tells why a spec failed.
 var _ = ReportAfterSuite("logs", func(report Report) {
 	if !report.SuiteSucceeded {

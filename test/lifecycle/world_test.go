@@ -43,6 +43,10 @@ const (
 	// handOver is how long an auth server waits for a manager to take its usage; many
 	// specs have none by then.
 	handOver = time.Second
+	// undecidedTimeout is how long an auth server may be unable to decide, where nothing but
+	// the machine is in its way, and askInterval how often it is asked.
+	undecidedTimeout = 20 * time.Second
+	askInterval      = 10 * time.Millisecond
 	// gathering is how often a manager asks for usage.
 	gathering = 200 * time.Millisecond
 )
@@ -108,6 +112,7 @@ func runManager(ctx context.Context, config *rest.Config, specify ...func(*contr
 
 // authServer is a replica with its listeners.
 type authServer struct {
+	// name is that of its Lease.
 	name    string
 	url     string
 	metrics string
@@ -125,7 +130,7 @@ func startAuthServer(ctx context.Context, name string, change ...func(*rest.Conf
 // taken.
 func startCountingServer(ctx context.Context, name string, handOver time.Duration, change ...func(*rest.Config)) *authServer {
 	GinkgoHelper()
-	config := account(ctx, serverAccount)
+	config, lease := pod(ctx, name)
 	for _, f := range change {
 		f(config)
 	}
@@ -134,7 +139,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	certificate, pin, err := usageserver.NewCertificate(netip.MustParseAddr("127.0.0.1"))
 	Expect(err).NotTo(HaveOccurred())
 	replica, err := registry.NewReplica(registry.ReplicaConfig{
-		Client: clientOf(config), Namespace: systemNamespace, LeaseName: "authserver-" + name,
+		Client: clientOf(config), Namespace: systemNamespace, LeaseName: lease,
 		MaxStaleness: staleness, SuspectAfter: suspicion,
 		Usage: counters, UsageAddress: told.Addr().String(), UsagePin: pin,
 		Log: ctrl.Log.WithName("authserver").WithValues("replica", name), Metrics: registerer,
@@ -160,7 +165,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	done := make(chan error, 1)
 	go func() { done <- webhook.Run(running, server, replica) }()
 	s := &authServer{
-		name:    "authserver-" + name,
+		name:    lease,
 		url:     "http://" + gateways.Addr().String(),
 		metrics: "http://" + operations.Addr().String() + "/metrics",
 		replica: replica,
@@ -181,8 +186,24 @@ func listen() net.Listener {
 	return l
 }
 
-// ask has the auth server judge a request with this key, as nginx asks.
+// ask has the auth server judge a request with this key, as nginx asks, until it has. A
+// machine that is busy delays what an auth server hears from the API server, which then
+// rightly says that it cannot decide: that is no answer. Nothing else is asked again, so a
+// key that is accepted when it should not be is seen.
 func (s *authServer) ask(key []byte) *http.Response {
+	GinkgoHelper()
+	ticker := time.NewTicker(askInterval)
+	defer ticker.Stop()
+	for began := time.Now(); ; <-ticker.C {
+		response := s.askOnce(key)
+		if response.StatusCode != http.StatusServiceUnavailable || time.Since(began) > undecidedTimeout {
+			return response
+		}
+	}
+}
+
+// askOnce is for specs about auth servers that cannot decide.
+func (s *authServer) askOnce(key []byte) *http.Response {
 	GinkgoHelper()
 	request, err := http.NewRequest(http.MethodGet, s.url+"/auth/original", nil)
 	Expect(err).NotTo(HaveOccurred())
@@ -195,9 +216,15 @@ func (s *authServer) ask(key []byte) *http.Response {
 	return response
 }
 
+// status is how ask was answered, and statusOnce how askOnce was.
 func (s *authServer) status(key []byte) int {
 	GinkgoHelper()
 	return s.ask(key).StatusCode
+}
+
+func (s *authServer) statusOnce(key []byte) int {
+	GinkgoHelper()
+	return s.askOnce(key).StatusCode
 }
 
 // tenant is an organization with one namespace that it permits.

@@ -1,0 +1,167 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tenants
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/hack/stack"
+)
+
+var _ = Describe("A tenant who is busy", func() {
+	const (
+		// samples are the revocations that are measured, with and without.
+		samples = 25
+		// perSecond is how often the tenant changes something.
+		perSecond = 50
+		// allowance is what a machine that does other work, too, takes for itself.
+		allowance = 100 * time.Millisecond
+		// perReplica bounds the writes of a Lease in a second: an auth server has one at most
+		// in flight, and 10 ms between two.
+		perReplica = 110
+	)
+
+	It("delays the revocations of others by at most as long again, and causes no storm of Lease writes", func(ctx SpecContext) {
+		calmRefused, calmGone := revocations(ctx, samples)
+		storming, stop := context.WithCancel(ctx)
+		defer stop()
+		var storm sync.WaitGroup
+		busy := newPermitted(ctx)
+		changes := 0
+		storm.Go(func() { changes = busy.rage(storming, perSecond) })
+		writes := countLeaseWrites(storming)
+		began := time.Now()
+		stormRefused, stormGone := revocations(ctx, samples)
+		lasted := time.Since(began)
+		stop()
+		storm.Wait()
+		perLease := float64(writes()) / lasted.Seconds() / replicas
+
+		fmt.Fprintf(os.Stderr, "tenants: beside one that makes %.0f changes a second: refused after %s (p50; %s without), gone after %s (%s), ratio %.2f; %.0f writes a second of each Lease\n",
+			float64(changes)/lasted.Seconds(), stormRefused.Round(100*time.Microsecond), calmRefused.Round(100*time.Microsecond),
+			stormGone.Round(time.Millisecond), calmGone.Round(time.Millisecond), float64(stormGone)/float64(calmGone), perLease)
+		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, calmRefused+allowance)))
+		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, calmGone+allowance)))
+		Expect(perLease).To(BeNumerically("<=", perReplica))
+	}, NodeTimeout(2*minute))
+})
+
+// revocations deletes keys, and returns the medians of how long each auth server goes on
+// accepting one, and of how long it takes until that is known everywhere.
+func revocations(ctx context.Context, count int) (refusedAfter, goneAfter time.Duration) {
+	GinkgoHelper()
+	var keys []*unstructured.Unstructured
+	for range count {
+		key := bystanders.key("fair-"+rand.String(6), "")
+		Expect(bystanders.as.Create(ctx, key)).To(Succeed())
+		keys = append(keys, key)
+	}
+	var refusals, ends []time.Duration
+	for _, key := range keys {
+		awaitReady(ctx, key)
+		plaintext := plaintextOf(ctx, key)
+		var questions = probes(ctx, plaintext)
+		Expect(questions.Accepted()).To(Succeed())
+		began := time.Now()
+		Expect(bystanders.as.Delete(ctx, key.DeepCopy())).To(Succeed())
+		refusals = append(refusals, refusedBy(questions).Sub(began))
+		awaitGone(ctx, key)
+		ends = append(ends, time.Since(began))
+		questions.Stop()
+	}
+	slices.Sort(refusals)
+	slices.Sort(ends)
+	return refusals[len(refusals)/2], ends[len(ends)/2]
+}
+
+// probes asks every auth server about the key each millisecond.
+func probes(ctx context.Context, plaintext string) *stack.Probe {
+	GinkgoHelper()
+	p, err := product.Probe(ctx, plaintext)
+	Expect(err).NotTo(HaveOccurred())
+	return p
+}
+
+// refusedBy is when the last auth server refused.
+func refusedBy(p *stack.Probe) (last time.Time) {
+	GinkgoHelper()
+	refusals, err := p.Refused()
+	Expect(err).NotTo(HaveOccurred())
+	for _, refusal := range refusals {
+		if refusal.At.After(last) {
+			last = refusal.At
+		}
+	}
+	return last
+}
+
+// rage creates, suspends, rotates and deletes, so many times a second, and returns how often.
+func (t *tenant) rage(ctx context.Context, perSecond int) (changes int) {
+	const subjects = 20
+	ticker := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer ticker.Stop()
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	for ; ; changes++ {
+		select {
+		case <-ctx.Done():
+			return changes
+		case <-ticker.C:
+		}
+		key := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"organizationRef": map[string]any{"name": t.organization}}}}
+		key.SetGroupVersionKind(groupVersion.WithKind("APIKey"))
+		key.SetNamespace(t.namespace)
+		key.SetName(fmt.Sprintf("busy-%d", changes%subjects))
+		round := changes / subjects
+		calls.Go(func() {
+			switch round % 5 {
+			case 0:
+				_ = t.as.Create(ctx, key)
+			case 1:
+				_ = patch(ctx, t.as, key, `{"spec":{"suspend":true}}`)
+			case 2:
+				_ = patch(ctx, t.as, key, `{"spec":{"suspend":false}}`)
+			case 3:
+				_ = patch(ctx, t.as, key, fmt.Sprintf(`{"spec":{"rotation":{"trigger":"%d","retire":"%d"}}}`, round, round))
+			case 4:
+				_ = t.as.Delete(ctx, key)
+			}
+		})
+	}
+}
+
+// countLeaseWrites counts what is written to the Leases of auth servers until ctx ends.
+func countLeaseWrites(ctx context.Context) (count func() int) {
+	GinkgoHelper()
+	watching, err := admin.Watch(ctx, &coordinationv1.LeaseList{}, client.InNamespace(stack.Namespace), client.MatchingLabels{"auth.hexcovery.io/component": "authserver"})
+	Expect(err).NotTo(HaveOccurred())
+	total := 0
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for event := range watching.ResultChan() {
+			if event.Type == watch.Modified {
+				total++
+			}
+		}
+	}()
+	return func() int {
+		watching.Stop()
+		<-done
+		return total
+	}
+}

@@ -1,0 +1,158 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tenants
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/hack/stack"
+)
+
+var _ = Describe("What a tenant stores", func() {
+	It("costs the programs no memory as APIKeys that nobody permits, however large", func(ctx SpecContext) {
+		const count = 340
+		mallory := newTenant(ctx)
+		largest := largestAccepted(ctx, mallory)
+		creating, writing := errgroup.WithContext(ctx)
+		creating.SetLimit(6)
+		for i := range count {
+			creating.Go(func() error {
+				key := largest.DeepCopy()
+				key.SetName(fmt.Sprintf("large-%d", i))
+				return mallory.as.Create(writing, key)
+			})
+		}
+		Expect(creating.Wait()).To(Succeed())
+
+		By("starting programs that read everything there is")
+		server := product.AuthServers[1]
+		Expect(startAnew(ctx, server.Process, product.Manager.Process)).To(Succeed())
+		bystanders.live(ctx)
+		text, err := json.Marshal(largest.Object)
+		Expect(err).NotTo(HaveOccurred())
+		fmt.Fprintf(os.Stderr, "tenants: %d unpermitted APIKeys of %d KiB: peak of the manager %d MiB, of an auth server that has just joined %d MiB, of one that has followed %d MiB\n",
+			count, len(text)>>10, peak(product.Manager.Process)>>20, peak(server.Process)>>20, peak(product.AuthServers[0].Process)>>20)
+		for _, process := range product.Processes() {
+			Expect(peak(process)).To(BeNumerically("<=", memoryLimit), "%s would have been killed", process.Name)
+		}
+	}, NodeTimeout(3*minute))
+
+	It("costs the manager no memory as Secrets that merely bear its label", func(ctx SpecContext) {
+		const count, size = 150, 350 << 10
+		mallory := newTenant(ctx)
+		Expect(startAnew(ctx, product.Manager.Process)).To(Succeed())
+		bystanders.live(ctx)
+		before := liveHeap(ctx, product.Manager.Metrics)
+		creating, writing := errgroup.WithContext(ctx)
+		creating.SetLimit(6)
+		for i := range count {
+			creating.Go(func() error {
+				return mallory.as.Create(writing, &corev1.Secret{
+					ObjectMeta: metav1.ObjectMeta{
+						Namespace: mallory.namespace, Name: fmt.Sprintf("large-%d", i),
+						Labels:      map[string]string{"auth.hexcovery.io/apikey": "none"},
+						Annotations: map[string]string{"filling": strings.Repeat("x", 200<<10)},
+					},
+					Data: map[string][]byte{"filling": make([]byte, size-200<<10)},
+				})
+			})
+		}
+		Expect(creating.Wait()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) {
+			_ = admin.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(mallory.namespace))
+		})
+		bystanders.live(ctx)
+		Expect(startAnew(ctx, product.Manager.Process)).To(Succeed())
+		bystanders.live(ctx)
+		// What it reads to answer this is what makes it collect.
+		var after int
+		Eventually(func() int {
+			after = liveHeap(ctx, product.Manager.Metrics)
+			return after - before
+		}).Should(BeNumerically("<", count*size/4), "the manager keeps what is none of its business")
+		fmt.Fprintf(os.Stderr, "tenants: %d labelled Secrets of %d KiB: the manager's live heap goes from %d to %d MiB, its peak is %d MiB\n",
+			count, size>>10, before>>20, after>>20, peak(product.Manager.Process)>>20)
+		Expect(peak(product.Manager.Process)).To(BeNumerically("<=", memoryLimit))
+	}, NodeTimeout(2*minute))
+})
+
+// largestAccepted returns the largest APIKey that the API server accepts of the tenant,
+// to a sixteenth: full of text for its Secret, and of annotations.
+func largestAccepted(ctx context.Context, mallory *tenant) *unstructured.Unstructured {
+	GinkgoHelper()
+	for sixteenths := 16; sixteenths > 0; sixteenths-- {
+		key := mallory.key("large", "")
+		data, annotations := map[string]any{}, map[string]any{}
+		for i := range 32 {
+			data[fmt.Sprintf("entry-%d", i)] = strings.Repeat("x", 1024*sixteenths)
+			annotations[fmt.Sprintf("filling-%d", i)] = strings.Repeat("x", 256*sixteenths)
+		}
+		Expect(unstructured.SetNestedMap(key.Object, data, "spec", "secret", "data")).To(Succeed())
+		Expect(unstructured.SetNestedMap(key.Object, annotations, "spec", "secret", "annotations")).To(Succeed())
+		if mallory.as.Create(ctx, key.DeepCopy(), client.DryRunAll) == nil {
+			return key
+		}
+		// Less in the spec, and as much as before beside it.
+		unstructured.RemoveNestedField(key.Object, "spec", "secret", "annotations")
+		if mallory.as.Create(ctx, key.DeepCopy(), client.DryRunAll) == nil {
+			return key
+		}
+	}
+	Fail("no APIKey is accepted")
+	return nil
+}
+
+// peak is the most memory that the process had since it was started, in bytes.
+func peak(process *stack.Process) int {
+	GinkgoHelper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.PID()))
+	if os.IsNotExist(err) {
+		Skip("there is no /proc on this system")
+	}
+	Expect(err).NotTo(HaveOccurred())
+	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	Expect(found).NotTo(BeNil())
+	kilobytes, err := strconv.Atoi(string(found[1]))
+	Expect(err).NotTo(HaveOccurred())
+	return kilobytes << 10
+}
+
+// liveHeap is what the last garbage collection of a program has left, in bytes.
+func liveHeap(ctx context.Context, url string) int {
+	GinkgoHelper()
+	found := regexp.MustCompile(`(?m)^go_gc_heap_live_bytes (\S+)$`).FindStringSubmatch(page(ctx, url))
+	Expect(found).NotTo(BeNil(), "no metric of the live heap")
+	bytes, err := strconv.ParseFloat(found[1], 64)
+	Expect(err).NotTo(HaveOccurred())
+	return int(bytes)
+}
+
+// page is what a program answers at /metrics.
+func page(ctx context.Context, url string) string {
+	GinkgoHelper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
+	Expect(err).NotTo(HaveOccurred())
+	answer, err := http.DefaultClient.Do(request)
+	Expect(err).NotTo(HaveOccurred())
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	Expect(err).NotTo(HaveOccurred())
+	return string(text)
+}

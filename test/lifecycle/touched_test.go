@@ -141,7 +141,14 @@ var _ = Describe("A Secret that others write", func() {
 				writes++
 			}
 		}
-		condition := awaitReason(ctx, key, v1alpha1.ConditionPublished, v1alpha1.ReasonDriftBackOff)
+		// The writer goes on until a key that came in its last moment is lost, too.
+		var condition metav1.Condition
+		Eventually(func(g Gomega) {
+			_ = fillSecret(ctx, key, v1alpha1.SecretKeyAPIKey, "theirs")
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+			condition = *meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionPublished)
+			g.Expect(condition.Reason).To(Equal(v1alpha1.ReasonDriftBackOff))
+		}).Should(Succeed())
 		lines := auditOf(key)
 		mints := 0
 		for _, line := range lines {
@@ -151,7 +158,7 @@ var _ = Describe("A Secret that others write", func() {
 		}
 		GinkgoWriter.Printf("%d writes in %s: %d keys, %d lines of audit\n", writes, storm, mints, len(lines))
 		AddReportEntry(fmt.Sprintf("%d writes in %s: %d keys, %d lines of audit", writes, storm, mints, len(lines)))
-		Expect(writes).To(BeNumerically(">", 100))
+		Expect(writes).To(BeNumerically(">", 5*mints))
 		Expect(mints).To(BeNumerically("<=", 8))
 		// Of each key: that it was minted, published and revoked, and of its APIKey one more.
 		Expect(len(lines)).To(BeNumerically("<=", 4*mints+1), "%v", lines)
@@ -170,7 +177,7 @@ var _ = Describe("A Secret that others write", func() {
 		}).WithTimeout(time.Minute).Should(Succeed(), "it goes on by itself")
 		Expect(key.Status.Drift.Count).To(Equal(drift.Count))
 		Expect(key.Status.Versions[len(key.Status.Versions)-1].RegisteredAt.Sub(drift.LastTime.Time)).To(
-			BeNumerically(">=", 4*time.Second), "a restart does not begin anew")
+			BeNumerically(">=", time.Second<<(drift.Count-2)-time.Second), "a restart does not begin anew: %+v", drift)
 		Expect(server.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
 	}, NodeTimeout(3*time.Minute))
 })

@@ -80,6 +80,9 @@ type APIKeyReconciler struct {
 	repairs *repairs
 	// deciders has, by UID and key ID, who wanted that a version ends, until it has.
 	deciders sync.Map
+	// endsTold has, by UID, the IDs of versions whose end this process has written an audit
+	// line about, until the status has none that is Revoked.
+	endsTold sync.Map
 	// resuming has, by the UID of each APIKey whose key is about to work again, the
 	// reason for which it had stopped.
 	resuming sync.Map

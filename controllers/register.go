@@ -63,6 +63,7 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 // of that ID, and mints another, if that is not put off.
 func (r *APIKeyReconciler) replaceDrifted(ctx context.Context, p *pass, id string) (next bool, err error) {
 	p.endMinted(revokedDrifted)
+	r.Escrow.Drop(p.key.UID)
 	p.noteDrift(id)
 	if r.backsOff(p) {
 		return false, nil

@@ -12,6 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -162,6 +163,7 @@ func (r *APIKeyReconciler) reap(ctx context.Context, p *pass) (next bool, err er
 		}
 	}
 	if len(ids) == 0 {
+		r.endsTold.Delete(p.key.UID)
 		r.Retirements.Done(p.identity())
 		return true, nil
 	}
@@ -186,11 +188,28 @@ func (r *APIKeyReconciler) reap(ctx context.Context, p *pass) (next bool, err er
 		if !slices.Contains(ids, v.ID) {
 			return false
 		}
-		// Before the write: a line twice is better than none.
-		r.recordEnd(ctx, p, &v)
+		// Before the write: a line twice is better than none. But not from one process: the
+		// write may be kept from coming as often as somebody else writes.
+		if r.firstTelling(p, v.ID) {
+			r.recordEnd(ctx, p, &v)
+		}
 		return true
 	})
 	return true, nil
+}
+
+// firstTelling reports whether this process has not told yet that a version has ended.
+func (r *APIKeyReconciler) firstTelling(p *pass, id string) bool {
+	told := sets.New[string]()
+	if known, ok := r.endsTold.Load(p.key.UID); ok {
+		// A pass is the only one over its APIKey, so nobody else has it at hand.
+		told = known.(sets.Set[string])
+	}
+	if told.Has(id) {
+		return false
+	}
+	r.endsTold.Store(p.key.UID, told.Insert(id))
+	return true
 }
 
 // recordEnd writes the audit line of a version that no auth server accepts any more.

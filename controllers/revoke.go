@@ -116,12 +116,13 @@ func (r *APIKeyReconciler) deleteSecret(ctx context.Context, p *pass) error {
 // recordRevoked writes the audit line of each key that ends with its APIKey: the current
 // one, those that it has replaced, and those that were imported.
 func (r *APIKeyReconciler) recordRevoked(ctx context.Context, p *pass) {
-	if len(p.key.Status.Versions) == 0 {
+	if len(p.key.Status.Versions) == 0 && r.firstTelling(p, "") {
 		r.record(ctx, p, audit.Event{Action: audit.Revoked})
 	}
 	for i := range p.key.Status.Versions {
-		v := &p.key.Status.Versions[i]
-		r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: v.ID})
+		if v := &p.key.Status.Versions[i]; r.firstTelling(p, v.ID) {
+			r.record(ctx, p, audit.Event{Action: audit.Revoked, KeyID: v.ID})
+		}
 	}
 }
 
@@ -158,6 +159,7 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.restarts.Delete(key.GetUID())
 	r.deciders.Delete(key.GetUID())
 	r.resuming.Delete(key.GetUID())
+	r.endsTold.Delete(key.GetUID())
 	r.Unwritten.forget(key)
 	r.repairs.forget(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))

@@ -73,6 +73,8 @@ var _ = Describe("Rotation of an APIKey", func() {
 		Entry("a workload twice", rotation("restart: {policy: Named, workloads: [{kind: Deployment, name: a}, {kind: Deployment, name: a}]}"), "spec.rotation.restart.workloads[1]: Duplicate value"),
 		Entry("a workload of another kind", rotation("restart: {policy: Named, workloads: [{kind: Pod, name: a}]}"), `spec.rotation.restart.workloads[0].kind: Unsupported value: "Pod"`),
 		Entry("a workload without a name", rotation("restart: {policy: Named, workloads: [{kind: Deployment, name: ''}]}"), "spec.rotation.restart.workloads[0].name in body should be at least 1 chars long"),
+		Entry("a workload's name that is a path", rotation("restart: {policy: Named, workloads: [{kind: Deployment, name: ../secrets}]}"), "spec.rotation.restart.workloads has a name that no workload can have"),
+		Entry("a workload's name with an escape sequence", rotation(`restart: {policy: Named, workloads: [{kind: Deployment, name: "\e[2Jweb"}]}`), "spec.rotation.restart.workloads has a name that no workload can have"),
 		Entry("a workload's name of 254 characters", rotation("restart: {policy: Named, workloads: [{kind: Deployment, name: %s}]}", chars(254)), "spec.rotation.restart.workloads[0].name: Too long: may not be more than 253"),
 		Entry("another value for previous-api-key", "organizationRef: {name: acme}\nsecret: {data: {previous-api-key: mine}}", "spec.secret.data cannot set api-key or previous-api-key: they always hold the keys themselves"),
 	)

@@ -52,6 +52,15 @@ var _ = Describe("The status of an APIKey", func() {
 		return "versions: [" + strings.Join(list, ", ") + "]"
 	}
 
+	// refused has n hashes that were refused.
+	refused := func(n int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprintf("'%064x'", i)
+		}
+		return "refusedImports: [" + strings.Join(list, ", ") + "]"
+	}
+
 	DescribeTable("may be", func(ctx SpecContext, status string) {
 		Expect(tryStatus(ctx, manager, create(ctx, apiKey(acme)), status)).To(Succeed())
 	},
@@ -61,6 +70,8 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("16 versions", versions(16)),
 		Entry("a uid of 128 characters", "uid: "+chars(128)),
 		Entry("16 conditions", conditions(16)),
+		Entry("8 refused imports", refused(8)),
+		Entry("a key that was lost", "drift: {count: 1, lastTime: 2026-01-02T03:04:05Z, lostKeyID: 0123456789ab}"),
 		Entry("an organization's id of 253 characters", "organizationID: "+chars(253)),
 	)
 
@@ -84,6 +95,11 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("a condition twice", `conditions: [
 			{type: Ready, status: "True", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z},
 			{type: Ready, status: "False", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}]`, `status.conditions[1]: Duplicate value`),
+		Entry("9 refused imports", refused(9), "status.refusedImports: Too many: 9: must have at most 8 items"),
+		Entry("a refused import that is no hash", "refusedImports: [mine]", "refusedImports[0] in body should match '^[0-9a-f]{64}$'"),
+		Entry("a key that was lost never", "drift: {count: 0, lastTime: 2026-01-02T03:04:05Z}", "drift.count in body should be greater than or equal to 1"),
+		Entry("a key that was lost at no time", "drift: {count: 1}", "status.drift.lastTime: Required value"),
+		Entry("a lost key's ID that is long", "drift: {count: 1, lastTime: 2026-01-02T03:04:05Z, lostKeyID: 0123456789abc}", "status.drift.lostKeyID: Too long: may not be more than 12"),
 		Entry("a long key ID", "keyID: 0123456789abc", "status.keyID: Too long: may not be more than 12"),
 		Entry("a uid of 129 characters", "uid: "+chars(129), "status.uid: Too long: may not be more than 128"),
 		Entry("an organization's id of 254 characters", "organizationID: "+chars(254), "status.organizationID: Too long: may not be more than 253"),

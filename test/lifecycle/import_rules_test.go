@@ -97,6 +97,20 @@ var _ = Describe("An import", func() {
 		Entry("where any may", v1alpha1.ImportAny),
 	)
 
+	DescribeTable("of the hash of a key that has ended", func(ctx SpecContext, policy v1alpha1.ImportPolicy, want int) {
+		victim := newTenant(ctx).mint(ctx, "victim")
+		plaintext, hash := plaintextOf(ctx, victim), victim.Status.Versions[0].SHA256
+		Expect(admin.Delete(ctx, victim)).To(Succeed())
+		awaitGone(ctx, victim)
+		thief := newTenant(ctx, permitting(policy)).mint(ctx, "thief", importing(legacy), importingHash(hash))
+		awaitReason(ctx, thief, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
+		Expect(server.status(legacy)).To(Equal(http.StatusOK))
+		Expect(server.status(plaintext)).To(Equal(want))
+	},
+		Entry("is worth nothing where foreign keys may be imported", v1alpha1.ImportForeign, http.StatusUnauthorized),
+		Entry("is worth the key where any may, as the docs say", v1alpha1.ImportAny, http.StatusOK),
+	)
+
 	It("that came before its owner's is visible to both, and a platform admin decides", func(ctx SpecContext) {
 		globex, acme := newTenant(ctx, permittingImports), newTenant(ctx, permittingImports)
 		squatter := globex.mint(ctx, "squatter", importing(legacy))

@@ -141,7 +141,7 @@ test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a seco
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).
-	@hack/tools/fuzz.sh $(FUZZTIME) $(RACE_PACKAGES)
+	@hack/tools/fuzz.sh $(FUZZTIME) ./api/... $(RACE_PACKAGES)
 
 .PHONY: model
 model: ## Check the model of revocation exhaustively (docs/revocation.md); needs spin. MODEL=quick checks the core of it.

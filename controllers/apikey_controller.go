@@ -58,6 +58,8 @@ type APIKeyReconciler struct {
 	Audit  *audit.Recorder
 	// Gatherer is what has gathered it, and says when it is to be written down.
 	Gatherer *gather.Gatherer
+	// Unwritten has what the API server refuses to store.
+	Unwritten *unwritten
 	// Refusals tells of APIKeys that were never permitted; nil for a line about each.
 	Refusals *audit.Refusals
 
@@ -112,6 +114,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	if err := r.writeStatus(ctx, p); err != nil {
 		return retry(err)
 	}
+	r.Unwritten.forget(p.key)
 	r.announce(ctx, p)
 	return ctrl.Result{RequeueAfter: p.again}, nil
 }

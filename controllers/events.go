@@ -9,10 +9,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -73,8 +75,15 @@ func (w eventWriter) importRefused(key *v1alpha1.APIKey, message string) {
 	w.eventf(key, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
 }
 
-func (w eventWriter) refused(key *v1alpha1.APIKey, condition *metav1.Condition) {
-	w.eventf(key, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
+func (w eventWriter) refused(object client.Object, condition *metav1.Condition) {
+	w.eventf(object, corev1.EventTypeWarning, condition.Reason, "Permit", "%s", condition.Message)
+}
+
+// notWritten does not quote err, which may quote the object.
+func (w eventWriter) notWritten(object client.Object, err error) {
+	w.eventf(object, corev1.EventTypeWarning, v1alpha1.EventNotWritten, "Write",
+		"the API server has refused for %s to store what the manager writes of this object (%s, code %d): make it smaller, and look at admission policies",
+		unwrittenPatience, apierrors.ReasonForError(err), statusCode(err))
 }
 
 func (w eventWriter) restored(key *v1alpha1.APIKey, what, id string) {
@@ -122,12 +131,12 @@ func usedFrom(sources []usage.Source) string {
 const maxNote = 1024
 
 // eventf writes an event, cut to what the API server takes: messages quote others.
-func (w eventWriter) eventf(key *v1alpha1.APIKey, eventType, reason, action, format string, values ...any) {
+func (w eventWriter) eventf(object client.Object, eventType, reason, action, format string, values ...any) {
 	note := fmt.Sprintf(format, values...)
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
 	}
-	w.recorder.Eventf(key, nil, eventType, reason, action, "%s", note)
+	w.recorder.Eventf(object, nil, eventType, reason, action, "%s", note)
 }
 
 // record writes an audit line. Its actor is that of actorOf, unless the event has
@@ -169,6 +178,9 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 	switch {
 	case !p.permission.ok && p.permission.reason != "":
 		event.Action = audit.Refused
+		if after.Reason == v1alpha1.ReasonInvalidObject {
+			log.FromContext(ctx).Info("object refused", "refusal", after.Message)
+		}
 		if after.Reason == v1alpha1.ReasonOrganizationSuspended {
 			event.Action = audit.Suspended
 		}
@@ -213,7 +225,8 @@ func stopped(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired, v1alpha1.ReasonResuming, v1alpha1.ReasonOrganizationNotFound,
 		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged,
-		v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted, v1alpha1.ReasonInvalidSelector:
+		v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted, v1alpha1.ReasonInvalidSelector,
+		v1alpha1.ReasonInvalidObject, v1alpha1.ReasonInvalidOrganization:
 		return true
 	}
 	return false

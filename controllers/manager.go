@@ -146,6 +146,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		Escrow:  keys.NewEscrow(escrowLimit),
 		Audit:   options.Audit,
 
+		Unwritten:   newUnwritten(options.Clock),
 		Retirements: registry.NewWaiters(options.Clock),
 		Imports:     registry.NewWaiters(options.Clock),
 		Usage:       options.Usage,
@@ -164,25 +165,31 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
 		return nil, fmt.Errorf("set up the look after auth servers: %w", err)
 	}
-	if err := addOrganizations(mgr, members, options); err != nil {
+	if err := addOrganizations(mgr, members, reconciler.Unwritten, options); err != nil {
 		return nil, fmt.Errorf("set up Organization controller: %w", err)
 	}
 	return mgr, addProbes(mgr)
 }
 
-func addOrganizations(mgr ctrl.Manager, members *registry.Members, options Options) error {
+func addOrganizations(mgr ctrl.Manager, members *registry.Members, unwritten *unwritten, options Options) error {
+	if err := options.Metrics.Register(unwritten); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
 	organizations := &OrganizationReconciler{
 		Client:  mgr.GetClient(),
 		Clock:   options.Clock,
 		Members: members,
 		Waiters: registry.NewOrganizationWaiters(options.Clock),
+
+		Unwritten: unwritten,
 	}
 	return organizations.SetupWithManager(mgr)
 }
 
 func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Options) error {
 	expiries := expiryCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
-	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries)); err != nil {
+	refused := refusedCollector{reader: mgr.GetClient(), elected: mgr.Elected()}
+	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries), options.Metrics.Register(refused)); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	return nil

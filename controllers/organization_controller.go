@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/registry"
@@ -31,11 +32,15 @@ type OrganizationReconciler struct {
 	Clock   clock.PassiveClock
 	Members *registry.Members
 	Waiters *registry.Waiters
+	Events  eventWriter
+	// Unwritten has what the API server refuses to store.
+	Unwritten *unwritten
 }
 
 // SetupWithManager has mgr call Reconcile for each Organization that changes, or
 // that waits for what a Lease says.
 func (r *OrganizationReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Events = eventWriter{recorder: mgr.GetEventRecorder(FieldOwner)}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("organization").
 		For(&v1alpha1.Organization{}, builder.WithPredicates(specChanged())).
@@ -65,9 +70,12 @@ func (r *OrganizationReconciler) Reconcile(ctx context.Context, request ctrl.Req
 	if !equality.Semantic.DeepEqual(before.Status, organization.Status) {
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 		if err := r.Status().Patch(ctx, organization, patch); err != nil {
+			r.Unwritten.failed(ctx, r.Events, organization, err)
 			return retry(fmt.Errorf("write status of Organization: %w", err))
 		}
+		r.tellRefusal(ctx, before, organization)
 	}
+	r.Unwritten.forget(organization)
 	if enforcement.reason != "" {
 		return ctrl.Result{RequeueAfter: registry.Patience}, nil
 	}
@@ -118,6 +126,18 @@ func enforced(organization *v1alpha1.Organization) bool {
 
 func (r *OrganizationReconciler) gone(_ context.Context, e event.DeleteEvent, _ queue) {
 	r.Waiters.Done(client.ObjectKeyFromObject(e.Object))
+	r.Unwritten.forget(e.Object)
+}
+
+// tellRefusal tells, once, that an Organization is refused.
+func (r *OrganizationReconciler) tellRefusal(ctx context.Context, before, after *v1alpha1.Organization) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is.Reason != v1alpha1.ReasonInvalidObject || was != nil && was.Reason == is.Reason {
+		return
+	}
+	r.Events.refused(after, is)
+	log.FromContext(ctx).Info("object refused", "refusal", is.Message)
 }
 
 // judgeOrganization derives the status.
@@ -125,7 +145,9 @@ func judgeOrganization(organization *v1alpha1.Organization, enforcement finding,
 	found := organizationFinding(organization)
 	status := &organization.Status
 	status.ObservedGeneration = organization.Generation
-	status.ID = organization.EffectiveID()
+	if organization.Refusal == "" {
+		status.ID = organization.EffectiveID()
+	}
 	set := func(condition string, found finding) {
 		setConditionOn(&status.Conditions, condition, found, organization.Generation, now)
 	}
@@ -142,6 +164,9 @@ func judgeOrganization(organization *v1alpha1.Organization, enforcement finding,
 
 // organizationFinding decides how an Organization stands.
 func organizationFinding(organization *v1alpha1.Organization) finding {
+	if organization.Refusal != "" {
+		return stuck(v1alpha1.ReasonInvalidObject, organization.Refusal)
+	}
 	if _, err := metav1.LabelSelectorAsSelector(organization.Spec.Namespaces.Selector); err != nil {
 		return stuck(v1alpha1.ReasonInvalidSelector,
 			fmt.Sprintf("spec.namespaces.selector cannot be read, so it permits no namespace: %v", err))

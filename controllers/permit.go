@@ -21,6 +21,11 @@ import (
 // permit finds out whether the Organization permits the key, and whether the key
 // is to work just now. If not, withdraw comes next.
 func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err error) {
+	if p.key.Refusal != "" {
+		// Nothing that its spec says counts, as the Organization that it names.
+		p.permission = stuck(v1alpha1.ReasonInvalidObject, p.key.Refusal)
+		return true, nil
+	}
 	lookAgainForExpiry(p)
 	namespace, err := p.askPermission(ctx, r.Client)
 	if err == nil && !p.permission.ok && !p.refusedBefore() {
@@ -78,6 +83,9 @@ func permissionOf(key *v1alpha1.APIKey, organization *v1alpha1.Organization, nam
 			fmt.Sprintf("there is no Organization %q: ask a platform admin to create it, or correct spec.organizationRef.name in a new APIKey", name))
 	case !organization.DeletionTimestamp.IsZero():
 		return stuck(v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Organization %q is being deleted", name))
+	case organization.Refusal != "":
+		return stuck(v1alpha1.ReasonInvalidOrganization,
+			fmt.Sprintf("Organization %q is refused, and its keys with it. Ask a platform admin to correct it: its condition Ready says what is wrong.", name))
 	case organization.Spec.Suspend:
 		return stuck(v1alpha1.ReasonOrganizationSuspended,
 			fmt.Sprintf("Organization %q is suspended: a platform admin can set its spec.suspend to false", name))

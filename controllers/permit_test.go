@@ -70,6 +70,7 @@ func TestPermission(t *testing.T) {
 		"no organization":                   {testKey(), nil, nil, v1alpha1.ReasonOrganizationNotFound},
 		"organization going":                {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.DeletionTimestamp = ptr.To(metav1.NewTime(noon)) }), nil, v1alpha1.ReasonOrganizationNotFound},
 		"organization suspended":            {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.Spec.Suspend = true }), nil, v1alpha1.ReasonOrganizationSuspended},
+		"organization refused":              {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.Refusal = "It is too large." }), nil, v1alpha1.ReasonInvalidOrganization},
 		"a scope that the organization has": {testKey(scoped(v1alpha1.ScopeQuery)), testOrganization(), nil, v1alpha1.ReasonPermitted},
 		"a scope that the organization lacks": {testKey(scoped(v1alpha1.ScopeQuery)), testOrganization(func(o *v1alpha1.Organization) {
 			o.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeIngest}

@@ -161,6 +161,7 @@ func (r *APIKeyReconciler) ensureFinalizer(ctx context.Context, p *pass) error {
 	before := p.key.DeepCopy()
 	controllerutil.AddFinalizer(p.key, v1alpha1.Finalizer)
 	if err := r.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		r.Unwritten.failed(ctx, r.Events, p.key, err)
 		return fmt.Errorf("add finalizer: %w", err)
 	}
 	p.observed = p.key.DeepCopy()

@@ -142,6 +142,7 @@ func (r *APIKeyReconciler) release(ctx context.Context, p *pass) error {
 	}
 	if err != nil {
 		r.releasing.Delete(p.key.UID)
+		r.Unwritten.failed(ctx, r.Events, p.key, err)
 		return fmt.Errorf("remove finalizer: %w", err)
 	}
 	r.Escrow.Drop(p.key.UID)
@@ -157,6 +158,7 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.restarts.Delete(key.GetUID())
 	r.deciders.Delete(key.GetUID())
 	r.resuming.Delete(key.GetUID())
+	r.Unwritten.forget(key)
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))
 	r.Imports.Done(client.ObjectKeyFromObject(key))

@@ -27,6 +27,7 @@ func (r *APIKeyReconciler) writeStatus(ctx context.Context, p *pass) error {
 	base := p.key.DeepCopy()
 	base.Status = *p.observed.Status.DeepCopy()
 	if err := r.Status().Patch(ctx, p.key, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {
+		r.Unwritten.failed(ctx, r.Events, p.key, err)
 		return fmt.Errorf("write status: %w", err)
 	}
 	r.tell(ctx, p)

@@ -75,8 +75,21 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 // nobody watched looks like a change, too, and may have the same generation.
 func specChanged() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
-		UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || refusalOf(e.ObjectOld) != refusalOf(e.ObjectNew)
+		},
 	})
+}
+
+// refusalOf is why an object is refused; labels alone can make it too large.
+func refusalOf(object client.Object) string {
+	switch object := object.(type) {
+	case *v1alpha1.APIKey:
+		return object.Refusal
+	case *v1alpha1.Organization:
+		return object.Refusal
+	}
+	return ""
 }
 
 func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {

@@ -67,7 +67,13 @@ type APIKeySpec struct {
 
 	// expiresAt is when the key stops working. The auth servers judge it by
 	// themselves, to the second. A later time makes the same key work again.
+	// Written as 2027-01-31T00:00:00Z: RFC 3339, with T and Z in upper case, and a year
+	// from 1970 to 9899.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
 	// ttl is how long after the creation of the APIKey the key stops working, in place
@@ -75,7 +81,7 @@ type APIKeySpec struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('87840h')",message="spec.ttl is not between 1m and 87840h (ten years): write it as 720h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('1m') && duration(self) <= duration('87840h')",message="spec.ttl is not between 1m and 87840h (ten years): write it as 720h"
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 
 	// rotation says when the key is replaced, and when the one before it ends.
@@ -101,10 +107,12 @@ type OrganizationReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 }
 
 // SecretTemplate describes the Secret that holds the key.
+// +kubebuilder:validation:XValidation:rule="(has(self.data) ? self.data.map(k, size(bytes(k)) + size(bytes(self.data[k]))).sum() : 0) + (has(self.labels) ? self.labels.map(k, size(bytes(k)) + size(bytes(self.labels[k]))).sum() : 0) + (has(self.annotations) ? self.annotations.map(k, size(bytes(k)) + size(bytes(self.annotations[k]))).sum() : 0) <= 65536",message="spec.secret is larger than 64 KiB: shorten its data, labels and annotations, names and values taken together"
 type SecretTemplate struct {
 	// name of the Secret, in the APIKey's namespace. Default: the APIKey's name.
 	// It cannot be changed.

@@ -66,6 +66,11 @@ const (
 	// ReasonScopeNotPermitted surfaces when spec.scopes has a scope that the
 	// Organization does not have.
 	ReasonScopeNotPermitted = "ScopeNotPermitted"
+	// ReasonInvalidObject surfaces on an APIKey or Organization of which a part cannot be
+	// decoded, or which is too large: it is refused, whatever else it says.
+	ReasonInvalidObject = "InvalidObject"
+	// ReasonInvalidOrganization surfaces on the keys of such an Organization.
+	ReasonInvalidOrganization = "InvalidOrganization"
 	// ReasonInvalidSelector surfaces on an Organization, and on its keys, when
 	// spec.namespaces.selector cannot be read.
 	ReasonInvalidSelector = "InvalidSelector"
@@ -168,6 +173,9 @@ const (
 	// EventRestartRefused: the API server does not let the manager restart a workload;
 	// the message says what to apply.
 	EventRestartRefused = "RestartRefused"
+	// EventNotWritten: the API server has refused for a minute to store what the manager
+	// writes of the object.
+	EventNotWritten = "NotWritten"
 	// EventWorkloadNotFound: spec.rotation.restart names a workload that does not
 	// exist.
 	EventWorkloadNotFound = "WorkloadNotFound"

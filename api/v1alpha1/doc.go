@@ -46,6 +46,11 @@
 //
 // The key itself is in one place, its Secret. Everything here holds a hash.
 //
+// A CEL rule must not fail to evaluate for anything that may be stored: the API server
+// lets an unchanged value pass for which a rule is false, but refuses each write of an
+// object for which it fails, also the one that ends its key. So a text is matched before
+// it is read as a duration, and no rule is about a field of format date-time.
+//
 // This package imports apimachinery only and holds no logic but what describes
 // its types.
 //

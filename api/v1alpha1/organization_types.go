@@ -69,7 +69,7 @@ type OrganizationSpec struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('87840h')",message="spec.maxKeyAge is not between 1h and 87840h (ten years): write it as 2160h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('1h') && duration(self) <= duration('87840h')",message="spec.maxKeyAge is not between 1h and 87840h (ten years): write it as 2160h"
 	MaxKeyAge *metav1.Duration `json:"maxKeyAge,omitempty"`
 
 	// imports says which keys that were issued elsewhere an APIKey of this organization

@@ -20,7 +20,7 @@ type Rotation struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10m') && duration(self) <= duration('8784h')",message="spec.rotation.interval is not between 10m and 8784h (366 days): write it as 720h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('10m') && duration(self) <= duration('8784h')",message="spec.rotation.interval is not between 10m and 8784h (366 days): write it as 720h"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
 	// window is when keys may be replaced for their age. A key that comes due outside of
@@ -91,7 +91,7 @@ type RotationWindow struct {
 // Overlap is the time in which a key and its successor both work. The key that was
 // replaced is revoked when its successor has been seen in use and it has been quiet
 // itself; never before min, always by max.
-// +kubebuilder:validation:XValidation:rule="duration(has(self.min) ? self.min : '15m') <= duration(has(self.max) ? self.max : '168h')",message="spec.rotation.overlap.min (default 15m) is longer than max (default 168h): no time is both after min and before max"
+// +kubebuilder:validation:XValidation:rule="has(self.min) && !self.min.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') || has(self.max) && !self.max.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') || duration(has(self.min) ? self.min : '15m') <= duration(has(self.max) ? self.max : '168h')",message="spec.rotation.overlap.min (default 15m) is longer than max (default 168h): no time is both after min and before max"
 type Overlap struct {
 	// min is how long the key that was replaced works in any case, since it was
 	// replaced. The kubelet may take more than a minute to bring a volume up to date.
@@ -99,21 +99,21 @@ type Overlap struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.min is not between 0s and 8784h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.min is not between 0s and 8784h"
 	Min *metav1.Duration `json:"min,omitempty"`
 	// quiet is how long nobody may have used the key that was replaced before it is
 	// taken to be out of use. Default: 25h, so that a daily job is noticed.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.quiet is not between 0s and 8784h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.quiet is not between 0s and 8784h"
 	Quiet *metav1.Duration `json:"quiet,omitempty"`
 	// max is when the key that was replaced ends, whoever still uses it, since it was
 	// replaced. Default: 168h.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.max is not between 0s and 8784h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.max is not between 0s and 8784h"
 	Max *metav1.Duration `json:"max,omitempty"`
 }
 

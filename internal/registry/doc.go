@@ -6,7 +6,8 @@
 // arrived, or are gone, back to the manager.
 //
 //	             Kubernetes API
-//	APIKeys, Organizations         Leases
+//	APIKeys, Organizations,
+//	Namespaces                     Leases
 //	       │ watch                ▲      │ list
 //	       ▼                      │      ▼
 //	     feed ──► index ──► "applied ≥ r"     Members
@@ -23,6 +24,10 @@
 // an unbroken series of renewals extends. A request takes a session, looks up in
 // its index, and checks its deadline last. A replica that cannot renew is fenced:
 // it answers Undecided to everything, and joins anew with a new session.
+//
+// A replica that renews its Lease, and cannot list or watch, says so in the Lease. It
+// calls no key unknown from before that on, until its index has all that stood when the
+// Lease had stopped to say so. After the bound of staleness it is fenced.
 //
 // On the side of the manager, Members lists the Leases for each decision, and
 // says who has not applied a revision yet. When all seem to have, a list that is

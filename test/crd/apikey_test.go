@@ -33,10 +33,13 @@ var _ = Describe("APIKey", func() {
 		Entry("each scope", more("scopes: [ingest, query, annotations, heartbeats]")),
 		Entry("one scope", more("scopes: [query]")),
 		Entry("a time of expiry", more("expiresAt: 2026-12-31T23:59:59Z")),
+		Entry("a time of expiry in another time zone, with a fraction", more("expiresAt: 2028-02-29T23:59:59.123456789+05:30")),
 		Entry("a time of expiry in the past, which the manager reports", more("expiresAt: 2001-01-01T00:00:00Z")),
 		Entry("a ttl of a minute", more("ttl: 1m")),
 		Entry("a ttl of ten years", more("ttl: 87840h")),
 		Entry("a ttl in several units", more("ttl: 1h30m0.5s")),
+		Entry("a ttl in small units", more("ttl: 60000ms1us1µs1ns")),
+		Entry("an overlap of nothing", more("rotation: {overlap: {min: '0', quiet: 0s}}")),
 		Entry("suspension", more("suspend: true")),
 		Entry("a Secret's name", secret("name: my-key.example")),
 		Entry("a Secret's name of 253 characters", secret("name: %s", chars(253))),
@@ -53,6 +56,8 @@ var _ = Describe("APIKey", func() {
 		Entry("a data name of 253 characters", secret("data: {%s: x}", chars(253))),
 		Entry("32 templates", secret("data: %s", entries(32, "entry-%d"))),
 		Entry("no templates at all", secret("data: {}")),
+		Entry("an organization's name with dots and hyphens", "organizationRef: {name: a-1.b--2}"),
+		Entry("a Secret of 64 KiB", secret("%s", secretOfSize(64<<10, "a"))),
 	)
 
 	DescribeTable("refuses", func(ctx SpecContext, spec, message string) {
@@ -74,11 +79,26 @@ var _ = Describe("APIKey", func() {
 		Entry("a ttl below a minute", more("ttl: 59s"), "spec.ttl is not between 1m and 87840h (ten years): write it as 720h"),
 		Entry("a ttl above ten years", more("ttl: 87840h1s"), "spec.ttl is not between 1m and 87840h"),
 		Entry("a negative ttl", more("ttl: -1h"), "spec.ttl is not between 1m and 87840h"),
+		Entry("a ttl that is no number of nanoseconds", more("ttl: 9999999999999999999h"), "spec.ttl is not between 1m and 87840h"),
 		Entry("a ttl in days", more("ttl: 30d"), "spec.ttl"),
 		Entry("a ttl that is a number", more("ttl: 60"), `spec.ttl: Invalid value: "integer"`),
 		Entry("a ttl of 33 characters", more("ttl: %sh", strings.Repeat("0", 31)+"1"), "spec.ttl: Too long: may not be more than 32"),
 		Entry("a time of expiry and a ttl", more("expiresAt: 2026-12-31T23:59:59Z\nttl: 1h"), "spec.expiresAt and spec.ttl are both set: use one of them"),
 		Entry("a time of expiry that is no time", more("expiresAt: tomorrow"), "spec.expiresAt"),
+
+		Entry("a time that Go does not read, for its t", more("expiresAt: '2027-01-01t00:00:00z'"), "spec.expiresAt in body should match"),
+		Entry("a time that Go does not read, for its offset", more("expiresAt: '2027-01-01T00:00:00+99:99'"), "spec.expiresAt in body should match"),
+		Entry("a time with more behind it", more("expiresAt: '2027-01-01T00:00:00Z and more'"), "spec.expiresAt"),
+		Entry("a time with another sign before its fraction", more("expiresAt: '2027-01-01T00:00:00,5Z'"), "spec.expiresAt in body should match"),
+		Entry("the 30th of February", more("expiresAt: '2027-02-30T00:00:00Z'"), "spec.expiresAt"),
+		Entry("a leap second", more("expiresAt: '2016-12-31T23:59:60Z'"), "spec.expiresAt in body should match"),
+		Entry("a year that has no four digits in UTC", more("expiresAt: '9999-12-31T23:59:59-01:00'"), "spec.expiresAt in body should match"),
+		Entry("the year 0", more("expiresAt: '0000-01-01T00:00:00+01:00'"), "spec.expiresAt"),
+		Entry("an organization's name that is a path", "organizationRef: {name: a/b}", "spec.organizationRef.name in body should match"),
+		Entry("an organization's name that leads up", "organizationRef: {name: ..}", "spec.organizationRef.name in body should match"),
+		Entry("an organization's name in capitals", "organizationRef: {name: Acme}", "spec.organizationRef.name in body should match"),
+		Entry("a Secret of more than 64 KiB", secret("%s", secretOfSize(64<<10+1, "a")), "spec.secret is larger than 64 KiB: shorten its data, labels and annotations, names and values taken together"),
+		Entry("a Secret of more than 64 KiB in UTF-8", secret("%s", secretOfSize(33<<10, "ä")), "spec.secret is larger than 64 KiB"),
 
 		Entry("a Secret's name in capitals", secret("name: MyKey"), "spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"),
 		Entry("a Secret's name that is a path", secret("name: ../other"), "spec.secret.name is not a valid name for a Secret"),
@@ -218,6 +238,19 @@ var _ = Describe("APIKey", func() {
 		Expect(key.Object).NotTo(HaveKey("status"))
 	})
 })
+
+// secretOfSize is the data, labels and annotations of a spec.secret, whose names and values
+// are so many characters together, most of them char.
+func secretOfSize(characters int, char string) string {
+	text := "labels: {l: v}, annotations: {a: w}, data: {"
+	characters -= len("lvaw")
+	for i := 0; characters > 0; i++ {
+		n := min(16384, characters-1)
+		text += fmt.Sprintf("%c: %s, ", 'a'+i, strings.Repeat(char, n))
+		characters -= n + 1
+	}
+	return text + "}"
+}
 
 // dns is a DNS subdomain of n characters.
 func dns(n int) string {

@@ -57,9 +57,10 @@ What is left out, and why nothing is lost by it:
     holds for one holds for each.
   - When completion was reported, the manager's variables and the caches are
     cleared: nothing reads them any more.
-  - Of each kind, one resource: APIKeys and Organizations follow the same steps,
-    and each has a revision of its own in the Lease.
-  - suspect-after: no revocation goes by it.
+  - Of each kind, one resource: APIKeys, Organizations and Namespaces follow the same
+    steps, and each has a revision of its own in the Lease.
+  - suspect-after, and what a Lease says of a watch that fails: no revocation goes by
+    it. registration.pml has it.
   - A clock of the manager that stands still, and one of the replica that jumps ahead:
     the one makes the manager wait, the other the replica refuse.
 
@@ -83,7 +84,7 @@ once failures cease.
 #define MARGIN DRIFT
 #endif
 #define OUT (BOUND + MARGIN) /* silent for so long, a Lease counts as run out */
-#define QUIET 2 /* a watch that brings nothing for so long ends the session */
+#define QUIET BOUND /* a watch that brings nothing for so long ends the session */
 #ifndef LIMIT
 #define LIMIT 5 /* ticks within which a revocation completes once failures cease */
 #endif

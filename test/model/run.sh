@@ -2,10 +2,11 @@
 # Copyright 2026 The Hexcovery Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh checks the model of the protocol, revocation.pml, exhaustively: with every
-# protective step in, nothing may be found; with any one of them out, a request that
-# is accepted after its revocation was reported has to be found. It prints a line for
-# each configuration, and fails if one is not as it has to be.
+# run.sh checks the models of the protocol, revocation.pml and registration.pml,
+# exhaustively: with every protective step in, nothing may be found; with any one of them
+# out, a request has to be found that is accepted after its revocation was reported, or
+# whose key is called unknown after it was given out. It prints a line for each
+# configuration, and fails if one is not as it has to be.
 #
 #   run.sh              check all; some minutes on one core, at most 6 GB
 #   run.sh quick        check safety, and that each of the seven steps is needed
@@ -17,12 +18,14 @@
 # liveness: for a larger model, which takes longer.
 set -euo pipefail
 telling=
-model=$(cd "$(dirname "$0")" && pwd)/revocation.pml
+models=$(cd "$(dirname "$0")" && pwd)
 
 # Name, what has to come out (holds, or what its counterexample ends with), macros.
 #   holds      searched to its end, nothing found
 #   accepted   a request is accepted after completion was reported
 #   late       a revocation is not reported in time
+#   unknown    a key is called unknown after it was given out
+# Those named registration... are of registration.pml, all others of revocation.pml.
 # The steps of docs/revocation.md that also are mutations (test/mutation) have the
 # same names here as there.
 configurations='
@@ -53,13 +56,22 @@ spare-look-fresh          holds     WITHOUT_LOOK_FRESH
 spare-look-somebody       holds     WITHOUT_LOOK_SOMEBODY
 spare-zero                holds     WITHOUT_ZERO
 spare-deadline-last       holds     WITHOUT_DEADLINE_LAST
+registration              holds     COVERAGE
+registration-longer       holds     SUSPECT=3 DRIFT=2
+registration-doubt-first  unknown   WITHOUT_DOUBT_FIRST
+registration-doubt-after  unknown   WITHOUT_DOUBT_AFTER_SILENCE
+registration-list         unknown   WITHOUT_LIST
+registration-list-after   unknown   WITHOUT_LIST_AFTER
+registration-silence      unknown   WITHOUT_SILENT_ANSWER
+registration-second-look  unknown   WITHOUT_SECOND_LOOK
+registration-margin       unknown   WITHOUT_MARGIN
 '
 
 # Every step in, and each of the seven out that docs/revocation.md tells of: 0 before
 # list, live list, fence, session, re-join after a late renewal, clock before list,
 # margin. Of the first, what matters is that the Lease stands before the list is
 # made; that it says 0 is spare-zero.
-quick='safety zero-before-list live-list fence session late-renewal clock-before-list margin'
+quick='safety zero-before-list live-list fence session late-renewal clock-before-list margin registration registration-doubt-first registration-list-after'
 
 fail() {
   echo "run.sh: $*" >&2
@@ -81,6 +93,10 @@ need() {
 # soon, and in a story always; else depth first, which needs less time and memory.
 build() {
   local expected=$2 macro
+  case "$1" in
+    registration*) model=$models/registration.pml ;;
+    *) model=$models/revocation.pml ;;
+  esac
   shift 2
   defines=()
   for macro in "$@" ${BOUND:+BOUND=$BOUND} ${DRIFT:+DRIFT=$DRIFT} ${LIMIT:+LIMIT=$LIMIT}; do
@@ -93,7 +109,7 @@ build() {
     *" ENDLESS "*) arguments+=(-a) ;;
     *)
       options+=(-DSAFETY)
-      if [ "$expected" = accepted ] || [ -n "$telling" ]; then options+=(-DBFS); fi
+      if [ "$expected" = accepted ] || [ "$expected" = unknown ] || [ -n "$telling" ]; then options+=(-DBFS); fi
       ;;
   esac
   spin -a "${defines[@]}" "$model" >spin.out 2>&1 || { cat spin.out >&2; fail "$name: spin does not accept the model"; }
@@ -102,7 +118,7 @@ build() {
 
 # replay tells the counterexample that was found.
 replay() {
-  spin -t -T -k revocation.pml.trail "${defines[@]}" "$model" 2>/dev/null | sed -nE '/^spin:/d; s/^([a-z]+): /\1\t/p' | expand -t 11
+  spin -t -T -k "${model##*/}.trail" "${defines[@]}" "$model" 2>/dev/null | sed -nE '/^spin:/d; s/^([a-z]+): /\1\t/p' | expand -t 11
 }
 
 # verdict says in one word what pan.out shows, or why it shows nothing.
@@ -119,6 +135,8 @@ verdict() {
     if grep -q 'Search not completed' pan.out; then echo "truncated: not completed"; else echo holds; fi
   elif grep -q 'assertion violated.*request==4' pan.out && replay | tail -n 1 | grep -q 'request *IS ACCEPTED'; then
     echo accepted
+  elif grep -q 'assertion violated.*request==5' pan.out && replay | tail -n 1 | grep -q 'request *IS CALLED UNKNOWN'; then
+    echo unknown
   elif grep -q 'assertion violated (ticks<=' pan.out; then
     echo late
   else
@@ -129,7 +147,7 @@ verdict() {
 # unreached names the steps that no run takes: with them, the model would seem to
 # check more than it does. Each step says what it does; only the last must not be.
 unreached() {
-  sed -n '/^unreached in/,$ s/.*"\(printf.*\)"$/ \1/p' pan.out | grep -v 'IS ACCEPTED' || true
+  sed -n '/^unreached in/,$ s/.*"\(printf.*\)"$/ \1/p' pan.out | grep -Ev 'IS ACCEPTED|IS CALLED UNKNOWN' || true
 }
 
 # check NAME EXPECTED MACRO... prints a configuration's line; false if it is not as
@@ -145,7 +163,7 @@ check() {
   elif [[ " $* " = *" COVERAGE "* && -n "$(unreached)" ]]; then
     note="  NOT AS IT HAS TO BE: no run takes$(unreached)"
     status=1
-  elif [ "$found" = accepted ]; then
+  elif [ "$found" = accepted ] || [ "$found" = unknown ]; then
     note=" after $(replay | wc -l) steps"
   fi
   printf '%-24s %11s states %4d s  %s%s\n' "$name" "$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' pan.out)" $((SECONDS - began)) "$found" "$note"
@@ -172,7 +190,7 @@ if [ "${1:-}" = story ]; then
   telling=yes
   build "$@"
   ./pan "${arguments[@]}" >pan.out 2>&1 || true
-  [ -e revocation.pml.trail ] || fail "$name has no counterexample ($(verdict))"
+  [ -e "${model##*/}.trail" ] || fail "$name has no counterexample ($(verdict))"
   replay
   exit
 fi

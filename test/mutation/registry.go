@@ -7,7 +7,7 @@ import "slices"
 
 // All returns every mutation: the protective steps of internal/registry.
 func All() []Mutation {
-	return slices.Concat(ofReplica(), ofVersions(), ofMembers(), ofRepair())
+	return slices.Concat(ofReplica(), ofFeed(), ofVersions(), ofMembers(), ofRepair())
 }
 
 const (
@@ -82,6 +82,36 @@ func ofReplica() []Mutation {
 	}
 	reporter.lease = lease
 `,
+		},
+	}
+}
+
+// ofFeed are the steps that keep a replica from calling a new key unknown.
+func ofFeed() []Mutation {
+	return []Mutation{
+		{
+			Name: "undecided",
+			Test: simulation,
+			Why:  "a replica that cannot watch says so in its Lease, so that no new key waits for it, and calls keys unknown all the same",
+			File: "internal/registry/reporter.go",
+			Old:  "\tr.session.doubt()\n",
+			New:  "",
+		},
+		{
+			Name: "decided-before-list",
+			Test: simulation,
+			Why:  "a replica that can watch again calls keys unknown as soon as its Lease says so, before it has what was registered meanwhile",
+			File: "internal/registry/reporter.go",
+			Old:  "\t\tr.undecided, r.decidedAt = \"\", answered\n",
+			New:  "\t\tr.undecided = \"\"\n\t\tr.session.trust()\n",
+		},
+		{
+			Name: "namespace-of-a-new-key",
+			Test: simulation,
+			Why:  "a new key is given out before every replica has applied the namespace that it is permitted by",
+			File: "internal/registry/lease.go",
+			Old:  " &&\n\t\thasApplied(r.namespaces, other.namespaces)",
+			New:  "",
 		},
 	}
 }

@@ -29,6 +29,8 @@ var causes = map[string]string{
 	revokedDisowned:  audit.CauseDrift,
 	revokedDuplicate: audit.CauseDuplicate,
 	revokedAbandoned: audit.CauseRecovery,
+	revokedForbidden: audit.CausePermission,
+	revokedBlocked:   audit.CausePermission,
 
 	string(rotation.EndedUnused): audit.CauseUsage,
 	string(rotation.EndedAtMax):  audit.CauseOverlap,
@@ -78,7 +80,7 @@ func actorOfStop(p *pass, reason string) audit.Actor {
 		return audit.User(p.key)
 	case v1alpha1.ReasonExpired:
 		return audit.Manager(audit.CauseExpiry)
-	case v1alpha1.ReasonOrganizationSuspended:
+	case v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonBlocked:
 		if p.organization != nil {
 			return audit.UserOf("Organization", p.organization)
 		}
@@ -96,7 +98,7 @@ func actorOfResumption(p *pass, reason string) audit.Actor {
 	switch reason {
 	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired:
 		return audit.User(p.key)
-	case v1alpha1.ReasonOrganizationSuspended:
+	case v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonBlocked:
 		if p.organization != nil {
 			return audit.UserOf("Organization", p.organization)
 		}

@@ -76,6 +76,8 @@ type APIKeyReconciler struct {
 	// restarts has, by UID, what this process has restarted after an APIKey's last
 	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map
+	// repairs has how often each Secret was written as it had been before.
+	repairs *repairs
 	// deciders has, by UID and key ID, who wanted that a version ends, until it has.
 	deciders sync.Map
 	// resuming has, by the UID of each APIKey whose key is about to work again, the
@@ -92,7 +94,7 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
 	p.disclaim()
 
-	phases := []phase{r.permit, r.reap, r.withdraw, r.takeUp, r.inspect, r.expel, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
+	phases := []phase{r.permit, r.reap, r.forfeit, r.withdraw, r.takeUp, r.inspect, r.expel, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
 	if !key.DeletionTimestamp.IsZero() {
 		phases = []phase{r.revoke}
 	}

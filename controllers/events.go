@@ -19,6 +19,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/plain"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
@@ -34,6 +35,15 @@ func (w eventWriter) minted(key *v1alpha1.APIKey) {
 func (w eventWriter) drifted(key *v1alpha1.APIKey, previous string) {
 	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventSecretDrifted, "Register",
 		"Secret %s was deleted or edited by hand: key %s is being revoked, and another is minted", key.SecretName(), previous)
+}
+
+func (w eventWriter) backsOff(key *v1alpha1.APIKey, message string) {
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.ReasonDriftBackOff, "Register", "%s", message)
+}
+
+func (w eventWriter) repaired(key *v1alpha1.APIKey) {
+	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventSecretRepaired, "Publish",
+		"Secret %s was edited by hand, but not its api-key. It is put right, and the key stays.", key.SecretName())
 }
 
 // duplicate names the older APIKey only to those who share its namespace: others need not
@@ -71,8 +81,15 @@ func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use
 		"key %s is revoked at spec.rotation.overlap.max and may still be in use; %s", id, from)
 }
 
-func (w eventWriter) importRefused(key *v1alpha1.APIKey, message string) {
-	w.eventf(key, corev1.EventTypeWarning, v1alpha1.ReasonImportRefused, "Import", "%s", message)
+func (w eventWriter) importRefused(key *v1alpha1.APIKey, reason, message string) {
+	w.eventf(key, corev1.EventTypeWarning, reason, "Import", "%s", message)
+}
+
+// importContested is for whoever has a hash that another APIKey lists, which it does not
+// name: it may be in a namespace that is none of the holder's business.
+func (w eventWriter) importContested(holder *v1alpha1.APIKey, id string) {
+	w.eventf(holder, corev1.EventTypeWarning, v1alpha1.EventImportContested, "Import",
+		"Another APIKey lists key %s in spec.import, and is refused. If the key is not yours, take it out of spec.import. A platform admin can decide with the Organization's spec.blocked.", id)
 }
 
 func (w eventWriter) refused(object client.Object, condition *metav1.Condition) {
@@ -132,7 +149,7 @@ const maxNote = 1024
 
 // eventf writes an event, cut to what the API server takes: messages quote others.
 func (w eventWriter) eventf(object client.Object, eventType, reason, action, format string, values ...any) {
-	note := fmt.Sprintf(format, values...)
+	note := plain.Text(fmt.Sprintf(format, values...))
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
 	}
@@ -181,7 +198,8 @@ func (r *APIKeyReconciler) tell(ctx context.Context, p *pass) {
 		if after.Reason == v1alpha1.ReasonInvalidObject {
 			log.FromContext(ctx).Info("object refused", "refusal", after.Message)
 		}
-		if after.Reason == v1alpha1.ReasonOrganizationSuspended {
+		stops := after.Reason == v1alpha1.ReasonOrganizationSuspended || after.Reason == v1alpha1.ReasonBlocked
+		if stops && event.KeyID != "" {
 			event.Action = audit.Suspended
 		}
 		r.Events.refused(p.key, after)
@@ -224,7 +242,7 @@ func (r *APIKeyReconciler) stoppedFor(p *pass, reason string) string {
 func stopped(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired, v1alpha1.ReasonResuming, v1alpha1.ReasonOrganizationNotFound,
-		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged,
+		v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonOrganizationChanged, v1alpha1.ReasonBlocked,
 		v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted, v1alpha1.ReasonInvalidSelector,
 		v1alpha1.ReasonInvalidObject, v1alpha1.ReasonInvalidOrganization:
 		return true

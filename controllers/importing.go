@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -19,8 +20,12 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
-// keyIDLength is how many digits of a hash are its key ID.
-const keyIDLength = 12
+const (
+	// keyIDLength is how many digits of a hash are its key ID.
+	keyIDLength = 12
+	// maxMessage is the most that a condition says of imports, in bytes.
+	maxMessage = 300
+)
 
 // takeUp has the versions agree with spec.import, and finds out whether the auth
 // servers know it. The current key waits for none of it.
@@ -29,12 +34,12 @@ const keyIDLength = 12
 // the write is in the cache, and a key that was taken out of the list is to be refused
 // whatever becomes of the rest of the pass.
 func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err error) {
-	if len(p.key.Spec.Import) == 0 && len(p.key.Status.Imports) == 0 && !slices.ContainsFunc(p.key.Status.Versions, isImported) {
+	if len(p.key.Spec.Import) == 0 && !hasImports(&p.key.Status) {
 		p.imports = finding{ok: true}
 		r.Imports.Done(p.identity())
 		return true, nil
 	}
-	plan := planImports(p.key)
+	plan := planImports(p.key, p.organization.EffectiveImports())
 	if err := r.giveWay(ctx, p, &plan); err != nil {
 		return false, err
 	}
@@ -44,8 +49,11 @@ func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err 
 		return false, err
 	}
 	for _, digest := range reserved {
-		plan.take(digest, p.now)
+		plan.take(digest, p.key.CreationTimestamp, p.now)
 	}
+	fresh := slices.DeleteFunc(slices.Clone(plan.declined), func(hash string) bool {
+		return slices.Contains(p.key.Status.RefusedImports, hash)
+	})
 	if err := r.writeImports(ctx, p, &plan); err != nil {
 		return false, err
 	}
@@ -55,7 +63,35 @@ func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err 
 	for _, digest := range reserved {
 		r.record(ctx, p, audit.Event{Action: audit.Imported, KeyID: digest.KeyID()})
 	}
-	return true, r.judgeImports(ctx, p, &plan, len(reserved) > 0)
+	refused, err := r.refusals(ctx, p, &plan, fresh)
+	if err != nil {
+		return false, err
+	}
+	return true, r.judgeImports(ctx, p, &plan, refused, len(reserved) > 0)
+}
+
+// forfeit ends what an APIKey has imported that its Organization blocks, so that whoever
+// it belongs to can import it. The key that was minted stays, and is refused.
+func (r *APIKeyReconciler) forfeit(ctx context.Context, p *pass) (next bool, err error) {
+	if p.permission.reason != v1alpha1.ReasonBlocked || len(p.key.Spec.Import) == 0 && !hasImports(&p.key.Status) {
+		return true, nil
+	}
+	plan := forfeitImports(p.key)
+	if err := r.writeImports(ctx, p, &plan); err != nil {
+		return false, err
+	}
+	for _, id := range plan.ended {
+		r.decide(p, p.version(id))
+	}
+	if len(p.key.Spec.Import) > 0 {
+		p.imports = stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. No key of spec.import is accepted, and others may import them.")
+	}
+	return true, nil
+}
+
+// hasImports reports whether a status has anything that is due to spec.import.
+func hasImports(status *v1alpha1.APIKeyStatus) bool {
+	return len(status.Imports) > 0 || len(status.RefusedImports) > 0 || slices.ContainsFunc(status.Versions, isImported)
 }
 
 func isImported(v v1alpha1.KeyVersion) bool { return v.Imported() }
@@ -66,14 +102,13 @@ func (r *APIKeyReconciler) giveWay(ctx context.Context, p *pass, plan *importPla
 		if !plan.accepts(hash) {
 			continue
 		}
-		rivals, err := r.others(ctx, p, hash, client.DisableReadYourWritesConsistency)
+		rivals, err := r.rivals(ctx, p, hash, client.DisableReadYourWritesConsistency)
 		if err != nil {
 			return err
 		}
 		for i := range rivals {
-			if older(&rivals[i], p.key) {
+			if hashesOf(&rivals[i]).Has(hash) && older(&rivals[i], p.key) {
 				plan.giveUp(hash)
-				r.refuse(p, plan, hash, &rivals[i])
 				break
 			}
 		}
@@ -97,14 +132,14 @@ func (r *APIKeyReconciler) reserve(ctx context.Context, p *pass, plan *importPla
 		}
 		reserved = append(reserved, digest)
 		// With every write that was made before: whoever had it reserved has written.
-		rivals, err := r.others(ctx, p, digest.String())
+		rivals, err := r.rivals(ctx, p, digest.String())
 		if err != nil {
 			return reserved, err
 		}
 		if len(rivals) > 0 {
 			r.free(reserved[len(reserved)-1:])
 			reserved = reserved[:len(reserved)-1]
-			r.refuse(p, plan, digest.String(), &rivals[0])
+			plan.decline(digest.String())
 		}
 	}
 	return reserved, nil
@@ -116,40 +151,78 @@ func (r *APIKeyReconciler) free(reserved []keys.Digest) {
 	}
 }
 
-// others returns the other APIKeys that have a hash, whatever they have it as.
-func (r *APIKeyReconciler) others(ctx context.Context, p *pass, hash string, options ...client.ListOption) ([]v1alpha1.APIKey, error) {
+// rivals returns the other APIKeys that have a hash, whatever they have it as, or one with
+// the same key ID: it is what people and audit trails know a key by, and a hash can be
+// made up that imitates one.
+func (r *APIKeyReconciler) rivals(ctx context.Context, p *pass, hash string, options ...client.ListOption) ([]v1alpha1.APIKey, error) {
 	list := &v1alpha1.APIKeyList{}
-	options = append(options, client.MatchingFields{indexDigest: hash}, client.UnsafeDisableDeepCopy)
+	options = append(options, client.MatchingFields{indexKeyID: hash[:keyIDLength]}, client.UnsafeDisableDeepCopy)
 	if err := r.List(ctx, list, options...); err != nil {
-		return nil, fmt.Errorf("list APIKeys with the same hash: %w", err)
+		return nil, fmt.Errorf("list APIKeys with the same key ID: %w", err)
 	}
 	return slices.DeleteFunc(slices.Clone(list.Items), func(other v1alpha1.APIKey) bool { return other.UID == p.key.UID }), nil
 }
 
-// refuse notes that a hash is another APIKey's. The status names that one only to those
-// who share its namespace: others need not learn that it exists. The audit trail is the
-// platform's, and names it in any case.
-func (r *APIKeyReconciler) refuse(p *pass, plan *importPlan, hash string, holder *v1alpha1.APIKey) {
-	id := hash[:keyIDLength]
-	who := "another APIKey"
-	if holder.Namespace == p.key.Namespace {
-		who = fmt.Sprintf("APIKey %q", holder.Name)
+// refusals says of each hash that was declined why, and tells of those that were declined
+// just now: the audit trail, and whoever has them.
+func (r *APIKeyReconciler) refusals(ctx context.Context, p *pass, plan *importPlan, fresh []string) ([]string, error) {
+	var refused []string
+	for _, hash := range plan.declined {
+		rivals, err := r.rivals(ctx, p, hash, client.DisableReadYourWritesConsistency)
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, whyRefused(p.key, hash, rivals))
+		if slices.Contains(fresh, hash) {
+			r.tellRefused(ctx, p, hash, rivals)
+		}
 	}
-	plan.refused = append(plan.refused, fmt.Sprintf("%s is a key of %s", id, who))
-	if !p.refusedImport(id) {
-		name := client.ObjectKeyFromObject(holder)
-		p.tell(func(ctx context.Context) {
-			r.record(ctx, p, audit.Event{
-				Action: audit.Refused, KeyID: id, Reason: v1alpha1.ReasonImportRefused, Message: fmt.Sprintf("the key is that of APIKey %s", name),
-			})
-		})
-	}
+	return refused, nil
 }
 
-// refusedImport reports whether the status says already that this key is refused.
-func (p *pass) refusedImport(id string) bool {
-	condition := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionImported)
-	return condition != nil && condition.Reason == v1alpha1.ReasonImportRefused && strings.Contains(condition.Message, id)
+// tellRefused tells that a hash was refused just now. The audit trail is the platform's,
+// and names who has it. Who has it is not told who asked: that may be in a namespace that
+// is none of its business.
+func (r *APIKeyReconciler) tellRefused(ctx context.Context, p *pass, hash string, rivals []v1alpha1.APIKey) {
+	id := hash[:keyIDLength]
+	message := fmt.Sprintf("APIKey %s: spec.import has key %s", p.identity(), id)
+	if len(rivals) > 0 {
+		message += fmt.Sprintf(", which APIKey %s has, or one with the same ID", client.ObjectKeyFromObject(&rivals[0]))
+		r.Events.importContested(&rivals[0], id)
+	}
+	r.noteRefusal(ctx, p, v1alpha1.ReasonImportRefused, message)
+}
+
+// noteRefusal writes an audit line about an import, or counts it towards one: whoever may
+// create APIKeys can have as many refused as they like.
+func (r *APIKeyReconciler) noteRefusal(ctx context.Context, p *pass, reason, message string) {
+	if r.Refusals == nil {
+		r.record(ctx, p, audit.Event{Action: audit.Refused, Reason: reason, Message: message})
+		return
+	}
+	kind := audit.Kind{Reason: reason, Object: audit.Object{Namespace: p.key.Namespace}, Actor: actorOf(p, audit.Refused)}
+	r.Refusals.NoteLatest(kind, message)
+}
+
+// whyRefused says what a hash is that was declined. It names another APIKey only to those
+// who share its namespace: others need not learn that it exists.
+func whyRefused(key *v1alpha1.APIKey, hash string, rivals []v1alpha1.APIKey) string {
+	id := hash[:keyIDLength]
+	if slices.ContainsFunc(key.Status.Versions, func(v v1alpha1.KeyVersion) bool { return v.ID == id && v.SHA256 != hash }) {
+		return fmt.Sprintf("%s… has the key ID of another key of this APIKey", hash[:keyIDLength+4])
+	}
+	what := "was a key of another APIKey"
+	for i := range rivals {
+		who := "another APIKey"
+		if rivals[i].Namespace == key.Namespace {
+			who = fmt.Sprintf("APIKey %q", rivals[i].Name)
+		}
+		if hashesOf(&rivals[i]).Has(hash) {
+			return fmt.Sprintf("%s is a key of %s", id, who)
+		}
+		what = "has the key ID of a key of " + who
+	}
+	return id + " " + what
 }
 
 // writeImports writes what the plan changes, and nothing else: what the rest of the
@@ -157,8 +230,11 @@ func (p *pass) refusedImport(id string) bool {
 func (r *APIKeyReconciler) writeImports(ctx context.Context, p *pass, plan *importPlan) error {
 	before := p.observed.Status
 	slices.Sort(plan.imports)
-	p.key.Status.Versions, p.key.Status.Imports = plan.versions, plan.imports
-	if equality.Semantic.DeepEqual(before.Versions, plan.versions) && equality.Semantic.DeepEqual(before.Imports, plan.imports) {
+	slices.Sort(plan.declined)
+	status := &p.key.Status
+	status.Versions, status.Imports, status.RefusedImports = plan.versions, plan.imports, plan.declined
+	if equality.Semantic.DeepEqual(before.Versions, plan.versions) && equality.Semantic.DeepEqual(before.Imports, plan.imports) &&
+		equality.Semantic.DeepEqual(before.RefusedImports, plan.declined) {
 		return nil
 	}
 	// As far as no phase has judged it the status is as it was read, or empty if it was
@@ -176,20 +252,28 @@ func (r *APIKeyReconciler) writeImports(ctx context.Context, p *pass, plan *impo
 }
 
 // judgeImports finds out how it stands with spec.import.
-func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *importPlan, added bool) error {
+func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *importPlan, refused []string, added bool) error {
 	condition := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionImported)
 	switch {
 	case len(p.key.Spec.Import) == 0:
 		p.imports = finding{ok: true}
-	case len(plan.refused) > 0:
-		p.imports = stuck(v1alpha1.ReasonImportRefused, strings.Join(plan.refused, "; ")+
-			": one key belongs to one APIKey, so take it out of spec.import here or there; it is taken up when nobody else has it")
-		if message := p.imports.message; condition == nil || condition.Message != message {
-			p.tell(func(context.Context) { r.Events.importRefused(p.key, message) })
+	case p.organization.EffectiveImports() == v1alpha1.ImportForbidden:
+		p.imports = stuck(v1alpha1.ReasonImportForbidden, fmt.Sprintf(
+			"Organization %.100q does not permit imports. Ask a platform admin to set its spec.imports, or take the keys out of spec.import.", p.organization.Name))
+		if condition == nil || condition.Reason != v1alpha1.ReasonImportForbidden {
+			r.noteRefusal(ctx, p, v1alpha1.ReasonImportForbidden, fmt.Sprintf("APIKey %s lists keys in spec.import", p.identity()))
 		}
+		r.tellImports(p, condition)
+	case len(refused)+plan.malformed > 0:
+		p.imports = stuck(v1alpha1.ReasonImportRefused, refusedMessage(refused, plan.malformed))
+		r.tellImports(p, condition)
 	case len(plan.postponed) > 0:
 		p.imports = waiting(v1alpha1.ReasonImporting,
 			fmt.Sprintf("key %s waits until earlier keys of this APIKey are gone", strings.Join(plan.postponed, ", ")))
+	case tooOldToImport(p):
+		p.imports = stuck(v1alpha1.ReasonExpired,
+			"This APIKey is older than the Organization's spec.maxKeyAge, so no key of spec.import is accepted. Move clients to the key in the Secret, or import into a new APIKey.")
+		r.tellImports(p, condition)
 	case !added && condition != nil && condition.Reason == v1alpha1.ReasonImported:
 		p.imports = imported(p.key)
 	default:
@@ -197,6 +281,45 @@ func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *impo
 	}
 	r.Imports.Done(p.identity())
 	return nil
+}
+
+// tellImports announces why keys of spec.import are not accepted, unless the status says
+// so already.
+func (r *APIKeyReconciler) tellImports(p *pass, before *metav1.Condition) {
+	if found := p.imports; before == nil || before.Reason != found.reason || before.Message != found.message {
+		p.tell(func(context.Context) { r.Events.importRefused(p.key, found.reason, found.message) })
+	}
+}
+
+// refusedMessage names as many of the hashes that were refused as people read.
+func refusedMessage(refused []string, malformed int) string {
+	const advice = ". A key belongs to one APIKey: take it out of spec.import. Put back, it is considered anew."
+	if malformed > 0 {
+		refused = append(slices.Clone(refused), "an entry is no SHA-256")
+	}
+	message := refused[0]
+	for i, next := range refused[1:] {
+		const room = maxMessage - len(advice) - len("; and 9 more")
+		if len(message)+len("; ")+len(next) > room {
+			message += fmt.Sprintf("; and %d more", len(refused)-1-i)
+			break
+		}
+		message += "; " + next
+	}
+	return message + advice
+}
+
+// tooOldToImport reports whether imported keys are older than the Organization permits,
+// and has the next pass come when they will be.
+func tooOldToImport(p *pass) bool {
+	if p.organization.Spec.MaxKeyAge == nil {
+		return false
+	}
+	left := p.key.CreationTimestamp.Add(p.organization.Spec.MaxKeyAge.Duration).Sub(p.now)
+	if left > 0 {
+		p.lookAgain(left)
+	}
+	return left <= 0
 }
 
 // awaitImports finds out whether every live auth server knows what was imported.

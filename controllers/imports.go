@@ -4,7 +4,6 @@
 package controllers
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,17 +14,29 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
 
-// revokedUnlisted is why a version was revoked: it was taken out of spec.import.
-const revokedUnlisted = "Unlisted"
+// Why an imported version was revoked.
+const (
+	// revokedUnlisted: it was taken out of spec.import.
+	revokedUnlisted = "Unlisted"
+	// revokedForbidden: the Organization no longer permits imports.
+	revokedForbidden = v1alpha1.ReasonImportForbidden
+	// revokedBlocked: the Organization blocks the APIKey.
+	revokedBlocked = v1alpha1.ReasonBlocked
+)
 
 // A key of spec.import goes through the states of a version, without Pending and
 // without a Secret:
 //
 //	listed ──► Active ──── rotation ───► Retiring ──► Revoked ──► gone
-//	             └── taken out of the list ─────────────┘
+//	             ├── taken out of the list ─────────────┤
+//	             └── forbidden by the Organization ─────┘
 //
 // status.imports has every hash that was taken up, for as long as it is listed: one that
 // has ended since does not come back at the next pass, and nobody else can have it.
+//
+// status.refusedImports has every hash that was another APIKey's when it was considered,
+// for as long as it is listed: otherwise whoever has read a hash could queue it, and have
+// the requests of those who still send the key in the moment in which its holder ends it.
 //
 // Whoever had a hash first keeps it, even from an APIKey that is older: the hash is no
 // secret, and who knows one could otherwise have the requests of those who hold the key
@@ -39,6 +50,8 @@ type importPlan struct {
 	// for what is wanted.
 	versions []v1alpha1.KeyVersion
 	imports  []string
+	// declined are status.refusedImports as they are to be.
+	declined []string
 	// ended are the IDs of the versions that are refused from now on.
 	ended []string
 	// wanted are the hashes that are to become versions.
@@ -46,22 +59,21 @@ type importPlan struct {
 	// postponed are the IDs of those that wait: for room, until what they were before is
 	// gone, or until somebody else has decided about the same hash.
 	postponed []string
-	// refused says why hashes cannot become versions, in the order of the list.
-	refused []string
+	// malformed is how many entries are no hashes.
+	malformed int
 }
 
-// planImports decides what is to change. It is pure.
-func planImports(key *v1alpha1.APIKey) importPlan {
+// planImports decides what is to change, as the Organization permits. It is pure.
+func planImports(key *v1alpha1.APIKey, policy v1alpha1.ImportPolicy) importPlan {
 	listed := map[string]bool{}
 	for i := range key.Spec.Import {
 		listed[key.Spec.Import[i].SHA256] = true
 	}
 	plan := importPlan{versions: slices.Clone(key.Status.Versions)}
-	for i := range plan.versions {
-		if v := &plan.versions[i]; v.Imported() && v.State.Accepted() && !listed[v.SHA256] {
-			end(v, revokedUnlisted)
-			plan.ended = append(plan.ended, v.ID)
-		}
+	plan.end(revokedUnlisted, func(v *v1alpha1.KeyVersion) bool { return !listed[v.SHA256] })
+	if policy == v1alpha1.ImportForbidden {
+		plan.forbid(key, listed)
+		return plan
 	}
 	for i := range key.Spec.Import {
 		plan.consider(key, key.Spec.Import[i].SHA256)
@@ -69,12 +81,68 @@ func planImports(key *v1alpha1.APIKey) importPlan {
 	return plan
 }
 
+// forfeitImports is the plan for an APIKey that its Organization blocks. What it has
+// imported is free for others. It has to be listed anew should the block be lifted: who
+// is to have it the admin has decided.
+func forfeitImports(key *v1alpha1.APIKey) importPlan {
+	plan := importPlan{versions: slices.Clone(key.Status.Versions)}
+	plan.end(revokedBlocked, func(*v1alpha1.KeyVersion) bool { return true })
+	for i := range key.Spec.Import {
+		if _, err := keys.ParseDigest(key.Spec.Import[i].SHA256); err == nil {
+			plan.decline(key.Spec.Import[i].SHA256)
+		}
+	}
+	return plan
+}
+
+// forbid ends what works. What has retired before, and what was refused, is remembered:
+// neither comes back when imports are permitted again.
+func (plan *importPlan) forbid(key *v1alpha1.APIKey, listed map[string]bool) {
+	working := map[string]bool{}
+	for i := range key.Status.Versions {
+		v := &key.Status.Versions[i]
+		working[v.SHA256] = v.Imported() && v.State.Accepted()
+	}
+	plan.end(revokedForbidden, func(*v1alpha1.KeyVersion) bool { return true })
+	for _, hash := range key.Status.Imports {
+		if listed[hash] && !working[hash] {
+			plan.imports = append(plan.imports, hash)
+		}
+	}
+	for _, hash := range key.Status.RefusedImports {
+		if listed[hash] {
+			plan.decline(hash)
+		}
+	}
+}
+
+// end has the imported versions that work, and that which selects, end.
+func (plan *importPlan) end(reason string, which func(*v1alpha1.KeyVersion) bool) {
+	for i := range plan.versions {
+		if v := &plan.versions[i]; v.Imported() && v.State.Accepted() && which(v) {
+			end(v, reason)
+			plan.ended = append(plan.ended, v.ID)
+		}
+	}
+}
+
+// decline has a hash not be taken up, for as long as it is listed.
+func (plan *importPlan) decline(hash string) {
+	if !slices.Contains(plan.declined, hash) {
+		plan.declined = append(plan.declined, hash)
+	}
+}
+
 // consider decides about one hash of the list.
 func (plan *importPlan) consider(key *v1alpha1.APIKey, hash string) {
 	digest, err := keys.ParseDigest(hash)
 	if err != nil {
 		// The schema refuses it.
-		plan.refused = append(plan.refused, fmt.Sprintf("an entry is no SHA-256: %v", err))
+		plan.malformed++
+		return
+	}
+	if slices.Contains(key.Status.RefusedImports, hash) {
+		plan.decline(hash)
 		return
 	}
 	if slices.Contains(key.Status.Imports, hash) {
@@ -86,7 +154,7 @@ func (plan *importPlan) consider(key *v1alpha1.APIKey, hash string) {
 		switch v := &plan.versions[i]; {
 		case v.SHA256 != hash:
 			// Twelve digits can be made to agree, with some effort.
-			plan.refused = append(plan.refused, sameKeyID(hash))
+			plan.decline(hash)
 		case v.Imported() && !v.State.Accepted():
 			plan.postponed = append(plan.postponed, v.ID)
 		default:
@@ -96,7 +164,7 @@ func (plan *importPlan) consider(key *v1alpha1.APIKey, hash string) {
 		return
 	}
 	if slices.ContainsFunc(plan.wanted, func(d keys.Digest) bool { return d.KeyID() == digest.KeyID() }) {
-		plan.refused = append(plan.refused, sameKeyID(hash))
+		plan.decline(hash)
 		return
 	}
 	if len(plan.versions)+len(plan.wanted) >= maxImporting {
@@ -104,10 +172,6 @@ func (plan *importPlan) consider(key *v1alpha1.APIKey, hash string) {
 		return
 	}
 	plan.wanted = append(plan.wanted, digest)
-}
-
-func sameKeyID(hash string) string {
-	return fmt.Sprintf("%s… has the key ID of another key of this APIKey", hash[:16])
 }
 
 // maxImporting leaves room in status.versions for rotations.
@@ -122,23 +186,22 @@ func (plan *importPlan) accepts(hash string) bool {
 
 // giveUp has the version of that hash end, which turned out to be another APIKey's.
 func (plan *importPlan) giveUp(hash string) {
-	for i := range plan.versions {
-		if v := &plan.versions[i]; v.SHA256 == hash && v.Imported() && v.State.Accepted() {
-			end(v, revokedDuplicate)
-			plan.ended = append(plan.ended, v.ID)
-		}
-	}
+	plan.end(revokedDuplicate, func(v *v1alpha1.KeyVersion) bool { return v.SHA256 == hash })
+	plan.decline(hash)
 	plan.imports = slices.DeleteFunc(plan.imports, func(taken string) bool { return taken == hash })
 }
 
 // take has a hash that is wanted become a version.
-func (plan *importPlan) take(digest keys.Digest, now time.Time) {
+//
+// How old the key is nobody knows. Its age is counted from the creation of the APIKey:
+// whatever is done with the list, it never becomes younger by that.
+func (plan *importPlan) take(digest keys.Digest, created metav1.Time, now time.Time) {
 	plan.versions = append(plan.versions, v1alpha1.KeyVersion{
 		ID:           digest.KeyID(),
 		SHA256:       digest.String(),
 		State:        v1alpha1.VersionActive,
 		Origin:       v1alpha1.OriginImported,
-		RegisteredAt: metav1.NewTime(now),
+		RegisteredAt: created,
 		ActivatedAt:  ptr.To(metav1.NewTime(now)),
 	})
 	plan.imports = append(plan.imports, digest.String())

@@ -23,17 +23,19 @@ type secretState int
 const (
 	// secretAbsent: there is no Secret of that name.
 	secretAbsent secretState = iota
-	// secretForeign: there is one that the APIKey does not own.
+	// secretForeign: there is one that the APIKey does not own, or one of another type
+	// than Opaque: other controllers fill those.
 	secretForeign
 	// secretLeftover: there is one that the manager wrote for an APIKey of this name that
 	// is no more, as a backup brings it back.
 	secretLeftover
-	// secretStale: it is the APIKey's own, and does not hold the key of an accepted
-	// version as it was written: of one that was revoked, or edited.
+	// secretStale: it is the APIKey's own, and its api-key is not that of an accepted
+	// version: it was edited, or is one that was revoked.
 	secretStale
-	// secretOutdated: it holds keys, untouched, but in the form of an earlier
-	// spec.secret, with a previous key that is no longer to be there, with the two in
-	// each other's place, or without one of the operator's own marks.
+	// secretOutdated: its api-key is that of an accepted version, but in the form of an
+	// earlier spec.secret, with a previous key that is no longer to be there, with the two
+	// in each other's place, with another entry edited, or without one of the operator's
+	// own marks.
 	secretOutdated
 	// secretCurrent: it is as it is to be, or as it was to be until a successor came.
 	secretCurrent
@@ -131,9 +133,14 @@ func stateOf(secret *corev1.Secret, p *pass) secretState {
 		}
 		return secretForeign
 	}
+	if secret.Type != corev1.SecretTypeOpaque {
+		// Whoever may plant a Secret may name the APIKey as its owner. What fills such a
+		// one, as the token controller does, would do so again after each key.
+		return secretForeign
+	}
 	holds := heldVersion(secret, v1alpha1.SecretKeyAPIKey, p.key)
-	written, marked := secret.Annotations[v1alpha1.AnnotationDataDigest]
-	if holds == nil || marked && written != keys.DataDigest(secret.Data) {
+	edited := secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(ownData(secret.Data, p.key))
+	if holds == nil || edited && holds.State == v1alpha1.VersionRetiring {
 		return secretStale
 	}
 	p.holds = holds.ID
@@ -142,7 +149,7 @@ func stateOf(secret *corev1.Secret, p *pass) secretState {
 	}
 	_, extra := secret.Data[v1alpha1.SecretKeyPreviousAPIKey]
 	switch {
-	case !marked, extra != (p.previous != ""), holds.State == v1alpha1.VersionRetiring:
+	case edited, extra != (p.previous != ""), holds.State == v1alpha1.VersionRetiring:
 		return secretOutdated
 	case !hasEntries(secret.Labels, secretLabels(p.key)), !hasEntries(secret.Annotations, secretAnnotations(p.key, p.holds, p.previous)):
 		return secretOutdated

@@ -151,6 +151,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		Imports:     registry.NewWaiters(options.Clock),
 		Usage:       options.Usage,
 		Gatherer:    gatherer,
+		repairs:     newRepairs(options.Clock),
 	}
 	if reconciler.Usage == nil {
 		reconciler.Usage = gatherer

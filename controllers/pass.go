@@ -62,7 +62,7 @@ type pass struct {
 	// revocation is filled in by revoke.
 	revocation finding
 
-	// imports is filled in by takeUp: how it stands with spec.import. It is only ok, and
+	// imports is filled in by takeUp and forfeit: how it stands with spec.import. It is only ok, and
 	// has no reason, where nothing is to be imported.
 	imports finding
 

@@ -86,6 +86,8 @@ func permissionOf(key *v1alpha1.APIKey, organization *v1alpha1.Organization, nam
 	case organization.Refusal != "":
 		return stuck(v1alpha1.ReasonInvalidOrganization,
 			fmt.Sprintf("Organization %q is refused, and its keys with it. Ask a platform admin to correct it: its condition Ready says what is wrong.", name))
+	case organization.Blocks(key.Namespace, key.Name):
+		return stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. Ask a platform admin.")
 	case organization.Spec.Suspend:
 		return stuck(v1alpha1.ReasonOrganizationSuspended,
 			fmt.Sprintf("Organization %q is suspended: a platform admin can set its spec.suspend to false", name))

@@ -38,6 +38,13 @@ func testOrganization(change ...func(*v1alpha1.Organization)) *v1alpha1.Organiza
 	return organization
 }
 
+// blocking has an Organization block an APIKey.
+func blocking(namespace, name string) func(*v1alpha1.Organization) {
+	return func(o *v1alpha1.Organization) {
+		o.Spec.Blocked = append(o.Spec.Blocked, v1alpha1.BlockedAPIKey{Namespace: namespace, Name: name})
+	}
+}
+
 func TestPermission(t *testing.T) {
 	selecting := func(selector *metav1.LabelSelector) func(*v1alpha1.Organization) {
 		return func(o *v1alpha1.Organization) {
@@ -71,6 +78,8 @@ func TestPermission(t *testing.T) {
 		"organization going":                {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.DeletionTimestamp = ptr.To(metav1.NewTime(noon)) }), nil, v1alpha1.ReasonOrganizationNotFound},
 		"organization suspended":            {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.Spec.Suspend = true }), nil, v1alpha1.ReasonOrganizationSuspended},
 		"organization refused":              {testKey(), testOrganization(func(o *v1alpha1.Organization) { o.Refusal = "It is too large." }), nil, v1alpha1.ReasonInvalidOrganization},
+		"blocked":                           {testKey(), testOrganization(blocking("team", "agent")), nil, v1alpha1.ReasonBlocked},
+		"another of its name blocked":       {testKey(), testOrganization(blocking("other", "agent")), nil, v1alpha1.ReasonPermitted},
 		"a scope that the organization has": {testKey(scoped(v1alpha1.ScopeQuery)), testOrganization(), nil, v1alpha1.ReasonPermitted},
 		"a scope that the organization lacks": {testKey(scoped(v1alpha1.ScopeQuery)), testOrganization(func(o *v1alpha1.Organization) {
 			o.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeIngest}

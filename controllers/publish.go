@@ -21,7 +21,7 @@ import (
 // that it replaces beside it.
 func (r *APIKeyReconciler) publish(ctx context.Context, p *pass) (next bool, err error) {
 	version := p.current()
-	if p.secret != secretCurrent || p.holds != version.ID {
+	if (p.secret != secretCurrent || p.holds != version.ID) && !r.putsOffRepair(p, version) {
 		if written, err := r.writeSecret(ctx, p); err != nil || !written {
 			return false, err
 		}
@@ -78,6 +78,7 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 	switch {
 	case err == nil:
 		p.holds, p.previous = content.current, content.previous
+		r.noteWritten(p, content.current)
 		return true, nil
 	case apierrors.IsAlreadyExists(err) && p.live == nil:
 		return r.meetSecret(ctx, p)

@@ -38,7 +38,10 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 	}
 	switch {
 	case version == nil:
-		p.restored = p.broughtBack()
+		if r.backsOff(p) {
+			return false, nil
+		}
+		p.restored, p.replaced = p.broughtBack(), lostKeyID(&p.key.Status)
 	case duplicate != nil:
 		r.Events.duplicate(p.key, version.ID, duplicate)
 		p.endMinted(revokedDuplicate)
@@ -46,13 +49,25 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 		return true, nil
 	case version.State == v1alpha1.VersionPending:
 		return r.resume(ctx, p, version)
-	case version.ID == p.previous:
-		// The two keys in the Secret have changed places.
+	case version.ID == p.previous && !r.repairs.wrote(p.key.UID, form(p.key, version.ID)):
+		// The two keys in the Secret have changed places, and it was not written since. If it
+		// was, somebody has put the one that was replaced into the other's place.
 		return true, nil
 	default:
-		p.replaced = version.ID
-		p.endMinted(revokedDrifted)
+		return r.replaceDrifted(ctx, p, version.ID)
 	}
+	return r.mint(ctx, p)
+}
+
+// replaceDrifted ends every key that was minted, for nobody knows any more who has the one
+// of that ID, and mints another, if that is not put off.
+func (r *APIKeyReconciler) replaceDrifted(ctx context.Context, p *pass, id string) (next bool, err error) {
+	p.endMinted(revokedDrifted)
+	p.noteDrift(id)
+	if r.backsOff(p) {
+		return false, nil
+	}
+	p.replaced = id
 	return r.mint(ctx, p)
 }
 
@@ -62,10 +77,7 @@ func (r *APIKeyReconciler) resume(ctx context.Context, p *pass, pending *v1alpha
 	active := p.active()
 	switch {
 	case active != nil && p.holds == "":
-		// Nobody knows any more who has the key that was to be replaced.
-		p.replaced = active.ID
-		p.endMinted(revokedDrifted)
-		return r.mint(ctx, p)
+		return r.replaceDrifted(ctx, p, active.ID)
 	case kept:
 		return true, nil
 	case active != nil:
@@ -82,6 +94,9 @@ func (r *APIKeyReconciler) resume(ctx context.Context, p *pass, pending *v1alpha
 // disown gives up every version whose key was in an APIKey's Secret when that place
 // is somebody else's: what it held before is in unknown hands.
 func (r *APIKeyReconciler) disown(p *pass) {
+	if p.current() != nil {
+		p.noteDrift("")
+	}
 	p.endMinted(revokedDisowned)
 	r.Escrow.Drop(p.key.UID)
 }
@@ -118,6 +133,9 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		Reason:       p.cause(),
 		RegisteredAt: metav1.NewTime(p.now),
 	})
+	if p.key.Status.Drift != nil {
+		p.key.Status.Drift.LostKeyID = ""
+	}
 	p.heedTrigger()
 	if err := r.writeStatus(ctx, p); err != nil {
 		r.Escrow.Drop(p.key.UID)

@@ -86,7 +86,7 @@ func newRestartWorld(t *testing.T, restart v1alpha1.Restart, workloads ...client
 		},
 	}).Build()
 	w.recorder = events.NewFakeRecorder(100)
-	w.reconciler = &APIKeyReconciler{Client: c, Live: c, Events: eventWriter{recorder: w.recorder}}
+	w.reconciler = &APIKeyReconciler{Client: c, Live: c, Events: eventWriter{recorder: w.recorder}, repairs: newRepairs(clock.RealClock{})}
 	w.key = testKey(func(k *v1alpha1.APIKey) {
 		k.UID = "uid"
 		k.Spec.Secret.Name = "hexcovery"

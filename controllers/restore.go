@@ -91,6 +91,9 @@ func takenOver(left, secret *corev1.Secret) *corev1.Secret {
 
 // conflict says what to do about a Secret that is in the way.
 func conflict(secret *corev1.Secret, key *v1alpha1.APIKey) string {
+	if metav1.IsControlledBy(secret, key) && secret.Type != corev1.SecretTypeOpaque {
+		return fmt.Sprintf("Secret %.100q is not of type Opaque, and is left as it is. Delete it, and it is made anew.", secret.Name)
+	}
 	if secret.Labels[v1alpha1.LabelAPIKey] == key.Name {
 		return fmt.Sprintf("Secret %q bears the label of this APIKey, but it is not as the manager wrote it, or something else owns it; it is left as it is: delete it, and it is made anew", secret.Name)
 	}

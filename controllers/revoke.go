@@ -159,6 +159,7 @@ func (r *APIKeyReconciler) forget(key client.Object) {
 	r.deciders.Delete(key.GetUID())
 	r.resuming.Delete(key.GetUID())
 	r.Unwritten.forget(key)
+	r.repairs.forget(key.GetUID())
 	r.Waiters.Done(client.ObjectKeyFromObject(key))
 	r.Retirements.Done(client.ObjectKeyFromObject(key))
 	r.Imports.Done(client.ObjectKeyFromObject(key))

@@ -72,6 +72,18 @@ func formDigest(key *v1alpha1.APIKey) string {
 	return keys.TemplateDigest(form, variables(key))
 }
 
+// ownData is what of a Secret's data the manager writes. Entries that others add are
+// theirs, until the Secret is written the next time.
+func ownData(data map[string][]byte, key *v1alpha1.APIKey) map[string][]byte {
+	own := make(map[string][]byte, len(data))
+	for _, name := range keys.EntryNames(templates(key)) {
+		if value, ok := data[name]; ok {
+			own[name] = value
+		}
+	}
+	return own
+}
+
 // secretContent is what a Secret is to hold.
 type secretContent struct {
 	// current and previous are the IDs of its keys; previous may be empty.

@@ -46,13 +46,19 @@ func TestStateOfASecret(t *testing.T) {
 		"with marks of others":  {func(s *corev1.Secret, _ *pass) { s.Labels["other"] = "x" }, secretCurrent},
 		"owned, not controlled": {func(s *corev1.Secret, _ *pass) { s.OwnerReferences[0].Controller = nil }, secretForeign},
 		"another key in it":     {func(s *corev1.Secret, _ *pass) { s.Data["api-key"] = []byte("x") }, secretStale},
-		"another entry edited":  {func(s *corev1.Secret, _ *pass) { s.Data["HEXCOVERY_API_KEY"] = []byte("x") }, secretStale},
-		"an entry more":         {func(s *corev1.Secret, _ *pass) { s.Data["more"] = nil }, secretStale},
-		"an entry less":         {func(s *corev1.Secret, _ *pass) { delete(s.Data, "HEXCOVERY_API_KEY") }, secretStale},
-		"no version":            {func(_ *corev1.Secret, p *pass) { p.key.Status.Versions = nil }, secretStale},
-		"without our label":     {func(s *corev1.Secret, _ *pass) { s.Labels = nil }, secretOutdated},
-		"with another form":     {func(_ *corev1.Secret, p *pass) { p.key.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"a": "b"} }, secretOutdated},
-		"with another label":    {func(_ *corev1.Secret, p *pass) { p.key.Spec.Secret.Labels = map[string]v1alpha1.LabelValue{"a": ""} }, secretOutdated},
+		"without a key in it":   {func(s *corev1.Secret, _ *pass) { delete(s.Data, "api-key") }, secretStale},
+		"another entry edited":  {func(s *corev1.Secret, _ *pass) { s.Data["HEXCOVERY_API_KEY"] = []byte("x") }, secretOutdated},
+		"an entry more":         {func(s *corev1.Secret, _ *pass) { s.Data["more"] = nil }, secretCurrent},
+		"an entry less":         {func(s *corev1.Secret, _ *pass) { delete(s.Data, "HEXCOVERY_API_KEY") }, secretOutdated},
+		"entries more, and the key edited": {func(s *corev1.Secret, _ *pass) {
+			s.Data["more"], s.Data["api-key"] = nil, []byte("x")
+		}, secretStale},
+		"of another type":    {func(s *corev1.Secret, _ *pass) { s.Type = corev1.SecretTypeServiceAccountToken }, secretForeign},
+		"a digest edited":    {func(s *corev1.Secret, _ *pass) { s.Annotations[v1alpha1.AnnotationDataDigest] = "x" }, secretOutdated},
+		"no version":         {func(_ *corev1.Secret, p *pass) { p.key.Status.Versions = nil }, secretStale},
+		"without our label":  {func(s *corev1.Secret, _ *pass) { s.Labels = nil }, secretOutdated},
+		"with another form":  {func(_ *corev1.Secret, p *pass) { p.key.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"a": "b"} }, secretOutdated},
+		"with another label": {func(_ *corev1.Secret, p *pass) { p.key.Spec.Secret.Labels = map[string]v1alpha1.LabelValue{"a": ""} }, secretOutdated},
 		"with another annotation": {func(_ *corev1.Secret, p *pass) {
 			p.key.Spec.Secret.Annotations = map[string]v1alpha1.AnnotationValue{"a": ""}
 		}, secretOutdated},

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/plain"
 )
 
 // writeStatus judges the pass and writes the status, if it differs from what the
@@ -167,6 +168,7 @@ func setConditionOn(conditions *[]metav1.Condition, conditionType string, found 
 		ObservedGeneration: generation,
 		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
 		Reason:             found.reason,
-		Message:            found.message,
+		// Some quote what others have written, or what the API server has answered.
+		Message: plain.Text(found.message),
 	})
 }

@@ -33,6 +33,8 @@ const (
 	indexOrganization = "spec.organizationRef.name"
 	// indexDigest finds the APIKeys that have a hash.
 	indexDigest = "status.versions.sha256"
+	// indexKeyID finds the APIKeys that have a hash with a key ID.
+	indexKeyID = "status.versions.id"
 	// indexImport finds the APIKeys that want a hash.
 	indexImport = "spec.import.sha256"
 )
@@ -109,6 +111,16 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return err
 	}
+	err = indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexKeyID, func(obj client.Object) []string {
+		ids := sets.New[string]()
+		for hash := range hashesOf(obj) {
+			ids.Insert(hash[:min(len(hash), keyIDLength)])
+		}
+		return sets.List(ids)
+	})
+	if err != nil {
+		return err
+	}
 	return indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexDigest, func(obj client.Object) []string {
 		return sets.List(hashesOf(obj))
 	})
@@ -130,7 +142,7 @@ func hashesOf(obj client.Object) sets.Set[string] {
 }
 
 // hashesChanged has those reconciled that want a hash which an APIKey has got, or has no
-// more: the one may have to give way, the other may take it up.
+// more: the one may have to give way, the other says that it is nobody's.
 func (r *APIKeyReconciler) hashesChanged(ctx context.Context, e event.UpdateEvent, q queue) {
 	r.tellRivals(ctx, e.ObjectNew, hashesOf(e.ObjectOld).SymmetricDifference(hashesOf(e.ObjectNew)), q)
 }

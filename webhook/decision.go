@@ -79,6 +79,12 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 	needed, refusal, detail := d.judge(surface.Key, c)
 
 	grant, verdict := d.authenticator.Authenticate(digest)
+	if !foreign && grant.ForeignOnly {
+		// Somebody has imported the hash of a key that was minted here, or by another
+		// installation. Whoever still sends that key must not be served in the name of the
+		// APIKey that has its hash, nor counted or audited there.
+		grant, verdict = registry.Grant{}, registry.Unknown
+	}
 	c.owner = ownerOf(&grant)
 	switch judged := reasonOfKey(&grant, verdict, foreign); {
 	case judged != Allowed:
@@ -95,7 +101,8 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 
 // recognize returns the digest of what a client sent as its key. It is foreign if it has
 // not the form of a key of ours: then it may have been issued elsewhere, and is a key
-// only if it was imported.
+// only if it was imported. Nothing that begins as our keys do is foreign: ParseForeign
+// refuses it.
 func recognize(key string) (digest keys.Digest, foreign bool, err error) {
 	if digest, err = keys.Parse(key); err == nil {
 		return digest, false, nil

@@ -86,6 +86,60 @@ func TestDecideOnKeysIssuedElsewhere(t *testing.T) {
 	}
 }
 
+// oneAnswer is a registry that says the same of every digest.
+type oneAnswer struct {
+	grant   registry.Grant
+	verdict registry.Verdict
+}
+
+func (a oneAnswer) Authenticate(keys.Digest) (registry.Grant, registry.Verdict) {
+	return a.grant, a.verdict
+}
+
+func (oneAnswer) Ready() bool { return true }
+
+// A hash has no form, and whoever may read a status knows some. Where only foreign keys
+// may be imported, the hash of a key that was minted is worth nothing.
+func TestNoMintedKeyIsAcceptedAsAForeignOne(t *testing.T) {
+	const foreign = "9f2c4b1e-7d0a-4c3e-8f55-0d6f6a2b9c11"
+	minted, _ := mint(t)
+	broken := minted[:len(minted)-1] + string(minted[len(minted)-1]^1)
+	for name, test := range map[string]struct {
+		key     string
+		verdict registry.Verdict
+		want    Reason
+	}{
+		"a foreign one":                      {foreign, registry.Accepted, Allowed},
+		"a foreign one, expired":             {foreign, registry.Expired, ExpiredKey},
+		"a minted one":                       {minted, registry.Accepted, UnknownKey},
+		"a minted one, expired":              {minted, registry.Expired, UnknownKey},
+		"a minted one, undecided":            {minted, registry.Undecided, Undecided},
+		"a minted one with a wrong checksum": {broken, registry.Accepted, MalformedKey},
+		"a minted one, cut off":              {minted[:40], registry.Accepted, MalformedKey},
+		"a minted one with more behind it":   {minted + "0123456789", registry.Accepted, MalformedKey},
+		"the prefix, and something else":     {keys.Prefix + foreign, registry.Accepted, MalformedKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := oneAnswer{verdict: test.verdict}
+			if test.verdict != registry.Undecided {
+				answer.grant = registry.Grant{
+					KeyID: "0123456789ab", Namespace: "team-b", Name: "thief", Organization: "globex",
+					Scopes: scope.All(), Imported: true, ForeignOnly: true,
+				}
+			}
+			d := &decider{authenticator: answer, surface: surface.Default()}
+			c := claim{method: "POST", target: "/v1/metrics", refusal: Allowed}
+			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &c)
+			if got.reason != test.want {
+				t.Errorf("%v, want %v", got.reason, test.want)
+			}
+			if test.want == UnknownKey && (c.owner != owner{} || got.counter != nil) {
+				t.Errorf("it counts for %+v", c.owner)
+			}
+		})
+	}
+}
+
 // An imported key is a key in X-API-Key and nowhere else.
 func TestKeysIssuedElsewhereAreNoSessions(t *testing.T) {
 	const imported = "9f2c4b1e-7d0a-4c3e-8f55-0d6f6a2b9c11"

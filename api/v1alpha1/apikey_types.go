@@ -51,6 +51,7 @@ type APIKeySpec struct {
 	// description tells people what the key is for; it has no effect.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.description has a line break, or a control or formatting character: write one line of plain text"
 	Description string `json:"description,omitempty"`
 
 	// scopes narrows the key to a part of the programmatic surface.
@@ -222,6 +223,20 @@ type APIKeyStatus struct {
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	Imports []string `json:"imports,omitempty"`
 
+	// refusedImports are the hashes of spec.import that were refused because each was
+	// another APIKey's. One of them is not taken up, also when nobody has it any more,
+	// unless it is taken out of spec.import first.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
+	RefusedImports []string `json:"refusedImports,omitempty"`
+
+	// drift is how often the key was lost because its Secret was touched. The time until
+	// another is minted doubles with each.
+	// +optional
+	Drift *DriftStatus `json:"drift,omitempty"`
+
 	// conditions: Ready sums up Permitted, Registered and Published. Reconciling
 	// and Stalled are there while they hold; others where there is something to say.
 	// +optional
@@ -229,6 +244,22 @@ type APIKeyStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// DriftStatus is how often a key was lost because its Secret was touched: deleted, given
+// another api-key, or replaced by somebody else's.
+type DriftStatus struct {
+	// count of keys that were lost, since the Secret was last left alone for 20 minutes.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Count int32 `json:"count"`
+	// lastTime is when the last of them was lost.
+	// +required
+	LastTime metav1.Time `json:"lastTime"`
+	// lostKeyID is the key that was lost last, until another is minted in its place.
+	// +optional
+	// +kubebuilder:validation:MaxLength=12
+	LostKeyID string `json:"lostKeyID,omitempty"`
 }
 
 // SecretReference names a Secret in the APIKey's namespace.
@@ -284,7 +315,8 @@ type KeyVersion struct {
 	// +required
 	State VersionState `json:"state"`
 
-	// registeredAt is when the hash was registered.
+	// registeredAt is when the hash was registered; of an imported key, when its APIKey
+	// was created. It is what the organization's maxKeyAge counts from.
 	// +required
 	RegisteredAt metav1.Time `json:"registeredAt"`
 

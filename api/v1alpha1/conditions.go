@@ -41,7 +41,8 @@ const (
 	ReasonReady = "Ready"
 	// ReasonSuspended surfaces when spec.suspend stops the key or organization.
 	ReasonSuspended = "Suspended"
-	// ReasonExpired surfaces when spec.expiresAt, or what spec.ttl gives, has passed.
+	// ReasonExpired surfaces when spec.expiresAt, or what spec.ttl gives, has passed; in
+	// Imported when the APIKey is older than the Organization's maxKeyAge.
 	ReasonExpired = "Expired"
 	// ReasonWithin7Days surfaces in ExpiringSoon when the key has 7 days or less.
 	ReasonWithin7Days = "Within7Days"
@@ -57,6 +58,8 @@ const (
 	ReasonOrganizationNotFound = "OrganizationNotFound"
 	// ReasonOrganizationSuspended surfaces when the Organization is suspended.
 	ReasonOrganizationSuspended = "OrganizationSuspended"
+	// ReasonBlocked surfaces when the Organization's spec.blocked names the APIKey.
+	ReasonBlocked = "Blocked"
 	// ReasonOrganizationChanged surfaces when the Organization was made anew with
 	// another id than the one the key was minted for.
 	ReasonOrganizationChanged = "OrganizationChanged"
@@ -101,8 +104,11 @@ const (
 	// ReasonNotPublished surfaces when the key has not been published yet.
 	ReasonNotPublished = "NotPublished"
 	// ReasonSecretConflict surfaces when there is a Secret of that name that the
-	// APIKey does not own. It is never touched.
+	// APIKey does not own, or of another type than Opaque. It is never touched.
 	ReasonSecretConflict = "SecretConflict"
+	// ReasonDriftBackOff surfaces when the Secret was touched again and again, and the
+	// next key is not minted yet; an event says so, too.
+	ReasonDriftBackOff = "DriftBackOff"
 	// ReasonInvalidTemplate surfaces when spec.secret.data names a variable that
 	// does not exist.
 	ReasonInvalidTemplate = "InvalidTemplate"
@@ -115,9 +121,11 @@ const (
 	// ReasonImporting surfaces while keys of spec.import have not been taken up, and it
 	// is going to happen.
 	ReasonImporting = "Importing"
-	// ReasonImportRefused surfaces when a key of spec.import is another APIKey's already;
-	// all others are taken up.
+	// ReasonImportRefused surfaces when a key of spec.import was another APIKey's when it
+	// was listed; all others are taken up.
 	ReasonImportRefused = "ImportRefused"
+	// ReasonImportForbidden surfaces when the Organization permits no imports.
+	ReasonImportForbidden = "ImportForbidden"
 
 	// ReasonUpToDate surfaces when no key that was replaced works any more.
 	ReasonUpToDate = "UpToDate"
@@ -148,6 +156,12 @@ const (
 	// EventSecretDrifted: the Secret was deleted or edited by hand; the key that
 	// it held is revoked, and another is minted.
 	EventSecretDrifted = "SecretDrifted"
+	// EventSecretRepaired: the Secret was edited by hand, but not its api-key; it is put
+	// right, and the key stays.
+	EventSecretRepaired = "SecretRepaired"
+	// EventImportContested: another APIKey lists a key of this one in spec.import, and was
+	// refused.
+	EventImportContested = "ImportContested"
 	// EventRotated: another key is in the Secret in place of one that works.
 	EventRotated = "Rotated"
 	// EventRotationUndone: a key that was replaced is the current one again.

@@ -48,6 +48,7 @@ type OrganizationSpec struct {
 	// displayName is what people read; it has no effect.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.displayName has a line break, or a control or formatting character: write one line of plain text"
 	DisplayName string `json:"displayName,omitempty"`
 
 	// namespaces says which namespaces may have keys for this organization.

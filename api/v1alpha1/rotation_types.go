@@ -34,6 +34,7 @@ type Rotation struct {
 	// a date, a ticket or a counter does.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.rotation.trigger has a line break, or a control or formatting character: write one line of plain text"
 	Trigger string `json:"trigger,omitempty"`
 
 	// overlap says how long the key that was replaced goes on working.
@@ -44,6 +45,7 @@ type Rotation struct {
 	// still uses it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.rotation.retire has a line break, or a control or formatting character: write one line of plain text"
 	Retire string `json:"retire,omitempty"`
 
 	// undo makes the key that was replaced last the current one again, each time its
@@ -51,6 +53,7 @@ type Rotation struct {
 	// retires in its turn.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.rotation.undo has a line break, or a control or formatting character: write one line of plain text"
 	Undo string `json:"undo,omitempty"`
 
 	// restart says which workloads are restarted when the key has changed.
@@ -158,6 +161,7 @@ type WorkloadReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.rotation.restart.workloads has a name that no workload can have: use lower case letters, digits, '-' and '.', at most 253 characters"
 	Name string `json:"name"`
 }
 
@@ -173,6 +177,7 @@ type ImportedKey struct {
 	// description tells people which key it is; it has no effect.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.import[].description has a line break, or a control or formatting character: write one line of plain text"
 	Description string `json:"description,omitempty"`
 }
 

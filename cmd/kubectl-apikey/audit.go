@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/hexcovery/apikey-operator/internal/audit"
+	"github.com/hexcovery/apikey-operator/internal/plain"
 )
 
 // standardInput is the name by which a command line means it.
@@ -63,7 +64,7 @@ func printSummary(output io.Writer, summary audit.Summary) int {
 		if c.Closed {
 			end = "closed"
 		}
-		fmt.Fprintf(output, "chain %s: %d lines, the last is %d with hash %s; %s\n", c.Process, c.Lines, c.Sequence, c.Hash, end)
+		fmt.Fprintf(output, "chain %s: %d lines, the last is %d with hash %s; %s\n", plain.Text(c.Process), c.Lines, c.Sequence, plain.Text(c.Hash), end)
 	}
 	fmt.Fprintf(output, "%d lines in %d chains: %d defects\n", summary.Lines, len(summary.Chains), summary.Defects)
 	if summary.Defects > 0 {

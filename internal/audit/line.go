@@ -11,6 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Schema is the version of the schema that lines have.
@@ -78,11 +81,33 @@ func (l *line) seal() (sealed []byte, hash string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("encode audit event: %w", err)
 	}
-	content := encoded[:len(encoded)-1]
+	content := escaped(encoded[:len(encoded)-1])
 	hash = digest(content)
 	sealed = append(content, hashBegin...)
 	sealed = append(sealed, hash...)
 	return append(sealed, hashEnd...), hash, nil
+}
+
+// escaped returns encoded with every character written as \uXXXX that steers a terminal or
+// how text is shown: names and messages are others', and trails are read in terminals. What
+// reads the line finds the same strings. encoding/json does so with those of ASCII.
+func escaped(encoded []byte) []byte {
+	steers := func(r rune) bool { return r >= 0x7f && unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) }
+	if bytes.IndexFunc(encoded, steers) < 0 {
+		return encoded
+	}
+	result := make([]byte, 0, 2*len(encoded))
+	// Outside of strings JSON has ASCII only.
+	for _, r := range string(encoded) {
+		if !steers(r) {
+			result = utf8.AppendRune(result, r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			result = fmt.Appendf(result, `\u%04x`, unit)
+		}
+	}
+	return result
 }
 
 // What a line may be instead of one.

@@ -71,6 +71,8 @@ type tally struct {
 	count atomic.Int64
 	// since is when the count began; Run's own.
 	since time.Time
+	// latest is what NoteLatest was told last, until a line has it.
+	latest atomic.Pointer[string]
 	// bounded: it counts towards the bound of kinds.
 	bounded bool
 }
@@ -89,18 +91,29 @@ func NewRefusals(recorder *Recorder, actor Actor, clock clock.WithTicker, log lo
 }
 
 // Note counts one refusal.
-func (r *Refusals) Note(kind Kind) {
+func (r *Refusals) Note(kind Kind) { r.note(kind, nil) }
+
+// NoteLatest counts one refusal, of which the next line about its kind has a message, if
+// no other comes before that: a line tells of the latest, and counts the others. Unlike
+// Note it allocates.
+func (r *Refusals) NoteLatest(kind Kind, message string) { r.note(kind, &message) }
+
+func (r *Refusals) note(kind Kind, message *string) {
 	if r.stopped.Load() { // nobody would tell of it
-		r.record(kind, 1, r.clock.Now())
+		r.record(kind, 1, r.clock.Now(), message)
 		return
 	}
 	for {
 		counted, ok := r.kinds.Load(kind)
 		if !ok {
-			if counted, ok = r.admit(kind); !ok {
-				kind = kind.anyOther()
+			if counted, ok = r.admit(kind, message); !ok {
+				kind, message = kind.anyOther(), nil
 				continue
 			}
+		}
+		if message != nil {
+			// Before the count: who counts the line finds it.
+			counted.latest.Store(message)
 		}
 		if counted.count.Add(1) > 0 {
 			return
@@ -120,13 +133,15 @@ func (r *Refusals) remove(kind Kind, ended *tally) {
 }
 
 // admit makes a tally for a new kind, unless there are too many.
-func (r *Refusals) admit(kind Kind) (*tally, bool) {
+func (r *Refusals) admit(kind Kind, message *string) (*tally, bool) {
 	bounded := !kind.plain()
 	if bounded && r.size.Add(1) > maxRefusalKinds {
 		r.size.Add(-1)
 		return nil, false
 	}
-	counted, before := r.kinds.LoadOrStore(kind, &tally{since: r.clock.Now(), bounded: bounded})
+	made := &tally{since: r.clock.Now(), bounded: bounded}
+	made.latest.Store(message)
+	counted, before := r.kinds.LoadOrStore(kind, made)
 	if before {
 		if bounded {
 			r.size.Add(-1)
@@ -185,18 +200,21 @@ func (r *Refusals) tell(kind Kind, counted *tally, now time.Time) {
 	}
 	since := counted.since
 	counted.since = now
-	r.record(kind, count, since)
+	r.record(kind, count, since, counted.latest.Swap(nil))
 }
 
-// record writes a line about refusals of a kind.
-func (r *Refusals) record(kind Kind, count int64, since time.Time) {
+// record writes a line about refusals of a kind; message may be nil.
+func (r *Refusals) record(kind Kind, count int64, since time.Time, message *string) {
 	since = since.UTC()
 	event := Event{
 		Action: Refused, Object: kind.Object, Actor: kind.Actor, Organization: kind.Organization, KeyID: kind.KeyID,
 		Reason: kind.Reason, Endpoint: kind.Endpoint, Count: count, Since: &since,
 	}
-	if kind.other {
+	switch {
+	case kind.other:
 		event.Message = tooMany
+	case message != nil:
+		event.Message = *message
 	}
 	if kind.Actor == (Actor{}) {
 		event.Actor = r.actor

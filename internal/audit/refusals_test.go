@@ -105,6 +105,36 @@ func TestTheFirstRefusalIsToldAtOnceAndTheOthersByTheMinute(t *testing.T) {
 	})
 }
 
+func TestALineTellsOfTheLatestRefusal(t *testing.T) {
+	tellRefusals(t, func(r *Refusals, told func() []Event) {
+		kind := Kind{Reason: "ImportRefused", Object: Object{Namespace: "team"}}
+		r.NoteLatest(kind, "the first")
+		if first := told(); len(first) != 1 || first[0].Count != 1 || first[0].Message != "the first" {
+			t.Fatalf("%+v", first)
+		}
+		for i := range 1000 {
+			r.NoteLatest(kind, fmt.Sprint("refusal ", i))
+		}
+		<-clock.RealClock{}.After(refusalInterval)
+		if more := told(); len(more) != 1 || more[0].Count != 1000 || more[0].Message != "refusal 999" {
+			t.Errorf("after a minute: %+v", more)
+		}
+		for i := range 2 * maxRefusalKinds {
+			r.NoteLatest(Kind{Reason: "ImportRefused", Object: Object{Namespace: fmt.Sprint(i)}}, "one of many")
+		}
+		others := 0
+		for _, event := range told() {
+			if event.Namespace == "" && event.Message != tooMany {
+				t.Errorf("about any others: %+v", event)
+			}
+			others++
+		}
+		if others > maxRefusalKinds+1 {
+			t.Errorf("%d lines", others)
+		}
+	})
+}
+
 func TestAFloodOfKindsIsBounded(t *testing.T) {
 	tellRefusals(t, func(r *Refusals, told func() []Event) {
 		const keys, rounds = 10_000, 3

@@ -10,6 +10,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"github.com/hexcovery/apikey-operator/internal/plain"
 )
 
 // maxChains bounds the chains that a Verifier tells apart, some 250 bytes each. A
@@ -40,7 +42,7 @@ func (d Defect) String() string {
 	if d.Process == "" {
 		return where + ": " + d.Problem
 	}
-	return fmt.Sprintf("%s: process %s: %s", where, d.Process, d.Problem)
+	return fmt.Sprintf("%s: process %s: %s", where, plain.Text(d.Process), d.Problem)
 }
 
 // VerifierOptions say what is a defect.

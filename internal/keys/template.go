@@ -88,6 +88,12 @@ func effective(templates map[string]string) map[string]string {
 	}
 }
 
+// EntryNames returns the names of all entries that a Secret may have which SecretData and
+// AddPrevious make of templates.
+func EntryNames(templates map[string]string) []string {
+	return append(slices.Sorted(maps.Keys(effective(templates))), v1alpha1.SecretKeyAPIKey, v1alpha1.SecretKeyPreviousAPIKey)
+}
+
 // compile reads all templates, in the order of their names: of several errors, the
 // same one is reported each time, and a condition's message does not flap.
 func compile(templates map[string]string) ([]entry, error) {

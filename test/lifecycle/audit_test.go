@@ -99,7 +99,7 @@ var _ = Describe("The audit trail", Ordered, func() {
 
 	It("has a line with an actor for every transition in which a key is replaced", func(ctx SpecContext) {
 		legacy := []byte("legacy-" + rand.String(32))
-		key := newTenant(ctx).key("turned-over", importing(legacy), overlapping(0, 0, time.Hour))
+		key := newTenant(ctx, permittingImports).key("turned-over", importing(legacy), overlapping(0, 0, time.Hour))
 		Expect(as("erin").Create(ctx, key)).To(Succeed())
 		awaitReady(ctx, key)
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)

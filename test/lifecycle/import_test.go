@@ -37,7 +37,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 	BeforeEach(func(ctx SpecContext) {
 		server = startAuthServer(ctx, "one")
 		stopManager = startManager(ctx, account(ctx, managerAccount))
-		acme = newTenant(ctx)
+		acme = newTenant(ctx, permittingImports)
 		legacy = []byte("legacy-" + rand.String(32))
 		key = acme.mint(ctx, "prod-agent", importing(legacy), quicklyRetired)
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
@@ -146,7 +146,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 	})
 
 	It("stays the key of the APIKey that had it first, and is refused on another, visibly", func(ctx SpecContext) {
-		globex := newTenant(ctx)
+		globex := newTenant(ctx, permittingImports)
 		thief := globex.mint(ctx, "thief", importing(legacy))
 		condition := awaitReason(ctx, thief, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 		Expect(condition.Status).To(Equal(metav1.ConditionFalse))
@@ -156,7 +156,8 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(meta.IsStatusConditionTrue(thief.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue())
 		Expect(thief.Status.Versions).To(HaveLen(1))
 		Expect(server.ask(legacy)).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))
-		Expect(auditOf(thief)).To(ContainElement("Refused " + hashOf(legacy)[:12]))
+		Eventually(refusedImports).WithArguments(thief.Namespace).Should(ContainElement(SatisfyAll(
+			ContainSubstring("spec.import has key "+hashOf(legacy)[:12]), ContainSubstring("APIKey "+key.Namespace+"/prod-agent has"))))
 
 		neighbor := acme.mint(ctx, "neighbor", importing(legacy))
 		condition = awaitReason(ctx, neighbor, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
@@ -164,7 +165,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 	})
 
 	It("cannot be taken from a younger APIKey that had it first", func(ctx SpecContext) {
-		globex := newTenant(ctx)
+		globex := newTenant(ctx, permittingImports)
 		elder := globex.mint(ctx, "elder")
 		// Ages are counted in seconds.
 		Eventually(time.Now).Should(BeTemporally(">", elder.CreationTimestamp.Add(time.Second)))
@@ -186,7 +187,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		for i := range 12 {
 			tenant := acme
 			if i%2 == 0 {
-				tenant = newTenant(ctx)
+				tenant = newTenant(ctx, permittingImports)
 			}
 			all = append(all, tenant.mint(ctx, fmt.Sprintf("one-of-many-%d", i)))
 		}
@@ -219,7 +220,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		stopManager()
 		// Ages are counted in seconds.
 		Eventually(time.Now).Should(BeTemporally(">", key.CreationTimestamp.Add(time.Second)))
-		copied := newTenant(ctx).key("copied", importing(legacy))
+		copied := newTenant(ctx, permittingImports).key("copied", importing(legacy))
 		Expect(admin.Create(ctx, copied)).To(Succeed())
 		copied.Status = *key.Status.DeepCopy()
 		copied.Status.UID = copied.UID
@@ -236,20 +237,26 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		}
 	})
 
-	It("is taken up by whoever wants it when nobody has it any more", func(ctx SpecContext) {
+	It("is taken up by whoever lists it anew when nobody has it any more, and by nobody before", func(ctx SpecContext) {
 		heir := acme.mint(ctx, "heir", importing(legacy))
 		awaitReason(ctx, heir, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
+		another := []byte("another-" + rand.String(32))
+		change(ctx, heir, importing(another))
+		Eventually(server.status).WithArguments(another).Should(Equal(http.StatusOK), "what else it lists is taken up")
+		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized), "what was refused is not")
+
+		change(ctx, heir, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(heir), heir)).To(Succeed())
+			g.Expect(heir.Status.RefusedImports).To(BeEmpty())
+		}).Should(Succeed())
+		change(ctx, heir, importing(legacy))
 		awaitReason(ctx, heir, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
 		Expect(server.ask(legacy)).To(HaveHTTPHeaderWithValue("X-API-Key-Name", heir.Namespace+"/heir"))
-
-		second := acme.mint(ctx, "second", importing(legacy))
-		awaitReason(ctx, second, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
-		Expect(admin.Delete(ctx, heir)).To(Succeed())
-		awaitGone(ctx, heir)
-		awaitReason(ctx, second, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
-		Expect(server.ask(legacy)).To(HaveHTTPHeaderWithValue("X-API-Key-Name", second.Namespace+"/second"))
 	})
 
 	It("is nobody else's to import after it has retired, as long as it is listed", func(ctx SpecContext) {
@@ -257,7 +264,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger, k.Spec.Rotation.Retire = "1", "1" })
 		awaitReplaced(ctx, key, id)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
-		globex := newTenant(ctx)
+		globex := newTenant(ctx, permittingImports)
 		thief := globex.mint(ctx, "thief", importing(legacy))
 		awaitReason(ctx, thief, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
@@ -325,6 +332,25 @@ func auditOf(key *v1alpha1.APIKey) []string {
 	}
 	return lines
 }
+
+// refusedImports are the messages of the audit trail about imports that were refused in a
+// namespace.
+func refusedImports(namespace string) []string {
+	GinkgoHelper()
+	var messages []string
+	decoder := json.NewDecoder(bytes.NewReader(trail.Bytes()))
+	for decoder.More() {
+		event := audit.Event{}
+		Expect(decoder.Decode(&event)).To(Succeed())
+		if event.Action == audit.Refused && event.Reason == v1alpha1.ReasonImportRefused && event.Namespace == namespace {
+			messages = append(messages, event.Message)
+		}
+	}
+	return messages
+}
+
+// permittingImports has an Organization permit keys that were issued elsewhere.
+func permittingImports(o *v1alpha1.Organization) { o.Spec.Imports = v1alpha1.ImportForeign }
 
 // importing has an APIKey import a key, beside those that it imports already.
 func importing(key []byte) func(*v1alpha1.APIKey) { return importingHash(hashOf(key)) }

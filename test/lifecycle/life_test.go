@@ -57,11 +57,8 @@ var _ = Describe("A key", Ordered, func() {
 			Entry("when the key was edited", func(ctx SpecContext, secret *corev1.Secret) {
 				change(ctx, secret, func(s *corev1.Secret) { s.Data["api-key"] = []byte("hxk_other") })
 			}),
-			Entry("when another entry was edited", func(ctx SpecContext, secret *corev1.Secret) {
-				change(ctx, secret, func(s *corev1.Secret) { s.Data["OTEL_EXPORTER_OTLP_HEADERS"] = []byte("x-api-key=other") })
-			}),
-			Entry("when an entry was added", func(ctx SpecContext, secret *corev1.Secret) {
-				change(ctx, secret, func(s *corev1.Secret) { s.Data["more"] = []byte("more") })
+			Entry("when the key was removed", func(ctx SpecContext, secret *corev1.Secret) {
+				change(ctx, secret, func(s *corev1.Secret) { delete(s.Data, "api-key") })
 			}),
 			Entry("when it was deleted and its label had been taken off", func(ctx SpecContext, secret *corev1.Secret) {
 				change(ctx, secret, func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelAPIKey) })

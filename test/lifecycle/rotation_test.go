@@ -237,19 +237,39 @@ var _ = Describe("Rotation", func() {
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
 	})
 
-	It("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext) {
+	It("keeps both keys when only the previous one is edited in the Secret, from which that goes", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
+		old, _ := rotate(ctx, key, "1")
+		newer := plaintextOf(ctx, key)
+		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyPreviousAPIKey] = []byte("mine") })
+		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+		expectStatus(old, http.StatusOK)
+		expectStatus(newer, http.StatusOK)
+		Expect(plaintextOf(ctx, key)).To(Equal(newer))
+	})
+
+	DescribeTable("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext, edit func(*corev1.Secret)) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
 		old, _ := rotate(ctx, key, "1")
 		newer, newerID := plaintextOf(ctx, key), key.Status.KeyID
-		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyPreviousAPIKey] = []byte("mine") })
+		change(ctx, secretOf(ctx, key), edit)
 		awaitReplaced(ctx, key, newerID)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectStatus(old, http.StatusUnauthorized)
 		expectStatus(newer, http.StatusUnauthorized)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
 		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
-	})
+	},
+		Entry("with something else in its place", func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyAPIKey] = []byte("mine") }),
+		Entry("with the previous one in its place", func(s *corev1.Secret) {
+			s.Data[v1alpha1.SecretKeyAPIKey] = s.Data[v1alpha1.SecretKeyPreviousAPIKey]
+		}),
+		Entry("with the two in each other's place", func(s *corev1.Secret) {
+			s.Data[v1alpha1.SecretKeyAPIKey], s.Data[v1alpha1.SecretKeyPreviousAPIKey] = s.Data[v1alpha1.SecretKeyPreviousAPIKey], s.Data[v1alpha1.SecretKeyAPIKey]
+		}),
+	)
 
 	It("does nothing when the same manifest is applied again", func(ctx SpecContext) {
 		begin(ctx)

@@ -62,9 +62,12 @@ type decider struct {
 }
 
 // decide answers about one request. The order of reasons is: credentials, key or
-// session, request. The registry is nevertheless asked last of all, so that nothing stands
+// session, request; but that too many headers are not looked at. The registry is nevertheless asked last of all, so that nothing stands
 // between its check that this replica may still decide and the answer.
 func (d *decider) decide(ctx context.Context, header http.Header, c *claim) decision {
+	if tooMany(header) { // before anything else looks at each of them
+		return decision{reason: TooManyHeaders}
+	}
 	shown, refusal := extract(header, d.sessions != nil)
 	if refusal != Allowed {
 		return decision{reason: refusal}
@@ -97,6 +100,19 @@ func (d *decider) decide(ctx context.Context, header http.Header, c *claim) deci
 		return decision{reason: Undecided, counter: grant.Counter}
 	}
 	return decision{reason: Allowed, grant: grant, counter: grant.Counter}
+}
+
+// maxHeaders is how many header values a request may have. Browsers and agents send some
+// 20, gateways and meshes add as many again; net/http bounds bytes only, and a header may
+// have four of them.
+const maxHeaders = 128
+
+func tooMany(header http.Header) bool {
+	count := 0
+	for _, values := range header {
+		count += len(values)
+	}
+	return count > maxHeaders
 }
 
 // recognize returns the digest of what a client sent as its key. It is foreign if it has

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 )
 
 const (
@@ -26,9 +27,18 @@ const (
 	// (max_request_headers_kb), sends no body unless with_request_body says so, and
 	// there is no need for it to.
 	maxCheckBytes = 128 << 10
+	// checkWindowBytes is what a connection may send of questions that were not read yet.
+	checkWindowBytes = 1 << 20
 	// maxChecks bounds the questions in flight on one connection. A decision takes
 	// microseconds, so this many are never waiting but in an attack.
-	maxChecks = 1000
+	maxChecks = 250
+	// checkTimeout bounds a question: the message may take its time after the headers of the call.
+	checkTimeout = exchangeTimeout
+	// maxWatches bounds the health watches of all connections. Each gateway needs one.
+	maxWatches = 256
+	// connectionAge is after what time a gateway is asked to connect anew, give or take a
+	// tenth, so that those that came while a replica was down find their way to it.
+	connectionAge = 30 * time.Minute
 	// minPingInterval is how often gateways may ask whether the connection is alive.
 	minPingInterval = 10 * time.Second
 )
@@ -48,10 +58,19 @@ func newGRPCListener(l net.Listener, service *extAuthz, health grpc_health_v1.He
 		grpc.MaxConcurrentStreams(maxChecks),
 		grpc.ConnectionTimeout(readHeaderTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
-		// A gateway that has vanished is not kept.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: clientIdleTimeout}),
+		// Windows that do not grow: by itself gRPC lets a fast sender have 16 MiB of messages
+		// in memory that nobody has asked for yet.
+		grpc.StaticConnWindowSize(checkWindowBytes),
+		grpc.StaticStreamWindowSize(windowBytes),
+		// A gateway that has vanished is not kept, nor one that asks nothing.
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: clientIdleTimeout, MaxConnectionIdle: clientIdleTimeout,
+			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: exchangeTimeout,
+		}),
 		grpc.WaitForHandlers(true),
+		grpc.InTapHandle(boundChecks),
 		grpc.UnaryInterceptor(recovering(log)),
+		grpc.StreamInterceptor(boundWatches(make(chan struct{}, maxWatches))),
 	}
 	if transport != nil {
 		options = append(options, grpc.Creds(transport))
@@ -60,6 +79,29 @@ func newGRPCListener(l net.Listener, service *extAuthz, health grpc_health_v1.He
 	authv3.RegisterAuthorizationServer(server, service)
 	grpc_health_v1.RegisterHealthServer(server, health)
 	return &grpcListener{net: l, server: server}
+}
+
+// boundChecks ends calls whose message does not come: an interceptor would wait for it, too.
+func boundChecks(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if info.FullMethodName == grpc_health_v1.Health_Watch_FullMethodName {
+		return ctx, nil // which lasts
+	}
+	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
+	context.AfterFunc(ctx, cancel) // gRPC cancels its own when the call has ended
+	return bounded, nil
+}
+
+// boundWatches lets as many streams be open as watching has room for.
+func boundWatches(watching chan struct{}) grpc.StreamServerInterceptor {
+	return func(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		select {
+		case watching <- struct{}{}:
+			defer func() { <-watching }()
+			return handler(server, stream)
+		default:
+			return status.Error(codes.ResourceExhausted, "too many watches: ask once a connection, or use Check")
+		}
+	}
 }
 
 // recovering turns a panic into an error, as net/http does, so that one request cannot

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/hexcovery/apikey-operator/internal/serving"
 )
 
 const (
@@ -27,6 +29,25 @@ const (
 	clientIdleTimeout = 2 * time.Minute
 	// maxHeaderBytes holds the longest path, the key, and what agents send besides.
 	maxHeaderBytes = 16 << 10
+
+	// maxStreams is how many requests one HTTP/2 connection has in flight. net/http ends a
+	// connection that has reset four times as many before they were looked at
+	// (CVE-2023-44487).
+	maxStreams = 100
+	// maxFrameBytes is the least that HTTP/2 permits (RFC 9113, section 4.2). net/http keeps a
+	// buffer of the largest frame that a connection has sent.
+	maxFrameBytes = 16 << 10
+	// windowBytes is what a connection may send of bodies that nobody reads: gateways send none,
+	// and the least that HTTP/2 permits is as much as a TCP connection has in the kernel.
+	windowBytes = 64 << 10
+	// proxyWindowBytes is the same for the proxy, where bodies come from afar: 5 MB/s at
+	// 50 ms.
+	proxyWindowBytes = 256 << 10
+	// livenessTimeout is after what silence an HTTP/2 connection is asked whether it is
+	// alive, and how long nothing that it was sent may be taken.
+	livenessTimeout = 30 * time.Second
+	// operationsConnections are for the kubelet, and for a few that scrape.
+	operationsConnections = 100
 )
 
 // listener is one address and who serves it.
@@ -42,18 +63,29 @@ type listener interface {
 // httpListener serves HTTP/1.1 and HTTP/2.
 type httpListener struct {
 	label  string
-	net    net.Listener
+	net    *serving.Listener
 	server *http.Server
 }
 
-func newHTTPListener(name string, l net.Listener, handler http.Handler, log logr.Logger) *httpListener {
+func newHTTPListener(name string, l *serving.Listener, handler http.Handler, log logr.Logger) *httpListener {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &httpListener{label: name, net: l, server: &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
+		Handler:   handler,
+		Protocols: protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReadFrameSize:              maxFrameBytes,
+			MaxReceiveBufferPerConnection: windowBytes,
+			MaxReceiveBufferPerStream:     windowBytes,
+			SendPingTimeout:               livenessTimeout,
+			PingTimeout:                   livenessTimeout,
+			WriteByteTimeout:              livenessTimeout,
+		},
+		ConnState:         l.ConnState,
+		ConnContext:       l.ConnContext,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       clientIdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

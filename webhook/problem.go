@@ -6,6 +6,7 @@ package webhook
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 const (
@@ -68,8 +69,10 @@ func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
 	for _, field := range reason.headers() {
 		w.Header().Set(field[0], field[1])
 	}
+	body := reason.body(detail)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(reason.Status())
-	_, _ = w.Write(reason.body(detail)) // whoever has gone away needs no answer
+	_, _ = w.Write(body) // whoever has gone away needs no answer
 }
 
 // tellGateway refuses to a gateway.

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 )
 
 // proxyEndpoint is the proxy's name in metrics and logs.
@@ -36,6 +37,8 @@ type proxy struct {
 	// complaints keeps a broken upstream from filling the log.
 	complaints rate.Sometimes
 	removal    *removal
+	// stalls ends requests whose clients make no progress.
+	stalls *serving.Stalls
 }
 
 // grantKey is where the context of an allowed request holds its registry.Grant.
@@ -74,11 +77,13 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	if d.reason != Allowed {
 		p.metrics.refused(d.reason, &c)
-		refuse(w, r, d.reason, d.detail)
+		p.refuse(w, r, d.reason, d.detail)
 		return
 	}
 	// What is left here is h2c, which a server may decline by ignoring it.
 	r.Header.Del(upgradeHeader)
+	w, r, done := p.stalls.Watch(w, r)
+	defer done()
 	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant)))
 }
 
@@ -98,13 +103,16 @@ func proxyClaim(r *http.Request) claim {
 	return claim{method: r.Method, target: r.RequestURI, refusal: Allowed}
 }
 
-// refuse answers in the language of the client.
-func refuse(w http.ResponseWriter, r *http.Request, reason Reason, detail string) {
-	if isGRPC(r) {
-		writeStatus(w, reason, detail)
-		return
-	}
-	writeProblem(w, reason, detail)
+// refuse answers in the language of the client, at once: a refusal does not depend on the
+// body.
+func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, reason Reason, detail string) {
+	serving.AnswerFirst(w, r, p.clock, func() {
+		if isGRPC(r) {
+			writeStatus(w, reason, detail)
+			return
+		}
+		writeProblem(w, reason, detail)
+	})
 }
 
 // rewrite makes the request to the upstream. It runs after the hop-by-hop headers
@@ -138,10 +146,14 @@ func modifyResponse(response *http.Response) error {
 }
 
 func (p *proxy) upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
+	if serving.Stalled(r) {
+		p.refuse(w, r, RequestStalled, "")
+		return
+	}
 	if !errors.Is(err, context.Canceled) { // the client has gone
 		p.complaints.Do(func() { p.log.Error(err, "upstream failed", "upstream", p.upstream.Host) })
 	}
-	refuse(w, r, UpstreamUnavailable, "")
+	p.refuse(w, r, UpstreamUnavailable, "")
 }
 
 // bufferPool lends the buffers that responses are copied through.

@@ -69,6 +69,11 @@ const (
 	// the request, or the query has a parameter _method.
 	MethodOverridden
 
+	// TooManyHeaders surfaces when a request has more headers than any client sends.
+	TooManyHeaders
+	// RequestStalled surfaces when the proxy waits for the body of a request that was
+	// allowed, and nothing comes. It is counted as allowed.
+	RequestStalled
 	// UpstreamUnavailable surfaces when the proxy cannot reach the upstream. The
 	// request itself was allowed, and is counted as that.
 	UpstreamUnavailable
@@ -131,6 +136,10 @@ var outcomes = [reasonCount]outcome{
 	MethodOverridden: {"method_overridden", http.StatusForbidden, "Method override refused",
 		"A header or a query parameter asks for another method than that of the request. Send the request with the method that is meant."},
 
+	TooManyHeaders: {"too_many_headers", http.StatusForbidden, "Too many headers",
+		"The request has too many headers. Send at most 128."},
+	RequestStalled: {"request_stalled", http.StatusRequestTimeout, "Request body timed out",
+		"The body of the request did not arrive in time. Send the request again."},
 	UpstreamUnavailable: {"upstream_unavailable", http.StatusBadGateway, "Upstream unavailable",
 		"The request was allowed, but what serves it could not be reached."},
 	NoSuchEndpoint: {"no_such_endpoint", http.StatusNotFound, "No such endpoint",

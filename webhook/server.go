@@ -4,6 +4,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -19,6 +20,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+
+	"github.com/hexcovery/apikey-operator/internal/serving"
 )
 
 const (
@@ -27,6 +30,11 @@ const (
 	// DefaultShutdownTimeout leaves time to delete the Lease within the 30 s that
 	// Kubernetes gives a pod by default.
 	DefaultShutdownTimeout = 20 * time.Second
+	// DefaultMaxConnections has all listeners, when they are full, take half of the memory that the
+	// deployment in config/ gives: a connection takes some 20 KB.
+	DefaultMaxConnections = 4096
+	// DefaultStallTimeout is longer than an agent waits between two tries.
+	DefaultStallTimeout = time.Minute
 )
 
 // Config configures a Server.
@@ -59,6 +67,16 @@ type Config struct {
 	Operations net.Listener
 	// Certificates comes from LoadCertificates; nil to serve without TLS.
 	Certificates *certwatcher.CertWatcher
+
+	// MaxConnections is how many connections each listener that decides has at a time; 0
+	// for the default.
+	MaxConnections int
+	// MaxConnectionsPerClient is how many of them the proxy lets one address have; 0
+	// for half.
+	MaxConnectionsPerClient int
+	// StallTimeout is how long a request through the proxy may make no progress; 0 for
+	// the default.
+	StallTimeout time.Duration
 
 	// DrainDelay is how long requests are still taken after the server has said
 	// that it is not ready.
@@ -104,21 +122,42 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	m.refusals = config.Refusals
+	held, err := serving.NewMetrics(config.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConnections = cmp.Or(config.MaxConnections, DefaultMaxConnections)
+	config.MaxConnectionsPerClient = cmp.Or(config.MaxConnectionsPerClient, (config.MaxConnections+1)/2)
+	config.StallTimeout = cmp.Or(config.StallTimeout, DefaultStallTimeout)
 	s := &Server{config: config, ended: make(chan struct{})}
 	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 
-	gateways := newHTTPListener("gateways", config.Gateways, s.closing(newGateways(d, id, m, config.Clock, config.Log)), config.Log)
+	// All connections of gateways come from few addresses: none has a share of its own.
+	few := serving.Limits{Total: config.MaxConnections}
+	gateways := newHTTPListener("gateways", serving.Limit(config.Gateways, "gateways", few, config.Clock, held),
+		s.closing(serving.IgnoreBody(newGateways(d, id, m, config.Clock, config.Log), config.Clock)), config.Log)
 	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	s.serve(gateways)
 	if config.Proxy != nil {
-		p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
-		s.serve(newHTTPListener("proxy", config.Proxy, s.closing(p), config.Log))
+		s.serve(s.newProxyListener(d, id, m, held))
 	}
 	if config.GRPC != nil {
-		s.serving = append(s.serving, s.newExtAuthz(d, id, m))
+		s.serving = append(s.serving, s.newExtAuthz(serving.Limit(config.GRPC, "grpc", few, config.Clock, held), d, id, m))
 	}
-	s.operations = newHTTPListener("operations", config.Operations, operations(s.ready, config.Gatherer), config.Log)
+	s.operations = newHTTPListener("operations", serving.Limit(config.Operations, "operations", serving.Limits{Total: operationsConnections}, config.Clock, held),
+		serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock), config.Log)
+	s.operations.server.ReadTimeout, s.operations.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	return s, nil
+}
+
+func (s *Server) newProxyListener(d *decider, id identity, m *metrics, held *serving.Metrics) *httpListener {
+	config := &s.config
+	limits := serving.Limits{Total: config.MaxConnections, PerClient: config.MaxConnectionsPerClient}
+	p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
+	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: held}
+	l := newHTTPListener("proxy", serving.Limit(config.Proxy, "proxy", limits, config.Clock, held), s.closing(p), config.Log)
+	l.server.HTTP2.MaxReceiveBufferPerConnection, l.server.HTTP2.MaxReceiveBufferPerStream = proxyWindowBytes, proxyWindowBytes
+	return l
 }
 
 // serve adds a listener, with TLS if there are certificates.
@@ -129,7 +168,7 @@ func (s *Server) serve(l *httpListener) {
 	s.serving = append(s.serving, l)
 }
 
-func (s *Server) newExtAuthz(d *decider, id identity, m *metrics) *grpcListener {
+func (s *Server) newExtAuthz(l net.Listener, d *decider, id identity, m *metrics) *grpcListener {
 	config := &s.config
 	service := &extAuthz{
 		decider: d, identity: id, imitable: id.names(), removal: newRemoval(id),
@@ -139,7 +178,7 @@ func (s *Server) newExtAuthz(d *decider, id identity, m *metrics) *grpcListener 
 	if config.Certificates != nil {
 		transport = credentials.NewTLS(tlsConfig(config.Certificates))
 	}
-	return newGRPCListener(config.GRPC, service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, transport, config.Log)
+	return newGRPCListener(l, service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, transport, config.Log)
 }
 
 func (s *Server) ready() (bool, string) {

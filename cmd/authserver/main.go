@@ -144,6 +144,7 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 		Registerer:         metrics.Registry,
 		Gatherer:           metrics.Registry,
 	}
+	options.connections.apply(&config)
 	var err error
 	if options.surface != "" {
 		if config.Surface, err = openSurface(options); err != nil {

@@ -36,6 +36,7 @@ type options struct {
 	leaseNamespace, leaseName                  string
 	maxStaleness, suspectAfter                 time.Duration
 	drainDelay, shutdownTimeout                time.Duration
+	connections                                connectionOptions
 	logging                                    zap.Options
 	// check is set if nothing is to be served.
 	check *surfaceCheck
@@ -68,6 +69,7 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	flags.DurationVar(&o.suspectAfter, "suspect-after", registry.DefaultSuspectAfter, "how long without contact to the API server a key that is not known is refused with certainty; a new key waits as long for a replica that has vanished. At most half of --max-staleness unless it is set")
 	flags.DurationVar(&o.drainDelay, "drain-delay", webhook.DefaultDrainDelay, "how long to serve after a stop was asked for and the replica is no longer ready")
 	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", webhook.DefaultShutdownTimeout, "how long requests in flight then have to finish")
+	o.connections.bind(flags)
 	config.RegisterFlags(flags)
 	o.logging.BindFlags(flags)
 	if err := flags.Parse(arguments); err != nil {
@@ -102,6 +104,9 @@ func (o *options) complete(set map[string]bool, upstream, podUID string) error {
 	}
 	if o.drainDelay < 0 || o.shutdownTimeout <= 0 {
 		return errors.New("--drain-delay must not be negative, and --shutdown-timeout has to be more than 0s")
+	}
+	if err := o.connections.check(set, upstream != ""); err != nil {
+		return err
 	}
 	if o.leaseNamespace == "" {
 		return errors.New("--lease-namespace: set it to the namespace that the operator is installed in")

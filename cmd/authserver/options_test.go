@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hexcovery/apikey-operator/internal/surface"
+	"github.com/hexcovery/apikey-operator/webhook"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -75,6 +76,12 @@ func TestBadFlagsSayWhatToDo(t *testing.T) {
 		{"--upstream=http://backend/prefix", "leave out what follows the host"},
 		{"--proxy-listen=:80", "--proxy-listen: needs --upstream"},
 		{"--upstream-ca=/ca", "--upstream-ca: needs --upstream"},
+		{"--max-connections=0", "--max-connections 0: set it to 1 or more"},
+		{"--upstream=http://a --max-connections=10 --max-connections-per-client=11", "--max-connections-per-client 11: set it to between 1 and --max-connections (10)"},
+		{"--upstream=http://a --max-connections-per-client=-1", "--max-connections-per-client -1"},
+		{"--max-connections-per-client=1", "--max-connections-per-client: needs --upstream"},
+		{"--upstream=http://a --stall-timeout=10ms", "--stall-timeout 10ms: set it to 1s or more"},
+		{"--stall-timeout=1m", "--stall-timeout: needs --upstream"},
 		{"--oidc-audience=a", "--oidc-audience: needs --oidc-issuer"},
 		{"--oidc-ca=/ca", "--oidc-ca: needs --oidc-issuer"},
 		{"--oidc-organization-claim=org", "--oidc-organization-claim: needs --oidc-issuer"},
@@ -121,6 +128,34 @@ func TestFilesAndAddressesThatDoNotWorkAreNamed(t *testing.T) {
 		}
 		if _, err := serverConfig(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.arguments, err, test.want)
+		}
+	}
+}
+
+func TestBoundsOfConnectionsReachTheServer(t *testing.T) {
+	for _, test := range []struct {
+		arguments       string
+		most, perClient int
+		stall           time.Duration
+	}{
+		{"", webhook.DefaultMaxConnections, 0, time.Minute},
+		{"--upstream=http://a --proxy-listen=127.0.0.1:0 --max-connections=10 --max-connections-per-client=3 --stall-timeout=5s", 10, 3, 5 * time.Second},
+	} {
+		o, err := parse(append(strings.Fields(test.arguments), "--listen=127.0.0.1:0", "--grpc-listen=", "--ops-listen=127.0.0.1:0"), environment(), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := serverConfig(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Gateways.Close()
+		config.Operations.Close()
+		if config.Proxy != nil {
+			config.Proxy.Close()
+		}
+		if config.MaxConnections != test.most || config.MaxConnectionsPerClient != test.perClient || config.StallTimeout != test.stall {
+			t.Errorf("%s: %+v", test.arguments, config)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // registered are the claims that decide, but for that of the organization.
-var registered = map[string]bool{"iss": true, "aud": true, "exp": true, "nbf": true, "iat": true}
+var registered = []string{"iss", "aud", "exp", "nbf", "iat"}
 
 // claims are what a token says.
 type claims map[string]json.RawMessage
@@ -27,11 +27,26 @@ func readClaims(payload []byte) (claims, bool) {
 		return nil, false
 	}
 	for name := range c {
-		if lower := strings.ToLower(name); lower != name && registered[lower] {
-			return nil, false
+		for _, decides := range registered {
+			// As encoding/json folds names, and so go-oidc: iſs is iss to both.
+			if name != decides && strings.EqualFold(name, decides) {
+				return nil, false
+			}
 		}
 	}
 	return c, true
+}
+
+// dated reports whether the times of a token are what RFC 7519 says: numbers. go-oidc
+// takes "1783000000", a string, for the number in it, and others do not.
+func (c claims) dated() bool {
+	for _, name := range []string{"exp", "iat", "nbf"} {
+		// OpenID Connect Core 1.0, section 2, requires the first two.
+		if _, ok := c.time(name); !ok && (name != "nbf" || c.has(name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // has reports whether a claim is there. One that is null is not.
@@ -53,10 +68,11 @@ func (c claims) text(name string) (string, bool) {
 // maxNumericDate is 9999-12-31T23:59:59Z.
 const maxNumericDate = 253402300799
 
-// time returns a claim that is a NumericDate (RFC 7519, section 2).
+// time returns a claim that is a NumericDate (RFC 7519, section 2), and not before 1970:
+// no token is older than that.
 func (c claims) time(name string) (time.Time, bool) {
 	var seconds float64
-	if !c.has(name) || json.Unmarshal(c[name], &seconds) != nil || math.Abs(seconds) > maxNumericDate {
+	if !c.has(name) || json.Unmarshal(c[name], &seconds) != nil || seconds < 0 || seconds > maxNumericDate {
 		return time.Time{}, false
 	}
 	whole, part := math.Modf(seconds)
@@ -68,14 +84,24 @@ func (c claims) issuer() string {
 	return s
 }
 
-// audience is one string, or a list of them.
+// audience is one string, or a list of them. Anything else is nobody, and so is a list
+// with anything else in it.
 func (c claims) audience() []string {
 	if one, ok := c.text("aud"); ok {
 		return []string{one}
 	}
-	var many []string
-	_ = json.Unmarshal(c["aud"], &many) // then it is nobody
-	return many
+	var many []any
+	if json.Unmarshal(c["aud"], &many) != nil {
+		return nil
+	}
+	audience := make([]string, len(many))
+	for i, one := range many {
+		var ok bool
+		if audience[i], ok = one.(string); !ok {
+			return nil
+		}
+	}
+	return audience
 }
 
 // maxOrganizationBytes is how long an Organization's id may be.

@@ -134,9 +134,9 @@ func (v *Verifier) why(payload []byte, refusal error) Verdict {
 	c, ok := readClaims(payload)
 	var expired *oidc.TokenExpiredError
 	switch {
-	case !ok:
+	case !ok || !c.dated():
 		return Malformed
-	case errors.As(refusal, &expired) && c.has("exp"):
+	case errors.As(refusal, &expired):
 		return Expired
 	case c.issuer() != v.issuer:
 		return WrongIssuer
@@ -149,13 +149,18 @@ func (v *Verifier) why(payload []byte, refusal error) Verdict {
 	}
 }
 
-// judge looks at what go-oidc does not.
+// judge looks at what go-oidc does not, and at the types of what it does: it reads
+// more than one JSON as the same claim.
 func (v *Verifier) judge(payload []byte) (Session, Verdict) {
 	c, ok := readClaims(payload)
-	if !ok {
+	switch {
+	case !ok || !c.dated():
 		return Session{}, Malformed
-	}
-	if v.premature(c) {
+	case c.issuer() != v.issuer:
+		return Session{}, WrongIssuer
+	case !slices.Contains(c.audience(), v.audience):
+		return Session{}, WrongAudience
+	case v.premature(c):
 		return Session{}, NotYetValid
 	}
 	organization, ok := c.text(v.organizationClaim)
@@ -170,7 +175,7 @@ func (v *Verifier) judge(payload []byte) (Session, Verdict) {
 func (v *Verifier) premature(c claims) bool {
 	latest := v.clock.Now().Add(v.skew)
 	for _, name := range []string{"iat", "nbf"} {
-		if at, ok := c.time(name); c.has(name) && (!ok || at.After(latest)) {
+		if at, ok := c.time(name); ok && at.After(latest) {
 			return true
 		}
 	}

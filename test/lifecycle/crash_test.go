@@ -140,7 +140,7 @@ var _ = Describe("A manager that is killed", func() {
 			startManager(ctx, account(ctx, managerAccount))
 			Eventually(func(g Gomega) {
 				for _, replica := range replicas {
-					g.Expect(replica.status(old)).To(Equal(http.StatusOK))
+					Expect(replica.status(old)).To(Equal(http.StatusOK)) // at no time anything else
 				}
 				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
 				g.Expect(key.Status.KeyID).NotTo(Equal(oldID))

@@ -81,7 +81,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(server.status(another)).To(Equal(http.StatusOK), "who has heard of it does not wait for the others")
 
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
-		Expect(lost.status(another)).To(Equal(http.StatusServiceUnavailable), "it may be new, so nobody calls it malformed")
+		Expect(lost.statusOnce(another)).To(Equal(http.StatusServiceUnavailable), "it may be new, so nobody calls it malformed")
 		registered := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionRegistered)
 		Expect(registered.ObservedGeneration).To(BeNumerically("<", key.Generation), "who is not fenced yet may go by what else the spec was")
 	})
@@ -115,11 +115,11 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		// While the entry is there, somebody may accept the key. When it has gone, nobody does.
 		answers := []int{}
 		Eventually(func(g Gomega) {
-			answers = append(answers, lost.status(legacy))
+			answers = append(answers, lost.statusOnce(legacy))
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
 			g.Expect(key.Status.Versions).To(HaveLen(1))
 		}).WithTimeout(30 * time.Second).Should(Succeed())
-		Expect(lost.status(legacy)).To(Equal(http.StatusServiceUnavailable))
+		Expect(lost.statusOnce(legacy)).To(Equal(http.StatusServiceUnavailable))
 		Expect(answers).To(ContainElement(http.StatusOK), "it was fenced long before it was counted out")
 	}, NodeTimeout(time.Minute))
 

@@ -140,11 +140,12 @@ var _ = Describe("A key", Ordered, func() {
 	})
 
 	It("expires by itself, and works again when it may live longer", func(ctx SpecContext) {
-		key := newTenant(ctx).mint(ctx, "expiring", func(k *v1alpha1.APIKey) {
-			k.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(3 * time.Second)))
-		})
+		key := newTenant(ctx).mint(ctx, "expiring")
 		plaintext := plaintextOf(ctx, key)
 		Expect(replicas[0].status(plaintext)).To(Equal(http.StatusOK))
+		change(ctx, key, func(k *v1alpha1.APIKey) {
+			k.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(3 * time.Second)))
+		})
 		expectStatus(plaintext, http.StatusUnauthorized)
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonExpired)
 		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoked)

@@ -130,15 +130,23 @@ var _ = Describe("Bad input", Ordered, func() {
 			}))).To(Succeed())
 		}
 		beside := timeToReady(ctx, good, "beside", count)
-		AddReportEntry("50 good keys", fmt.Sprintf("alone %s, beside 50 bad ones %s", alone, beside))
-		// Twice as long would be a good key's turn after each bad one's.
-		Expect(beside).To(BeNumerically("<", 2*alone+500*time.Millisecond))
 
 		list := &v1alpha1.APIKeyList{}
 		Expect(admin.List(ctx, list, client.InNamespace(bad.namespace))).To(Succeed())
+		Expect(list.Items).To(HaveLen(count))
 		for i := range list.Items {
 			Expect(list.Items[i].Status.Versions).To(BeEmpty())
 		}
+
+		// What else the machine does may have begun or ended meanwhile: so once more alone.
+		Expect(admin.DeleteAllOf(ctx, &v1alpha1.APIKey{}, client.InNamespace(bad.namespace))).To(Succeed())
+		for i := range list.Items {
+			awaitGone(ctx, &list.Items[i])
+		}
+		again := timeToReady(ctx, good, "again", count)
+		AddReportEntry("50 good keys", fmt.Sprintf("alone %s, beside 50 bad ones %s, alone again %s", alone, beside, again))
+		// Twice as long would be a good key's turn after each bad one's.
+		Expect(beside).To(BeNumerically("<", 2*max(alone, again)+500*time.Millisecond))
 	})
 })
 

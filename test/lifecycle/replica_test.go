@@ -90,10 +90,10 @@ var _ = Describe("An auth server", func() {
 		// While the APIKey is there, somebody may accept its key. When it is gone, nobody does.
 		answers := []int{}
 		Eventually(func() error {
-			answers = append(answers, lost.status(plaintext))
+			answers = append(answers, lost.statusOnce(plaintext))
 			return admin.Get(ctx, client.ObjectKeyFromObject(key), key)
 		}).WithTimeout(30 * time.Second).ShouldNot(Succeed())
-		Expect(lost.status(plaintext)).To(Equal(http.StatusServiceUnavailable))
+		Expect(lost.statusOnce(plaintext)).To(Equal(http.StatusServiceUnavailable))
 		Expect(answers).To(ContainElement(http.StatusOK), "it was fenced long before it was counted out")
 		Expect(answers[len(answers)-1]).To(Equal(http.StatusServiceUnavailable))
 
@@ -109,13 +109,16 @@ var _ = Describe("An auth server", func() {
 		DeferCleanup(func() { silenced.silent.Store(false) })
 		startManager(ctx, account(ctx, managerAccount))
 		t := newTenant(ctx)
-		t.mint(ctx, "before")
+		before := plaintextOf(ctx, t.mint(ctx, "before"))
 		silenced.silent.Store(true)
 		began := time.Now()
 		key := t.mint(ctx, "after")
-		Expect(time.Since(began)).To(BeNumerically("<", staleness), "the key has waited until the replica was fenced")
+		// A machine that is busy may take its time, too: then the replica may be fenced meanwhile.
+		if took := time.Since(began); lost.statusOnce(before) == http.StatusServiceUnavailable {
+			Expect(took).To(BeNumerically("<", staleness), "the key has waited until the replica was fenced")
+		}
 		// It may not know the key; then it must not say that there is none.
-		Expect(lost.status(plaintextOf(ctx, key))).To(Equal(http.StatusServiceUnavailable))
+		Expect(lost.statusOnce(plaintextOf(ctx, key))).To(Equal(http.StatusServiceUnavailable))
 	})
 })
 

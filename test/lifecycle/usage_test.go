@@ -167,7 +167,7 @@ var _ = Describe("The usage of a key", func() {
 		began := time.Now()
 		Expect(admin.Delete(ctx, key)).To(Succeed())
 		awaitGone(ctx, key)
-		Expect(time.Since(began)).To(BeNumerically("<", suspicion), "the revocation has waited for the replica to run out")
+		Expect(time.Since(began)).To(BeNumerically("<", staleness), "the revocation has waited for the replica to run out")
 		Expect(server.status(plaintext)).To(Equal(http.StatusUnauthorized))
 	})
 

@@ -114,7 +114,7 @@ var _ = Describe("What is taken away from a key", func() {
 				_, complete := r.told()
 				return complete
 			}).WithTimeout(30*time.Second).Should(BeTrue(), name)
-			Expect(lost.status(r.plaintext)).To(Equal(http.StatusServiceUnavailable), name)
+			Expect(lost.statusOnce(r.plaintext)).To(Equal(http.StatusServiceUnavailable), name)
 		}
 	}, NodeTimeout(90*time.Second))
 })

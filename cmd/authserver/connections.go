@@ -1,0 +1,49 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/hexcovery/apikey-operator/webhook"
+)
+
+// minStallTimeout leaves a client time for a lost packet or two.
+const minStallTimeout = time.Second
+
+// connectionOptions bound what clients may hold.
+type connectionOptions struct {
+	most, mostPerClient int
+	stallTimeout        time.Duration
+}
+
+func (o *connectionOptions) bind(flags *flag.FlagSet) {
+	flags.IntVar(&o.most, "max-connections", webhook.DefaultMaxConnections, "how many connections each of --listen, --grpc-listen and --proxy-listen has at a time; each takes about 20 KB. Beyond, one that is idle makes room, and if none is, the new one is closed")
+	flags.IntVar(&o.mostPerClient, "max-connections-per-client", 0, "how many connections one IP address, or a /64 of IPv6, has at a time at --proxy-listen. 0 is half of --max-connections; where all clients come through one load balancer that hides their addresses, set it to --max-connections")
+	flags.DurationVar(&o.stallTimeout, "stall-timeout", webhook.DefaultStallTimeout, "how long a request through the proxy may make no progress, in either direction, because of the client; a stream that makes some may last")
+}
+
+func (o *connectionOptions) check(set map[string]bool, proxied bool) error {
+	for _, name := range []string{"max-connections-per-client", "stall-timeout"} {
+		if set[name] && !proxied {
+			return fmt.Errorf("--%s: needs --upstream, without which there is no proxy", name)
+		}
+	}
+	switch {
+	case o.most < 1:
+		return fmt.Errorf("--max-connections %d: set it to 1 or more", o.most)
+	case o.mostPerClient < 0 || o.mostPerClient > o.most:
+		return fmt.Errorf("--max-connections-per-client %d: set it to between 1 and --max-connections (%d), or to 0 for half of that", o.mostPerClient, o.most)
+	case o.stallTimeout < minStallTimeout:
+		return fmt.Errorf("--stall-timeout %s: set it to %s or more", o.stallTimeout, minStallTimeout)
+	}
+	return nil
+}
+
+// apply puts them into the configuration of a server.
+func (o *connectionOptions) apply(config *webhook.Config) {
+	config.MaxConnections, config.MaxConnectionsPerClient, config.StallTimeout = o.most, o.mostPerClient, o.stallTimeout
+}

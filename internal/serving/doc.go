@@ -1,0 +1,17 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package serving bounds what a client may hold of a server: connections, and the time
+// in which a request makes no progress.
+//
+//	Limit        how many connections a listener has, and how many of one client
+//	Watch        a body that does not come, a response that nobody reads
+//	AnswerFirst  an answer does not wait for a body that it does not depend on
+//	IgnoreBody   the same, for handlers that read no body at all
+//
+// It promises that a client who keeps to none of its own promises is let go of within
+// the bound, and that one who is slow but steady is not.
+//
+// It must never make two requests of what a client has sent as one: a connection whose
+// body was not read to its end is closed.
+package serving

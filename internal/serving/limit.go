@@ -1,0 +1,243 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serving
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// evictAfter is how long a connection has to be idle until it may make room for another.
+// Those of a gateway that is busy never are.
+const evictAfter = 250 * time.Millisecond
+
+// clientBits is the part of an IPv6 address that is one client's: whoever has one
+// address of a /64 has them all (RFC 6177).
+const clientBits = 64
+
+// Limits bound the connections of a listener. 0 is no bound.
+type Limits struct {
+	// Total is how many there are at a time. Beyond, the one that has been idle for the
+	// longest makes room for another, and if none is idle the other is closed. Idle is also
+	// whose request has not come yet, and who was answered and has a body to send.
+	Total int
+	// PerClient is how many one address has, or a /64 of IPv6. Beyond, another is closed.
+	// It is not for listeners whose clients are few gateways.
+	PerClient int
+}
+
+// Listener is a listener with Limits.
+type Listener struct {
+	net.Listener
+
+	limits  Limits
+	clock   clock.PassiveClock
+	metrics listenerMetrics
+
+	mu      sync.Mutex
+	open    int
+	clients map[netip.Prefix]int
+	// idle are the connections that wait for a request, the one that has waited longest first.
+	idle *list.List
+}
+
+// Limit returns l with limits. Its ConnState and ConnContext are for its http.Server.
+func Limit(l net.Listener, name string, limits Limits, c clock.PassiveClock, metrics *Metrics) *Listener {
+	return &Listener{
+		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
+		clients: map[netip.Prefix]int{}, idle: list.New(),
+	}
+}
+
+// Accept returns the next connection that the limits permit.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: accepted, listener: l, client: clientOf(accepted.RemoteAddr())}
+		evicted, ok := l.admit(c)
+		if evicted != nil {
+			abort(evicted.Conn) // the server notices, and closes c
+		}
+		if ok {
+			return c, nil
+		}
+		abort(accepted)
+	}
+}
+
+// admit counts a connection, if it may be had.
+func (l *Listener) admit(c *conn) (evicted *conn, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.limits.PerClient > 0 && l.clients[c.client] >= l.limits.PerClient {
+		l.metrics.perClient.Inc()
+		return nil, false
+	}
+	if l.limits.Total > 0 && l.open >= l.limits.Total {
+		if evicted = l.longest(); evicted == nil {
+			l.metrics.total.Inc()
+			return nil, false
+		}
+		l.metrics.evicted.Inc()
+		l.release(evicted)
+	}
+	l.open++
+	l.clients[c.client]++
+	l.metrics.open.Set(float64(l.open))
+	return evicted, true
+}
+
+// longest returns the connection that has been idle for the longest, if for long enough.
+func (l *Listener) longest() *conn {
+	front := l.idle.Front()
+	if front == nil {
+		return nil
+	}
+	c := front.Value.(*conn)
+	if l.clock.Since(c.since) < evictAfter {
+		return nil
+	}
+	return c
+}
+
+// release stops counting a connection. Somebody has to hold mu.
+func (l *Listener) release(c *conn) {
+	if c.released {
+		return
+	}
+	c.released = true
+	l.busy(c)
+	l.open--
+	if l.clients[c.client]--; l.clients[c.client] == 0 {
+		delete(l.clients, c.client)
+	}
+	l.metrics.open.Set(float64(l.open))
+}
+
+// wait and busy keep the order of idle. Somebody has to hold mu.
+func (l *Listener) wait(c *conn) {
+	l.busy(c)
+	if !c.released {
+		c.waiting, c.since = l.idle.PushBack(c), l.clock.Now()
+	}
+}
+
+func (l *Listener) busy(c *conn) {
+	if c.waiting != nil {
+		l.idle.Remove(c.waiting)
+		c.waiting = nil
+	}
+}
+
+// ConnState is for http.Server: it tells which connections wait for a request. One whose
+// header comes piece by piece waits, too.
+func (l *Listener) ConnState(connection net.Conn, state http.ConnState) {
+	c, ok := counted(connection)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if state == http.StateNew || state == http.StateIdle {
+		l.wait(c)
+	} else {
+		l.busy(c)
+	}
+}
+
+// connKey is where the context of a request holds its connection.
+type connKey struct{}
+
+// ConnContext is for http.Server: by it a request knows its connection.
+func (l *Listener) ConnContext(ctx context.Context, connection net.Conn) context.Context {
+	c, ok := counted(connection)
+	if !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// lingers notes that the connection of a request has its answer.
+func lingers(ctx context.Context) {
+	c, ok := ctx.Value(connKey{}).(*conn)
+	if !ok {
+		return
+	}
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.listener.wait(c)
+}
+
+// counted returns the connection under TLS, if there is any.
+func counted(connection net.Conn) (*conn, bool) {
+	if secure, ok := connection.(*tls.Conn); ok {
+		connection = secure.NetConn()
+	}
+	c, ok := connection.(*conn)
+	return c, ok
+}
+
+// conn is a connection that is counted until it is closed.
+type conn struct {
+	net.Conn
+
+	listener *Listener
+	client   netip.Prefix
+	// The others are guarded by the listener's mu.
+	released bool
+	waiting  *list.Element
+	// since is when it began to wait.
+	since time.Time
+}
+
+// Close closes the connection and makes room for another.
+func (c *conn) Close() error {
+	c.listener.mu.Lock()
+	c.listener.release(c)
+	c.listener.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// CloseWrite has net/http close the direction of a connection whose other one is still
+// read, so that an answer arrives.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// clientOf returns whose connection it is. All of which nothing is known are one client's.
+func clientOf(address net.Addr) netip.Prefix {
+	from, err := netip.ParseAddrPort(address.String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := from.Addr().Unmap().WithZone("")
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = clientBits
+	}
+	prefix, _ := ip.Prefix(bits) // bits are never too many
+	return prefix
+}
+
+// abort closes a connection without a wait of the kernel's for what was not sent.
+func abort(connection net.Conn) {
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = connection.Close()
+}

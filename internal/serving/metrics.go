@@ -1,0 +1,57 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serving
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are those of all listeners of a program. Nothing that a client chooses is in
+// a label.
+type Metrics struct {
+	open    *prometheus.GaugeVec
+	refused *prometheus.CounterVec
+	stalled *prometheus.CounterVec
+}
+
+// listenerMetrics are those of one listener.
+type listenerMetrics struct {
+	open                      prometheus.Gauge
+	total, perClient, evicted prometheus.Counter
+}
+
+// NewMetrics registers them.
+func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "apikey_server_connections",
+			Help: "Open connections, by listener.",
+		}, []string{"listener"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "apikey_server_connections_refused_total",
+			Help: "Connections that were closed because a listener had too many, by listener and reason: total, client (too many of one address), idle (closed to make room for another).",
+		}, []string{"listener", "reason"}),
+		stalled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "apikey_server_requests_stalled_total",
+			Help: "Requests through the proxy that were ended because the client made no progress, by what it did not do: send (the body), receive (the response).",
+		}, []string{"direction"}),
+	}
+	for _, c := range []prometheus.Collector{m.open, m.refused, m.stalled} {
+		if err := registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) listener(name string) listenerMetrics {
+	return listenerMetrics{
+		open:      m.open.WithLabelValues(name),
+		total:     m.refused.WithLabelValues(name, "total"),
+		perClient: m.refused.WithLabelValues(name, "client"),
+		evicted:   m.refused.WithLabelValues(name, "idle"),
+	}
+}

@@ -1,0 +1,197 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package abuse
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+const (
+	// mostRatio is how many times as long valid requests may take as beside the same abuse
+	// of a twin. A server that starves them is far beyond.
+	mostRatio = 20
+	// windows are how often that is measured before it counts: what else the machine does
+	// falls into one, and a server that starves valid requests does so in each.
+	windows = 3
+	// lasts is how long each of the two is measured.
+	lasts = 500 * time.Millisecond
+	// recoveryTimeout is a limit of this test, not a measure.
+	recoveryTimeout = 30 * time.Second
+	// leftovers are descriptors that come and go by themselves, besides the connections to
+	// the upstream that are kept, each with two goroutines.
+	leftovers    = 25
+	keptUpstream = 256
+)
+
+// attacks are all kinds. Numbers of connections are beyond the bounds of the listener.
+func attacks() []attack {
+	const many, few = 2200, 8
+	unary := []string{"content-type", "application/grpc", "te", "trailers"}
+	return []attack{
+		{name: "6,000 bodies that are declared and not sent", growth: 150, answers: 2000, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 6000, a.Proxy, a.holds(a.post("Content-Length: 100000\r\n")))
+		}},
+		{name: "6,000 such bodies at the listener for gateways", growth: 150, answers: 3000, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 6000, a.Gateways, a.holds(a.post("Content-Length: 100000\r\n")))
+		}},
+		{name: "6,000 such bodies at the port for operations", growth: 100, answers: 50, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 6000, a.Operations, a.holds("GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"))
+		}},
+		{name: "6,000 such bodies with a key", growth: 200, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 6000, a.Proxy, a.holds(a.post(a.withKey()+"Content-Length: 100000\r\n")))
+		}},
+		{name: "bodies that drip", growth: 200, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, many, a.Proxy, drips(a.post(a.withKey()+"Content-Length: 100000\r\n"), 300*time.Millisecond))
+		}},
+		{name: "headers that drip", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, many, a.Proxy, drips("POST / HTTP/1.1\r\nHost: a\r\nX-A: ", 300*time.Millisecond))
+		}},
+		{name: "connections that say nothing", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, many, a.Proxy, a.holds(""))
+		}},
+		{name: "idle connections, more than gateways may have", growth: 150, answers: 4000, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 5000, a.Gateways, a.holds("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+		}},
+		{name: "responses that nobody reads", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 50, a.Proxy, unread("GET "+endless+" HTTP/1.1\r\nHost: a\r\n"+a.withKey()+"\r\n"))
+		}},
+		{name: "HTTP/2 rapid reset", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.Proxy, frames(5000, false, rapidReset(ingest)))
+		}},
+		{name: "HTTP/2 rapid reset with a key", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.Proxy, frames(5000, false, rapidReset(ingest, "x-api-key", a.key)))
+		}},
+		{name: "HTTP/2 streams that do not end", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.Proxy, frames(2000, false, streams(ingest, "x-api-key", a.key)))
+		}},
+		{name: "HTTP/2 CONTINUATION", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.Proxy, frames(2000, false, continuations(ingest)))
+		}},
+		{name: "HTTP/2 PING, answers unread", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.Proxy, frames(200_000, true, pings))
+		}},
+		{name: "HTTP/2 SETTINGS, answers unread", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.Gateways, frames(200_000, true, settings))
+		}},
+		{name: "gRPC rapid reset", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.GRPC, frames(5000, false, rapidReset(check, unary...)))
+		}},
+		{name: "gRPC questions that do not come", growth: 150, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.GRPC, frames(3000, false, streams(check, unary...)))
+		}},
+		{name: "gRPC watches", growth: 150, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.GRPC, frames(1000, false, watches))
+		}},
+		{name: "gRPC CONTINUATION", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.GRPC, frames(2000, false, continuations(check)))
+		}},
+		{name: "gRPC PING, answers unread", growth: 100, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, few, a.GRPC, frames(200_000, true, pings))
+		}},
+		{name: "gRPC connections that say nothing", growth: 150, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, many, a.GRPC, a.holds(""))
+		}},
+	}
+}
+
+// watches has the health service watch an empty name.
+func watches(h *h2) error {
+	if err := h.open(false, "/grpc.health.v1.Health/Watch", "content-type", "application/grpc", "te", "trailers"); err != nil {
+		return err
+	}
+	if err := h.WriteData(h.stream, true, make([]byte, 5)); err != nil {
+		return err
+	}
+	return h.buffered.Flush()
+}
+
+func TestNobodyHoldsTheServer(t *testing.T) {
+	key, digest := mint(t)
+	behind := upstream(t)
+	victim, twin := startServer(t, behind, key, digest), startServer(t, behind, key, digest)
+	requests := newValid(t, victim)
+	requests.measure(t, lasts) // to warm up
+	quiet := requests.measure(t, lasts)
+	t.Logf("p99 in peace: %s", quiet.Round(10*time.Microsecond))
+	for _, kind := range attacks() {
+		t.Run(kind.name, func(t *testing.T) {
+			before := victim.holdings(t)
+			var (
+				most            int
+				done            *attacker
+				here, elsewhere time.Duration
+			)
+			for range windows {
+				elsewhere = max(quiet, beside(t, kind, twin, requests, nil))
+				here = beside(t, kind, victim, requests, func(a *attacker) {
+					most = max(most, victim.holdings(t).resident)
+					done = a
+				})
+				if here <= mostRatio*elsewhere || t.Failed() {
+					break
+				}
+			}
+			t.Logf("p99 %s, beside a twin %s; %d MB, %d before; %d answers, %d ended",
+				here.Round(10*time.Microsecond), elsewhere.Round(10*time.Microsecond), most>>20, before.resident>>20, done.answered.Load(), done.ended.Load())
+			if here > mostRatio*elsewhere {
+				t.Errorf("valid requests took %s at the 99th percentile, and beside the same abuse of a twin %s", here, elsewhere)
+			}
+			if growth := (most - before.resident) >> 20; growth > kind.growth {
+				t.Errorf("the server has grown by %d MB, more than %d", growth, kind.growth)
+			}
+			if done.answered.Load() < kind.answers {
+				t.Errorf("%d answers, fewer than %d", done.answered.Load(), kind.answers)
+			}
+			recovers(t, victim, before)
+		})
+	}
+}
+
+// beside measures valid requests while a server is abused. look is called at the end, while
+// what is held is still held.
+func beside(t *testing.T, kind attack, abused *server, requests *valid, look func(*attacker)) time.Duration {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), recoveryTimeout)
+	defer stop()
+	up, ended := make(chan struct{}), make(chan struct{})
+	a := &attacker{server: abused, up: func() { close(up) }}
+	go func() {
+		defer close(ended)
+		kind.run(ctx, a)
+	}()
+	<-up
+	p99 := requests.measure(t, lasts)
+	if look != nil {
+		look(a)
+	}
+	stop()
+	<-ended
+	return p99
+}
+
+// recovers waits until the server holds no more than before.
+func recovers(t *testing.T, s *server, before holdings) {
+	t.Helper()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.Now().Add(recoveryTimeout)
+	for {
+		now := s.holdings(t)
+		if now.connections <= before.connections+leftovers && now.goroutines <= before.goroutines+2*keptUpstream+leftovers && now.descriptors <= before.descriptors+keptUpstream+leftovers {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%s after, the server has %s, and had %s", recoveryTimeout, now, before)
+			return
+		}
+		<-ticker.C
+	}
+}
+
+func (h holdings) String() string {
+	return fmt.Sprintf("%d connections, %d goroutines and %d descriptors", h.connections, h.goroutines, h.descriptors)
+}

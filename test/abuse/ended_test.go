@@ -1,0 +1,83 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package abuse
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+)
+
+// endTimeout is a limit of this test, not a measure: the longest bound is that of a gRPC
+// question, 10 s.
+const endTimeout = 60 * time.Second
+
+// What is held is let go of by the server, whatever the client goes on to do.
+func TestTheServerEndsWhatIsHeld(t *testing.T) {
+	key, digest := mint(t)
+	s := startServer(t, upstream(t), key, digest)
+	a := &attacker{server: s}
+	const count = 10
+	unary := []string{"content-type", "application/grpc", "te", "trailers"}
+	type holder = func(context.Context, net.Conn)
+	ended := make(chan string, 100)
+	holders := map[string]struct {
+		address string
+		hold    holder
+		answers int64
+	}{
+		"a body, without a key":           {s.Proxy, a.holds(a.post("Content-Length: 9\r\n")), count},
+		"a body in chunks":                {s.Proxy, a.holds(a.post("Transfer-Encoding: chunked\r\n")), count},
+		"a body, with a key":              {s.Proxy, a.holds(a.post(a.withKey() + "Content-Length: 9\r\n")), count},
+		"a body that waits to be asked":   {s.Proxy, a.holds(a.post("Expect: 100-continue\r\nContent-Length: 9\r\n")), count},
+		"a body, at the port of gateways": {s.Gateways, a.holds("GET /auth/original HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"), count},
+		"a body, at that of operations":   {s.Operations, a.holds("GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"), count},
+		"a header":                        {s.Proxy, drips("POST / HTTP/1.1\r\nX-A: ", time.Second), 0},
+		"silence":                         {s.Proxy, a.holds(""), 0},
+		"a response":                      {s.Proxy, unread("GET " + endless + " HTTP/1.1\r\nHost: a\r\n" + a.withKey() + "\r\n"), 0},
+		"a body, over HTTP/2":             {s.Proxy, a.resets(streams(ingest, "x-api-key", key)), 0},
+		"a question, over gRPC":           {s.GRPC, a.resets(streams(check, unary...)), 0},
+		"silence, at the port of gRPC":    {s.GRPC, a.holds(""), 0},
+	}
+	for name, holder := range holders {
+		go func() {
+			one := &attacker{server: s, up: func() {}}
+			ctx, cancel := context.WithTimeout(t.Context(), endTimeout)
+			defer cancel()
+			one.each(ctx, count, holder.address, holder.hold)
+			if n := one.ended.Load(); n != count {
+				t.Errorf("%s: %d of %d were ended", name, n, count)
+			}
+			ended <- name
+		}()
+	}
+	began := time.Now()
+	for range holders {
+		t.Logf("%s: ended after %s", <-ended, time.Since(began).Round(100*time.Millisecond))
+	}
+	var answers int64
+	for _, holder := range holders {
+		answers += holder.answers
+	}
+	if got := a.answered.Load(); got < answers {
+		t.Errorf("%d answers, fewer than %d", got, answers)
+	}
+}
+
+// resets holds a stream until the server ends it.
+func (a *attacker) resets(open func(*h2) error) func(context.Context, net.Conn) {
+	return func(ctx context.Context, c net.Conn) {
+		h, err := speak(c)
+		if err != nil || open(h) != nil {
+			return
+		}
+		for ctx.Err() == nil {
+			frame, err := h.ReadFrame()
+			if err != nil || frame.Header().StreamID == 1 {
+				return
+			}
+		}
+	}
+}

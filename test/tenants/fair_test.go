@@ -29,14 +29,12 @@ var _ = Describe("A tenant who is busy", func() {
 		rounds, samples = 3, 8
 		// perSecond is how often the tenant changes something.
 		perSecond = 50
-		// allowance is for what a machine takes that has other work for its processors, too.
-		allowance = 250 * time.Millisecond
 		// perReplica bounds the writes of a Lease in a second: an auth server has one at most
 		// in flight, and 10 ms between two.
 		perReplica = 110
 	)
 
-	It("delays the revocations of others by at most as long again, and causes no storm of Lease writes", func(ctx SpecContext) {
+	It("delays the revocations of others by at most as long again or to a second, and causes no storm of Lease writes", func(ctx SpecContext) {
 		var calm, storm latencies
 		var changes, writes int
 		var lasted time.Duration
@@ -60,8 +58,10 @@ var _ = Describe("A tenant who is busy", func() {
 			float64(changes)/lasted.Seconds(), stormRefused.Round(100*time.Microsecond), calmRefused.Round(100*time.Microsecond),
 			stormGone.Round(time.Millisecond), calmGone.Round(time.Millisecond),
 			float64(stormRefused)/float64(calmRefused), float64(stormGone)/float64(calmGone), perLease)
-		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, calmRefused+allowance)))
-		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, calmGone+allowance)))
+		// Where the processors have other work, too, what the tenant costs them is most of the
+		// difference, be it 2 ms or 200: there the promise of a second is the bound.
+		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, bystanders.soon)))
+		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, bystanders.soon)))
 		Expect(perLease).To(BeNumerically("<=", perReplica))
 	}, NodeTimeout(2*minute))
 })

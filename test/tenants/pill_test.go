@@ -42,7 +42,7 @@ var _ = Describe("An APIKey that the programs cannot read", func() {
 		mallory := newTenant(ctx)
 		pills := []*unstructured.Unstructured{}
 		for name, spec := range map[string]string{
-			"time": "expiresAt: tomorrow", "duration": "ttl: [1]", "flag": "suspend: perhaps", "part": "rotation: every day",
+			"time": "expiresAt: tomorrow", "duration": "ttl: soon", "flag": "suspend: perhaps", "part": "rotation: every day",
 		} {
 			pill := mallory.key("pill-"+name, spec)
 			pill.SetFinalizers([]string{"mallory.example/forever"})

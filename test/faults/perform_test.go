@@ -64,6 +64,10 @@ func (w *world) perform(ctx context.Context, f fault) error {
 		return w.renewLate(ctx, server)
 	case managerWaits:
 		return w.listLate(ctx, server, f.lasts)
+	case poisoned:
+		return w.poison(ctx, f.lasts)
+	case bloated:
+		return w.bloat(ctx, f.lasts)
 	default:
 		return w.performOnPlane(ctx, f)
 	}

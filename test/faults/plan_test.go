@@ -48,13 +48,15 @@ const (
 	apiRestarts  kind = "API server restarts"
 	apiStops     kind = "API server frozen"
 	etcdRestarts kind = "etcd restarts"
+	poisoned     kind = "an APIKey appears that no program can decode, and goes"
+	bloated      kind = "an APIKey as large as is accepted appears, and goes"
 )
 
 // kinds has each kind as often as its turn comes. Those of control planes take longest.
 var kinds = []kind{
 	frozen, frozen, stunned, stunned, cutOff, cutOff, killed, killed, replaced, replaced, rolled, unheard, deaf, lagging, lagging, mute, late, late, shifted, shifted,
 	managerDies, managerDies, managerStops, managerStops, managerCut, managerWaits, managerWaits, stale, stale,
-	apiRestarts, apiStops, apiStops, etcdRestarts,
+	apiRestarts, apiStops, apiStops, etcdRestarts, poisoned, poisoned, bloated, bloated,
 }
 
 // fault is something that goes wrong for a while.
@@ -161,7 +163,7 @@ func duration(rng *rand.Rand, k kind) time.Duration {
 	case apiRestarts, etcdRestarts:
 		// They take as long as they take.
 		return 0
-	case killed, replaced, rolled, shifted, managerDies:
+	case killed, replaced, rolled, shifted, managerDies, bloated:
 		return between(rng, 0, time.Second)
 	case stunned, stale:
 		return reportedBy + between(rng, -300*time.Millisecond, 300*time.Millisecond)

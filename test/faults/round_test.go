@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -174,13 +175,16 @@ func (w *world) keepStirring(ctx context.Context) (stop func()) {
 // unknown until its watches have brought it as far as the API server is. Where nothing
 // changes that takes until the next bookmark, about a minute, for which no round waits.
 func (w *world) stir(ctx context.Context) error {
-	touched := &v1alpha1.Organization{ObjectMeta: metav1.ObjectMeta{Name: organization}}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"stirred":"%d"}}}`, time.Now().UnixNano()))
-	err := try(ctx, func(ctx context.Context) error { return w.admin.Patch(ctx, touched, patch) })
-	if err != nil {
-		return fmt.Errorf("change the Organization: %w", err)
+	for _, touched := range []client.Object{
+		&v1alpha1.Organization{ObjectMeta: metav1.ObjectMeta{Name: organization}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+	} {
+		if err := try(ctx, func(ctx context.Context) error { return w.admin.Patch(ctx, touched, patch) }); err != nil {
+			return fmt.Errorf("change %T: %w", touched, err)
+		}
 	}
-	_, err = w.mint(ctx)
+	_, err := w.mint(ctx)
 	return err
 }
 

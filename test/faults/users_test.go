@@ -46,14 +46,18 @@ func try(ctx context.Context, what func(context.Context) error) error {
 }
 
 // mint makes a key, and returns it when it is ready and its Secret was read.
-func (w *world) mint(ctx context.Context) (*subject, error) {
+func (w *world) mint(ctx context.Context, changes ...func(*v1alpha1.APIKey)) (*subject, error) {
 	name := fmt.Sprintf("k%05d", w.minted.Add(1))
 	s := w.ring.add(name)
 	err := try(ctx, func(ctx context.Context) error {
-		err := w.admin.Create(ctx, &v1alpha1.APIKey{
+		key := &v1alpha1.APIKey{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 			Spec:       v1alpha1.APIKeySpec{OrganizationRef: v1alpha1.OrganizationReference{Name: organization}},
-		})
+		}
+		for _, change := range changes {
+			change(key)
+		}
+		err := w.admin.Create(ctx, key)
 		// An earlier attempt may have succeeded without an answer.
 		return client.IgnoreAlreadyExists(err)
 	})

@@ -86,6 +86,9 @@ func newWorld(ctx context.Context, log io.Writer, programs stack.Programs) (*wor
 	if w.admin, err = client.NewWithWatch(started.ControlPlane.Admin(), client.Options{Scheme: scheme}); err != nil {
 		return nil, err
 	}
+	if err := w.relax(ctx); err != nil {
+		return nil, err
+	}
 	for _, object := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
 		&v1alpha1.Organization{

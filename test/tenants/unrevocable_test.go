@@ -85,7 +85,7 @@ func fill(ctx context.Context, mallory *tenant, key *unstructured.Unstructured) 
 			accepted++
 			// A name of 253 + 63 characters: most of a label is its name.
 			prefix := fmt.Sprintf("p%07d.", accepted) + strings.TrimSuffix(strings.Repeat(strings.Repeat("a", 60)+".", 4), ".")
-			entries[prefix[:min(len(prefix), 8+size)]+"/"+strings.Repeat("n", 1+min(size, 60))] = ""
+			entries[prefix[:min(len(prefix), 7+size)]+"/"+strings.Repeat("n", 1+min(size, 60))] = ""
 		}
 		text, err := json.Marshal(map[string]any{"metadata": map[string]any{kind: entries}})
 		Expect(err).NotTo(HaveOccurred())

@@ -37,7 +37,7 @@ const (
 // APIKeyReconciler brings each APIKey to a working key in a Secret.
 type APIKeyReconciler struct {
 	// Client reads from the cache and reads its own writes there. The cache holds
-	// Secrets as RedactSecret leaves them.
+	// Secrets as cachedSecret leaves them.
 	client.Client
 	// Live reads from the API server.
 	Live client.Reader

@@ -236,7 +236,7 @@ func managerOptions(options Options) (ctrl.Options, error) {
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}: {
 					Label:     labels.NewSelector().Add(*published),
-					Transform: RedactSecret,
+					Transform: cachedSecret,
 				},
 				&coordinationv1.Lease{}: {
 					Namespaces: map[string]cache.Config{

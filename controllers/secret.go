@@ -148,8 +148,8 @@ func pathIs(path fieldpath.Path, names ...string) bool {
 	return true
 }
 
-// RedactSecret is the transform of the Secret cache: digests instead of data, and
-// no copy of what somebody applied with kubectl, which quotes the data in an
+// RedactSecret is what the Secret cache keeps of a Secret of ours: digests instead of
+// data, and no copy of what somebody applied with kubectl, which quotes the data in an
 // annotation.
 func RedactSecret(obj any) (any, error) {
 	secret, ok := obj.(*corev1.Secret)

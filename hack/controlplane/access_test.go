@@ -56,6 +56,22 @@ var _ = Describe("a ServiceAccount", func() {
 		Expect(cmd.Output()).To(BeEquivalentTo("system:serviceaccount:" + namespace + ":default"))
 	})
 
+	It("is in a pod by its token, the same one each time that its name is given", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		path := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+		uid, err := plane.PodKubeconfig(ctx, namespace, "default", "program", path)
+		Expect(err).NotTo(HaveOccurred())
+		cmd := plane.Kubectl(ctx, "auth", "whoami", "-o", `jsonpath={.status.userInfo.extra.authentication\.kubernetes\.io/pod-uid[0]}`)
+		cmd.Env = append(cmd.Env, "KUBECONFIG="+path)
+		Expect(cmd.Output()).To(BeEquivalentTo(uid))
+		_, again, err := plane.Pod(ctx, namespace, "default", "program")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(again).To(Equal(uid))
+		_, another, err := plane.Pod(ctx, namespace, "default", "another")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(another).NotTo(Equal(uid))
+	})
+
 	It("has its requests counted by the audit log", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		cfg, err := plane.ServiceAccount(ctx, namespace, "default")

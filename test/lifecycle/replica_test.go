@@ -35,7 +35,7 @@ var _ = Describe("An auth server", func() {
 		}).Should(ContainElement(HaveField("Resource", "apikeys")))
 		firstRead := -1
 		for i, e := range joining {
-			if e.Resource == "apikeys" || e.Resource == "organizations" {
+			if e.Resource == "apikeys" || e.Resource == "organizations" || e.Resource == "namespaces" {
 				firstRead = i
 				break
 			}

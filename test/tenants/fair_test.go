@@ -24,45 +24,56 @@ import (
 
 var _ = Describe("A tenant who is busy", func() {
 	const (
-		// samples are the revocations that are measured, with and without.
-		samples = 25
+		// rounds are measured without the tenant and with them, in turn: what else the machine
+		// does comes and goes. samples are the revocations in each.
+		rounds, samples = 3, 8
 		// perSecond is how often the tenant changes something.
 		perSecond = 50
-		// allowance is what a machine that does other work, too, takes for itself.
-		allowance = 100 * time.Millisecond
 		// perReplica bounds the writes of a Lease in a second: an auth server has one at most
 		// in flight, and 10 ms between two.
 		perReplica = 110
 	)
 
-	It("delays the revocations of others by at most as long again, and causes no storm of Lease writes", func(ctx SpecContext) {
-		calmRefused, calmGone := revocations(ctx, samples)
-		storming, stop := context.WithCancel(ctx)
-		defer stop()
-		var storm sync.WaitGroup
+	It("delays the revocations of others by at most as long again or to a second, and causes no storm of Lease writes", func(ctx SpecContext) {
+		var calm, storm latencies
+		var changes, writes int
+		var lasted time.Duration
 		busy := newPermitted(ctx)
-		changes := 0
-		storm.Go(func() { changes = busy.rage(storming, perSecond) })
-		writes := countLeaseWrites(storming)
-		began := time.Now()
-		stormRefused, stormGone := revocations(ctx, samples)
-		lasted := time.Since(began)
-		stop()
-		storm.Wait()
-		perLease := float64(writes()) / lasted.Seconds() / replicas
-
-		fmt.Fprintf(os.Stderr, "tenants: beside one that makes %.0f changes a second: refused after %s (p50; %s without), gone after %s (%s), ratio %.2f; %.0f writes a second of each Lease\n",
+		for range rounds {
+			calm.measure(ctx, samples)
+			storming, stop := context.WithCancel(ctx)
+			var raging sync.WaitGroup
+			raging.Go(func() { changes += busy.rage(storming, perSecond) })
+			counted := countLeaseWrites(storming)
+			began := time.Now()
+			storm.measure(ctx, samples)
+			lasted += time.Since(began)
+			stop()
+			raging.Wait()
+			writes += counted()
+		}
+		perLease := float64(writes) / lasted.Seconds() / replicas
+		calmRefused, calmGone, stormRefused, stormGone := median(calm.refused), median(calm.gone), median(storm.refused), median(storm.gone)
+		fmt.Fprintf(os.Stderr, "tenants: beside one that makes %.0f changes a second: refused after %s (p50; %s without), gone after %s (%s), ratios %.2f and %.2f; %.0f writes a second of each Lease\n",
 			float64(changes)/lasted.Seconds(), stormRefused.Round(100*time.Microsecond), calmRefused.Round(100*time.Microsecond),
-			stormGone.Round(time.Millisecond), calmGone.Round(time.Millisecond), float64(stormGone)/float64(calmGone), perLease)
-		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, calmRefused+allowance)))
-		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, calmGone+allowance)))
+			stormGone.Round(time.Millisecond), calmGone.Round(time.Millisecond),
+			float64(stormRefused)/float64(calmRefused), float64(stormGone)/float64(calmGone), perLease)
+		// Where the processors have other work, too, what the tenant costs them is most of the
+		// difference, be it 2 ms or 200: there the promise of a second is the bound.
+		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, bystanders.soon)))
+		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, bystanders.soon)))
 		Expect(perLease).To(BeNumerically("<=", perReplica))
 	}, NodeTimeout(2*minute))
 })
 
-// revocations deletes keys, and returns the medians of how long each auth server goes on
-// accepting one, and of how long it takes until that is known everywhere.
-func revocations(ctx context.Context, count int) (refusedAfter, goneAfter time.Duration) {
+// latencies are how long each auth server goes on accepting a key that is deleted, and how
+// long it takes until that is known everywhere.
+type latencies struct {
+	refused, gone []time.Duration
+}
+
+// measure deletes keys.
+func (l *latencies) measure(ctx context.Context, count int) {
 	GinkgoHelper()
 	var keys []*unstructured.Unstructured
 	for range count {
@@ -70,30 +81,22 @@ func revocations(ctx context.Context, count int) (refusedAfter, goneAfter time.D
 		Expect(bystanders.as.Create(ctx, key)).To(Succeed())
 		keys = append(keys, key)
 	}
-	var refusals, ends []time.Duration
 	for _, key := range keys {
 		awaitReady(ctx, key)
-		plaintext := plaintextOf(ctx, key)
-		var questions = probes(ctx, plaintext)
-		Expect(questions.Accepted()).To(Succeed())
+		probe, err := product.Probe(ctx, plaintextOf(ctx, key))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(probe.Accepted()).To(Succeed())
 		began := time.Now()
 		Expect(bystanders.as.Delete(ctx, key.DeepCopy())).To(Succeed())
-		refusals = append(refusals, refusedBy(questions).Sub(began))
+		l.refused = append(l.refused, refusedBy(probe).Sub(began))
 		awaitGone(ctx, key)
-		ends = append(ends, time.Since(began))
-		questions.Stop()
+		l.gone = append(l.gone, time.Since(began))
+		probe.Stop()
 	}
-	slices.Sort(refusals)
-	slices.Sort(ends)
-	return refusals[len(refusals)/2], ends[len(ends)/2]
 }
 
-// probes asks every auth server about the key each millisecond.
-func probes(ctx context.Context, plaintext string) *stack.Probe {
-	GinkgoHelper()
-	p, err := product.Probe(ctx, plaintext)
-	Expect(err).NotTo(HaveOccurred())
-	return p
+func median(durations []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(durations))[len(durations)/2]
 }
 
 // refusedBy is when the last auth server refused.

@@ -93,30 +93,39 @@ var _ = Describe("What a tenant stores", func() {
 	}, NodeTimeout(2*minute))
 })
 
-// largestAccepted returns the largest APIKey that the API server accepts of the tenant,
-// to a sixteenth: full of text for its Secret, and of annotations.
+// filling is a place of an APIKey that text can be put in, as so many entries.
+type filling struct {
+	path    []string
+	entries int
+	// sizes of an entry, the largest first.
+	sizes []int
+}
+
+// largestAccepted returns about the largest APIKey that the API server accepts of the
+// tenant: each place is filled in turn, as far as the schema and the policies let it.
 func largestAccepted(ctx context.Context, mallory *tenant) *unstructured.Unstructured {
 	GinkgoHelper()
-	for sixteenths := 16; sixteenths > 0; sixteenths-- {
-		key := mallory.key("large", "")
-		data, annotations := map[string]any{}, map[string]any{}
-		for i := range 32 {
-			data[fmt.Sprintf("entry-%d", i)] = strings.Repeat("x", 1024*sixteenths)
-			annotations[fmt.Sprintf("filling-%d", i)] = strings.Repeat("x", 256*sixteenths)
-		}
-		Expect(unstructured.SetNestedMap(key.Object, data, "spec", "secret", "data")).To(Succeed())
-		Expect(unstructured.SetNestedMap(key.Object, annotations, "spec", "secret", "annotations")).To(Succeed())
-		if mallory.as.Create(ctx, key.DeepCopy(), client.DryRunAll) == nil {
-			return key
-		}
-		// Less in the spec, and as much as before beside it.
-		unstructured.RemoveNestedField(key.Object, "spec", "secret", "annotations")
-		if mallory.as.Create(ctx, key.DeepCopy(), client.DryRunAll) == nil {
-			return key
+	largest := mallory.key("large", "")
+	for _, place := range []filling{
+		{[]string{"spec", "secret", "data"}, 32, []int{16384, 8192, 4096, 2000, 1000}},
+		{[]string{"spec", "secret", "annotations"}, 32, []int{4096, 2048, 1024, 256, 64}},
+		{[]string{"metadata", "annotations"}, 8, []int{4000, 2000, 1000, 500, 100}},
+		{[]string{"metadata", "labels"}, 16, []int{63, 10}},
+	} {
+		for _, size := range place.sizes {
+			fuller := largest.DeepCopy()
+			entries := map[string]any{}
+			for i := range place.entries {
+				entries[fmt.Sprintf("filling-%d", i)] = strings.Repeat("x", size)
+			}
+			Expect(unstructured.SetNestedMap(fuller.Object, entries, place.path...)).To(Succeed())
+			if mallory.as.Create(ctx, fuller.DeepCopy(), client.DryRunAll) == nil {
+				largest = fuller
+				break
+			}
 		}
 	}
-	Fail("no APIKey is accepted")
-	return nil
+	return largest
 }
 
 // peak is the most memory that the process had since it was started, in bytes.

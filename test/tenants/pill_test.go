@@ -42,7 +42,7 @@ var _ = Describe("An APIKey that the programs cannot read", func() {
 		mallory := newTenant(ctx)
 		pills := []*unstructured.Unstructured{}
 		for name, spec := range map[string]string{
-			"time": "expiresAt: tomorrow", "duration": "ttl: [1]", "flag": "suspend: perhaps", "part": "rotation: every day",
+			"time": "expiresAt: tomorrow", "duration": "ttl: soon", "flag": "suspend: perhaps", "part": "rotation: every day",
 		} {
 			pill := mallory.key("pill-"+name, spec)
 			pill.SetFinalizers([]string{"mallory.example/forever"})
@@ -97,7 +97,7 @@ func relax(ctx context.Context) (restore func(context.Context)) {
 		Expect(admin.Get(ctx, name, definition)).To(Succeed())
 		return definition
 	}
-	real := read(ctx)
+	strict := read(ctx)
 	write := func(ctx context.Context, spec any) {
 		GinkgoHelper()
 		Eventually(func() error {
@@ -106,7 +106,7 @@ func relax(ctx context.Context) (restore func(context.Context)) {
 			return admin.Update(ctx, definition)
 		}).Should(Succeed())
 	}
-	lax := real.DeepCopy()
+	lax := strict.DeepCopy()
 	versions, _, err := unstructured.NestedSlice(lax.Object, "spec", "versions")
 	Expect(err).NotTo(HaveOccurred())
 	schema := versions[0].(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
@@ -119,7 +119,7 @@ func relax(ctx context.Context) (restore func(context.Context)) {
 	}
 	Expect(unstructured.SetNestedSlice(lax.Object, versions, "spec", "versions")).To(Succeed())
 
-	restore = func(ctx context.Context) { write(ctx, real.DeepCopy().Object["spec"]) }
+	restore = func(ctx context.Context) { write(ctx, strict.DeepCopy().Object["spec"]) }
 	DeferCleanup(func(ctx SpecContext) { restore(ctx) })
 	write(ctx, lax.Object["spec"])
 	return restore

@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -84,19 +85,36 @@ func fill(ctx context.Context, mallory *tenant, key *unstructured.Unstructured) 
 			accepted++
 			// A name of 253 + 63 characters: most of a label is its name.
 			prefix := fmt.Sprintf("p%07d.", accepted) + strings.TrimSuffix(strings.Repeat(strings.Repeat("a", 60)+".", 4), ".")
-			entries[prefix[:min(len(prefix), 8+size)]+"/"+strings.Repeat("n", 1+min(size, 60))] = ""
+			entries[prefix[:min(len(prefix), 7+size)]+"/"+strings.Repeat("n", 1+min(size, 60))] = ""
 		}
 		text, err := json.Marshal(map[string]any{"metadata": map[string]any{kind: entries}})
 		Expect(err).NotTo(HaveOccurred())
-		return patch(ctx, mallory.as, key, string(text)) == nil
+		return accepts(ctx, func() error { return patch(ctx, mallory.as, key, string(text)) })
 	}
 	for _, kind := range []string{"labels", "annotations"} {
 		for _, count := range []int{1024, 128, 16, 2} {
 			for add(kind, count, 240) {
 			}
 		}
+		for add(kind, 1, 1) {
+		}
 	}
-	for add("annotations", 1, 1) {
+}
+
+// accepts reports whether the API server takes a change, and not merely whether it does just
+// now: one that is too large it refuses for good.
+func accepts(ctx context.Context, change func() error) bool {
+	GinkgoHelper()
+	for {
+		err := change()
+		switch {
+		case err == nil:
+			return true
+		case apierrors.IsInvalid(err), apierrors.IsForbidden(err), strings.Contains(err.Error(), "too large"):
+			return false
+		}
+		Expect(ctx.Err()).NotTo(HaveOccurred(), "the last answer was %v", err)
+		pause(ctx, askInterval)
 	}
 }
 

@@ -1,0 +1,69 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+const (
+	// cachedEntries and cachedMeta bound what a Secret of ours may have that is cached
+	// whole: spec.secret permits 32 entries beside the keys, and 64 KiB in all. One that has
+	// more was written by somebody else, too.
+	cachedEntries = 48
+	cachedMeta    = 80 << 10
+)
+
+// cachedSecret is the transform of the Secret cache. Our label can be put on any Secret, so
+// one that cannot be as the manager writes it is cached as a name and an owner: only good
+// news is taken from the cache, and there is none of it. Else whoever stores Secrets would
+// decide how much memory the manager has.
+func cachedSecret(obj any) (any, error) {
+	secret, ok := obj.(*corev1.Secret)
+	if !ok || mayBeOurs(secret) {
+		return RedactSecret(obj)
+	}
+	reduced := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: secret.Namespace, Name: secret.Name, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
+			DeletionTimestamp: secret.DeletionTimestamp,
+		},
+		Type: secret.Type,
+	}
+	if owner := metav1.GetControllerOfNoCopy(secret); owner != nil {
+		reduced.OwnerReferences = []metav1.OwnerReference{*owner}
+	}
+	if name, ok := secret.Labels[v1alpha1.LabelAPIKey]; ok {
+		reduced.Labels = map[string]string{v1alpha1.LabelAPIKey: name}
+	}
+	return reduced, nil
+}
+
+// mayBeOurs reports whether a Secret could be as the manager writes it.
+func mayBeOurs(secret *corev1.Secret) bool {
+	owner := metav1.GetControllerOfNoCopy(secret)
+	if owner == nil || owner.Kind != "APIKey" || secret.Type != corev1.SecretTypeOpaque || len(secret.Data) > cachedEntries {
+		return false
+	}
+	group, err := schema.ParseGroupVersion(owner.APIVersion)
+	if err != nil || group.Group != v1alpha1.GroupVersion.Group {
+		return false
+	}
+	size := 0
+	for _, texts := range []map[string]string{secret.Labels, secret.Annotations} {
+		for name, text := range texts {
+			if name != corev1.LastAppliedConfigAnnotation { // which is not cached
+				size += len(name) + len(text)
+			}
+		}
+	}
+	for i := range secret.OwnerReferences {
+		size += len(secret.OwnerReferences[i].Name) + len(secret.OwnerReferences[i].UID)
+	}
+	return size <= cachedMeta
+}

@@ -53,8 +53,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 // register returns the collector of that name: a program has several servers.
 func register[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, error) {
 	err := registerer.Register(c)
-	var before prometheus.AlreadyRegisteredError
-	if errors.As(err, &before) {
+	if before, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if same, ok := before.ExistingCollector.(C); ok {
 			return same, nil
 		}

@@ -89,7 +89,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 .PHONY: test
-test: test-race test-simulation test-faults-short test-rotation-short test-plain test-gateways ## Run every test, on a real API server where one is needed.
+test: test-race test-simulation test-faults-short test-rotation-short test-plain test-abuse test-gateways ## Run every test, on a real API server where one is needed.
 
 .PHONY: test-race
 test-race: controlplane
@@ -105,7 +105,12 @@ test-simulation: ## Run the registry through SCHEDULES simulated schedules of fa
 .PHONY: test-plain
 test-plain: controlplane
 	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults ./test/rotation ./test/lifecycle | sort))
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults ./test/rotation ./test/lifecycle ./test/abuse | sort))
+
+# By themselves: what they do to a server, they do to the machine.
+.PHONY: test-abuse
+test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
+	$(run) "abuse" go test -count=1 -timeout=10m $(TESTFLAGS) ./test/abuse
 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways

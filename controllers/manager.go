@@ -214,7 +214,7 @@ func managerOptions(options Options) (ctrl.Options, error) {
 	}
 	return ctrl.Options{
 		Scheme:                  scheme,
-		Metrics:                 server.Options{BindAddress: options.MetricsAddress},
+		Metrics:                 server.Options{BindAddress: options.MetricsAddress, FilterProvider: ignoreBodies(options.Clock)},
 		HealthProbeBindAddress:  options.ProbeAddress,
 		LeaderElection:          options.LeaderElection,
 		LeaderElectionID:        leaderLease,

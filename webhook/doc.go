@@ -37,6 +37,8 @@
 //     learns of what is only for the other.
 //   - What could be read in two ways is refused: two keys, a key beside a session,
 //     look-alike headers, paths.
+//   - An answer does not depend on a body, and does not wait for one. What a client may
+//     hold, connections, bodies and streams, is bounded: see internal/serving.
 //   - The path that was judged is, byte for byte, the path that the proxy forwards.
 //
 // What it must never do: answer, log or count anything that a key could be derived

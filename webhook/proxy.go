@@ -82,9 +82,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// What is left here is h2c, which a server may decline by ignoring it.
 	r.Header.Del(upgradeHeader)
-	w, r, done := p.stalls.Watch(w, r)
+	r = r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant))
+	watched, request, done := p.stalls.Watch(w, r)
 	defer done()
-	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant)))
+	p.forward.ServeHTTP(watched, request)
 }
 
 // proxyClaim takes the request at its word. The target is the one on the wire:

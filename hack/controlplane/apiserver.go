@@ -105,10 +105,14 @@ func (cp *ControlPlane) newEtcd() (*envtest.Etcd, error) {
 		return nil, err
 	}
 	// envtest adds --unsafe-no-fsync: a test does not outlive a power failure.
-	return &envtest.Etcd{
+	etcd := &envtest.Etcd{
 		Path: launcher, DataDir: cp.etcdDir(), Out: log, Err: log,
 		StartTimeout: startTimeout, StopTimeout: stopTimeout,
-	}, nil
+	}
+	// Nobody connects to it as a peer, so it may choose the port itself. envtest looks for a free one before each
+	// start, and where much connects meanwhile somebody else has it by then.
+	etcd.Configure().Set("listen-peer-urls", "http://127.0.0.1:0")
+	return etcd, nil
 }
 
 func (cp *ControlPlane) newAPIServer(opts Options) (*envtest.APIServer, error) {

@@ -4,6 +4,7 @@
 package serving
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +24,7 @@ type listenerMetrics struct {
 	total, perClient, evicted prometheus.Counter
 }
 
-// NewMetrics registers them.
+// NewMetrics registers them, or returns those that are registered.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -39,12 +40,25 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 			Help: "Requests through the proxy that were ended because the client made no progress, by what it did not do: send (the body), receive (the response).",
 		}, []string{"direction"}),
 	}
-	for _, c := range []prometheus.Collector{m.open, m.refused, m.stalled} {
-		if err := registerer.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
+	var errs [3]error
+	m.open, errs[0] = register(registerer, m.open)
+	m.refused, errs[1] = register(registerer, m.refused)
+	m.stalled, errs[2] = register(registerer, m.stalled)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return m, nil
+}
+
+// register returns the collector of that name: a program has several servers.
+func register[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, error) {
+	err := registerer.Register(c)
+	if before, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if same, ok := before.ExistingCollector.(C); ok {
+			return same, nil
+		}
+	}
+	return c, err
 }
 
 func (m *Metrics) listener(name string) listenerMetrics {

@@ -19,7 +19,7 @@ const lingerTimeout = 2 * time.Second
 // unread reports whether a body is still to come on a connection that has to carry
 // the next request after it. Streams of HTTP/2 end by themselves.
 func unread(r *http.Request) bool {
-	if body, ok := r.Body.(*body); ok && body.over() {
+	if e, ok := r.Context().Value(exchangeKey{}).(*exchange); ok && e.over() {
 		return false
 	}
 	return r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody

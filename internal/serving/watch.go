@@ -4,6 +4,7 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -53,26 +54,29 @@ type exchange struct {
 // calls done when it returns.
 func (s *Stalls) Watch(w http.ResponseWriter, r *http.Request) (_ http.ResponseWriter, _ *http.Request, done func()) {
 	e := &exchange{stalls: s, request: r, controller: http.NewResponseController(w)}
-	watched := r
+	// A shallow copy, so that net/http keeps its own body.
+	watched := r.WithContext(context.WithValue(r.Context(), exchangeKey{}, e))
 	if r.Body != nil && r.Body != http.NoBody {
 		e.wanted = true
-		// A shallow copy, so that net/http keeps its own body.
-		watched = r.WithContext(r.Context())
 		watched.Body = &body{exchange: e, original: r.Body}
 	}
 	return &writer{ResponseWriter: w, exchange: e}, watched, e.done
 }
 
-// Stalled reports whether a request, or one that was made of it, has failed because its
-// body did not come.
+// exchangeKey is where the context of a request holds its exchange, and so that of one
+// that was made of it.
+type exchangeKey struct{}
+
+// Stalled reports whether a request, or the one that it was made of, has failed because
+// its body did not come.
 func Stalled(r *http.Request) bool {
-	b, ok := r.Body.(*body)
+	e, ok := r.Context().Value(exchangeKey{}).(*exchange)
 	if !ok {
 		return false
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.stalled
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stalled
 }
 
 // begin sets the deadline of a read, and renew moves it, if the client has taken a part
@@ -185,10 +189,10 @@ func (b *body) Close() error {
 }
 
 // over reports whether the body was read to its end.
-func (b *body) over() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ended
+func (e *exchange) over() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ended
 }
 
 // writer writes the response of a request under watch.

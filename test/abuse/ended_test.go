@@ -14,6 +14,9 @@ import (
 // question, 10 s.
 const endTimeout = 60 * time.Second
 
+// manyPings are more than the buffers of the kernel have answers for.
+const manyPings = 3_000_000
+
 // What is held is let go of by the server, whatever the client goes on to do.
 func TestTheServerEndsWhatIsHeld(t *testing.T) {
 	key, digest := mint(t)
@@ -40,6 +43,10 @@ func TestTheServerEndsWhatIsHeld(t *testing.T) {
 		"a body, over HTTP/2":             {s.Proxy, a.resets(streams(ingest, "x-api-key", key)), 0},
 		"a question, over gRPC":           {s.GRPC, a.resets(streams(check, unary...)), 0},
 		"silence, at the port of gRPC":    {s.GRPC, a.holds(""), 0},
+		"a header that does not end":      {s.Proxy, frames(2000, false, continuations(ingest)), 0},
+		"such a header, at that of gRPC":  {s.GRPC, frames(2000, false, continuations(check)), 0},
+		"PINGs, whose answers are unread": {s.Gateways, frames(manyPings, true, pings), 0},
+		"PINGs, at the port of gRPC":      {s.GRPC, frames(manyPings, true, pings), 0},
 	}
 	for name, holder := range holders {
 		go func() {

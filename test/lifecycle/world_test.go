@@ -44,8 +44,10 @@ const (
 	// specs have none by then.
 	handOver = time.Second
 	// undecidedTimeout is how long an auth server may be unable to decide, where nothing but
-	// the machine is in its way, and askInterval how often it is asked.
-	undecidedTimeout = 20 * time.Second
+	// the machine is in its way, and askInterval how often it is asked. When a machine has
+	// kept it from what it should have heard, it is in doubt until its watches bring something:
+	// a minute at most.
+	undecidedTimeout = 2 * time.Minute
 	askInterval      = 10 * time.Millisecond
 	// gathering is how often a manager asks for usage.
 	gathering = 200 * time.Millisecond

@@ -23,10 +23,10 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/netutil"
 	"k8s.io/utils/clock"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
@@ -42,7 +42,7 @@ const (
 	// stopTimeout is for the last answer.
 	stopTimeout = time.Second
 	// maxConnections is for a few managers, and for who has no business here and is to
-	// cost little.
+	// cost little. Who keeps one without a question makes room.
 	maxConnections = 32
 )
 
@@ -72,8 +72,9 @@ type Config struct {
 
 // Server tells a manager what was counted.
 type Server struct {
-	config Config
-	http   *http.Server
+	config   Config
+	listener *serving.Listener
+	http     *http.Server
 	// asked: there is a manager that gathers.
 	asked atomic.Bool
 	// finished: no more is counted.
@@ -93,7 +94,14 @@ func New(config Config) (*Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+usage.Path, handler)
+	held, err := serving.NewMetrics(config.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("usage: %w", err)
+	}
+	s.listener = serving.Limit(config.Listener, "usage", serving.Limits{Total: maxConnections}, config.Clock, held)
 	s.http = &http.Server{
+		ConnState:         s.listener.ConnState,
+		ConnContext:       s.listener.ConnContext,
 		Handler:           mux,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{config.Certificate}, MinVersion: tls.VersionTLS13},
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -142,7 +150,7 @@ func (s *Server) Run(ctx context.Context) {
 		_ = s.http.Shutdown(grace)
 		_ = s.http.Close()
 	})
-	err := s.http.ServeTLS(netutil.LimitListener(s.config.Listener, maxConnections), "", "")
+	err := s.http.ServeTLS(s.listener, "", "")
 	if !errors.Is(err, http.ErrServerClosed) {
 		s.config.Log.Error(err, "usage is counted, but is told to nobody any more")
 	}

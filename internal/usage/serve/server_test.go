@@ -122,7 +122,7 @@ func TestWhatNobodyTakesIsLost(t *testing.T) {
 			t.Errorf("%v", family)
 		}
 	}
-	if len(families) != 2 {
+	if len(families) != 4 { // with those of connections
 		t.Errorf("%d metrics", len(families))
 	}
 }

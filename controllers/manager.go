@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,6 +68,8 @@ type Options struct {
 	// UsageInterval is the least time between two writes of a status for the use of its
 	// key alone, and GatherInterval that between two questions to each auth server.
 	UsageInterval, GatherInterval time.Duration
+	// WatchBound is how long a watch may fail before the manager is not ready.
+	WatchBound time.Duration
 	// KeyMetricsLimit is how many keys have metrics of their own at most; 0 for none.
 	KeyMetricsLimit int
 	// Audit gets a line for each event. Required.
@@ -95,6 +98,8 @@ func DefaultOptions() Options {
 		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
 		Concurrency:   DefaultConcurrency,
 		UsageInterval: gather.DefaultInterval, GatherInterval: gather.DefaultGatherInterval,
+		WatchBound: DefaultWatchBound,
+
 		Clock:   clock.RealClock{},
 		Metrics: metrics.Registry,
 	}
@@ -118,7 +123,8 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if options.UsageInterval <= 0 || options.GatherInterval <= 0 {
 		return nil, errors.New("the intervals of usage have to be more than 0s")
 	}
-	managerOptions, err := managerOptions(options)
+	watches := newWatchHealth(options.Clock)
+	managerOptions, err := managerOptions(options, watches)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +175,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err := addOrganizations(mgr, members, reconciler.Unwritten, options); err != nil {
 		return nil, fmt.Errorf("set up Organization controller: %w", err)
 	}
-	return mgr, addProbes(mgr)
+	return mgr, addProbes(mgr, watches, options)
 }
 
 func addOrganizations(mgr ctrl.Manager, members *registry.Members, unwritten *unwritten, options Options) error {
@@ -196,14 +202,20 @@ func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Option
 	return nil
 }
 
-func addProbes(mgr ctrl.Manager) error {
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
+// addProbes has the manager be ready while it can do something. What a watch does not
+// bring for some time is no reason to restart it.
+func addProbes(mgr ctrl.Manager, watches *watchHealth, options Options) error {
+	errs := []error{mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping), options.Metrics.Register(watches)}
+	for _, kind := range watchedKinds {
+		errs = append(errs, mgr.AddReadyzCheck("watch-"+strings.ToLower(kind), watches.check(kind, options.WatchBound)))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
 	return nil
 }
 
-func managerOptions(options Options) (ctrl.Options, error) {
+func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error) {
 	scheme, err := NewScheme()
 	if err != nil {
 		return ctrl.Options{}, fmt.Errorf("set up scheme: %w", err)
@@ -232,7 +244,8 @@ func managerOptions(options Options) (ctrl.Options, error) {
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)},
 		},
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
+			DefaultTransform:         cache.TransformStripManagedFields(),
+			DefaultWatchErrorHandler: watches.handle,
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}: {
 					Label:     labels.NewSelector().Add(*published),

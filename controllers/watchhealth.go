@@ -1,0 +1,134 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+)
+
+const (
+	// DefaultWatchBound is how long a watch may fail before the manager is not ready.
+	DefaultWatchBound = 30 * time.Second
+	// watchCalm is how long no error comes from a watch that works again: a reflector
+	// that fails tries again after 30 seconds and some jitter at most, and a connection
+	// without life ends within 45 (HTTP/2 pings of client-go).
+	watchCalm = 2 * time.Minute
+)
+
+// watchedKinds are the kinds that the manager follows, by the type that its reflectors
+// name.
+var watchedKinds = map[string]string{
+	"*v1alpha1.APIKey":          "APIKey",
+	"*v1alpha1.Organization":    "Organization",
+	"*v1.Secret":                "Secret",
+	"*v1.PartialObjectMetadata": "Namespace",
+	"*v1.Lease":                 "Lease",
+}
+
+var watchFailingDesc = prometheus.NewDesc("apikey_manager_watch_failing_seconds",
+	"For how long the watch of a kind has failed; 0 while it works.", []string{"kind"}, nil)
+
+// watchHealth knows which watches fail, and since when. A manager whose watch fails goes
+// by what was, and can do nothing about what is.
+type watchHealth struct {
+	clock clock.PassiveClock
+
+	mu      sync.Mutex
+	failing map[string]*failingWatch
+}
+
+type failingWatch struct {
+	since, last time.Time
+	// revision is where the watch stood when it failed first; source says where it
+	// stands.
+	revision string
+	source   revisionSource
+}
+
+// revisionSource is a reflector.
+type revisionSource interface{ LastSyncResourceVersion() string }
+
+func newWatchHealth(clock clock.PassiveClock) *watchHealth {
+	return &watchHealth{clock: clock, failing: map[string]*failingWatch{}}
+}
+
+// handle is a WatchErrorHandlerWithContext.
+func (h *watchHealth) handle(ctx context.Context, r *toolscache.Reflector, err error) {
+	toolscache.DefaultWatchErrorHandler(ctx, r, err)
+	if kind := watchedKinds[r.TypeDescription()]; kind != "" {
+		h.failed(kind, r, err)
+	}
+}
+
+// failed notes that the watch of a kind has failed. The API server ends each watch after
+// some minutes, which is no failure.
+func (h *watchHealth) failed(kind string, source revisionSource, err error) {
+	if errors.Is(err, io.EOF) {
+		return
+	}
+	// Before the lock: a reflector has one of its own.
+	revision := source.LastSyncResourceVersion()
+	now := h.clock.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	watch := h.failing[kind]
+	if watch == nil || watch.source != source || watch.revision != revision || now.Sub(watch.last) > watchCalm {
+		watch = &failingWatch{since: now, revision: revision, source: source}
+		h.failing[kind] = watch
+	}
+	watch.last = now
+}
+
+// failingFor returns for how long the watch of a kind has failed. It has not any more once
+// it has brought something, and a watch brings a bookmark a minute.
+func (h *watchHealth) failingFor(kind string) time.Duration {
+	h.mu.Lock()
+	watch := h.failing[kind]
+	h.mu.Unlock()
+	if watch == nil {
+		return 0
+	}
+	revision := watch.source.LastSyncResourceVersion()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.clock.Now()
+	if h.failing[kind] == watch && (watch.revision != revision || now.Sub(watch.last) > watchCalm) {
+		delete(h.failing, kind)
+	}
+	if h.failing[kind] == nil {
+		return 0
+	}
+	return now.Sub(h.failing[kind].since)
+}
+
+// check fails when the watch of a kind has failed for longer than bound.
+func (h *watchHealth) check(kind string, bound time.Duration) healthz.Checker {
+	return func(*http.Request) error {
+		if failing := h.failingFor(kind); failing > bound {
+			return fmt.Errorf("the watch of %s has failed for %s", kind, failing.Truncate(time.Second))
+		}
+		return nil
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (h *watchHealth) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- watchFailingDesc }
+
+// Collect implements prometheus.Collector.
+func (h *watchHealth) Collect(metrics chan<- prometheus.Metric) {
+	for _, kind := range watchedKinds {
+		metrics <- prometheus.MustNewConstMetric(watchFailingDesc, prometheus.GaugeValue, h.failingFor(kind).Seconds(), kind)
+	}
+}

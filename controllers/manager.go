@@ -248,8 +248,10 @@ func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error)
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}: {
 					Label:     labels.NewSelector().Add(*published),
-					Transform: RedactSecret,
+					Transform: trimSecret,
 				},
+				&v1alpha1.APIKey{}:       {Transform: trimAPIKey},
+				&v1alpha1.Organization{}: {Transform: trimOrganization},
 				&coordinationv1.Lease{}: {
 					Namespaces: map[string]cache.Config{
 						options.Namespace: {LabelSelector: labels.SelectorFromSet(labels.Set(registry.LeaseLabels()))},

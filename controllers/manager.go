@@ -251,6 +251,8 @@ func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error)
 					Label:     labels.NewSelector().Add(*published),
 					Transform: cachedSecret,
 				},
+				&v1alpha1.APIKey{}:       {Transform: trimAPIKey},
+				&v1alpha1.Organization{}: {Transform: trimOrganization},
 				&coordinationv1.Lease{}: {
 					Namespaces: map[string]cache.Config{
 						options.Namespace: {LabelSelector: labels.SelectorFromSet(labels.Set(registry.LeaseLabels()))},

@@ -5,12 +5,14 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -36,6 +38,9 @@ func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err 
 	if err != nil || !p.permission.ok {
 		return true, err
 	}
+	if err := r.completeSpec(ctx, p); err != nil {
+		return false, err
+	}
 	p.key.Status.OrganizationID = p.organization.EffectiveID()
 	p.dormancy = dormancy(p.key, p.now)
 	if p.dormancy.reason != "" {
@@ -44,6 +49,24 @@ func (r *APIKeyReconciler) permit(ctx context.Context, p *pass) (next bool, err 
 	// A namespace that is going away deletes its Secrets first. That is no
 	// drift, and no new key can be published there: the APIKey itself is next.
 	return namespace.DeletionTimestamp.IsZero(), nil
+}
+
+// completeSpec reads what the cache has left out of an APIKey that was not permitted yet.
+func (r *APIKeyReconciler) completeSpec(ctx context.Context, p *pass) error {
+	if !p.key.Trimmed {
+		return nil
+	}
+	live := &v1alpha1.APIKey{}
+	if err := r.Live.Get(ctx, p.identity(), live); err != nil {
+		return fmt.Errorf("get APIKey: %w", err)
+	}
+	if live.UID != p.key.UID || live.Generation != p.key.Generation {
+		// The cache is about to show it.
+		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "apikeys"}, live.Name, errors.New("it has changed"))
+	}
+	p.key.Spec.Secret, p.key.Trimmed = live.Spec.Secret, false
+	p.observed.Spec.Secret, p.observed.Trimmed = *live.Spec.Secret.DeepCopy(), false
+	return nil
 }
 
 // askPermission decides on permission by what reader has of the Organization and

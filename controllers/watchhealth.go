@@ -124,7 +124,9 @@ func (h *watchHealth) check(kind string, bound time.Duration) healthz.Checker {
 }
 
 // Describe implements prometheus.Collector.
-func (h *watchHealth) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- watchFailingDesc }
+func (h *watchHealth) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- watchFailingDesc
+}
 
 // Collect implements prometheus.Collector.
 func (h *watchHealth) Collect(metrics chan<- prometheus.Metric) {

@@ -37,6 +37,9 @@ type APIKey struct {
 	// status say: a part of it cannot be decoded, or it is too large. It is set where the
 	// object is decoded, empty for any other, and never stored.
 	Refusal string `json:"-"`
+	// Trimmed says that a cache has left out spec.secret, but for its name. It is never
+	// stored.
+	Trimmed bool `json:"-"`
 }
 
 // APIKeySpec says what key is wanted and where it goes.

@@ -31,7 +31,7 @@ const maxRefusal = 240
 func (k *APIKey) UnmarshalJSON(data []byte) error {
 	// A type without this method, and with the fields of the other.
 	type plain APIKey
-	k.Refusal = ""
+	k.Refusal, k.Trimmed = "", false
 	err := json.Unmarshal(data, (*plain)(k))
 	if err != nil {
 		*k = APIKey{}

@@ -9,7 +9,7 @@ import (
 )
 
 // Grant is what an accepted key may do, and in whose name. Of an expired key it has the
-// name alone: no scopes, and no counter.
+// name and where it was issued: no scopes, and no counter.
 type Grant struct {
 	// KeyID is the first 12 hexadecimal digits of the key's SHA-256.
 	KeyID string

@@ -83,7 +83,8 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	case !g.version.until.IsZero() && !now.Before(g.version.until):
 		return Grant{}, Unknown
 	}
-	grant := Grant{KeyID: g.keyID, Namespace: g.claim.namespace, Name: g.claim.name, Organization: org.id}
+	grant := Grant{KeyID: g.keyID, Namespace: g.claim.namespace, Name: g.claim.name, Organization: org.id, Imported: g.version.imported}
+	grant.ForeignOnly = grant.Imported && org.imports != v1alpha1.ImportAny
 	if org.maxKeyAge > 0 && now.Sub(g.version.registered) >= org.maxKeyAge {
 		return grant, Expired
 	}
@@ -91,8 +92,6 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 		return grant, Expired
 	}
 	grant.Scopes = g.claim.scopes.Intersect(org.scopes)
-	grant.Imported = g.version.imported
-	grant.ForeignOnly = grant.Imported && org.imports != v1alpha1.ImportAny
 	grant.Counter = g.counter
 	return grant, Accepted
 }

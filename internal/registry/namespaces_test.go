@@ -217,3 +217,17 @@ func TestForeignOnly(t *testing.T) {
 		t.Error("a key that was minted here is held to be foreign")
 	}
 }
+
+// The form of a key that has expired is judged, too: its name is told to nobody else.
+func TestAnExpiredGrantSaysWhetherItWasImported(t *testing.T) {
+	key := apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+		k.Status.Versions[0].Origin = v1alpha1.OriginImported
+		k.Spec.Import = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
+		k.Spec.ExpiresAt = &metav1.Time{Time: epoch}
+	})
+	org := acme("1", func(o *v1alpha1.Organization) { o.Spec.Imports = v1alpha1.ImportForeign })
+	grant, verdict := indexWith(org, key).lookup(digestOf("s")).judge(epoch)
+	if verdict != Expired || !grant.Imported || !grant.ForeignOnly {
+		t.Errorf("verdict %d, %+v", verdict, grant)
+	}
+}

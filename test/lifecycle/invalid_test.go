@@ -136,6 +136,22 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		Expect(server.status(plaintext)).To(Equal(http.StatusOK))
 	})
 
+	It("writes a large Secret of an APIKey that was not permitted at first, of which the cache keeps little", func(ctx SpecContext) {
+		t := newTenant(ctx)
+		relabel(ctx, t, "other")
+		key := t.key("large", func(k *v1alpha1.APIKey) {
+			k.Labels = map[string]string{"kept": "1"}
+			k.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"a": v1alpha1.DataTemplate(strings.Repeat("a", 15<<10)), "b": v1alpha1.DataTemplate(strings.Repeat("b", 15<<10))}
+		})
+		Expect(admin.Create(ctx, key)).To(Succeed())
+		awaitReason(ctx, key, v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted)
+		relabel(ctx, t, t.namespace)
+		awaitReady(ctx, key)
+		Expect(secretOf(ctx, key).Data).To(SatisfyAll(HaveKeyWithValue("a", HaveLen(15<<10)), HaveKeyWithValue("b", HaveLen(15<<10))))
+		Expect(key.Spec.Secret.Data).To(HaveLen(2), "nothing of the spec is written")
+		Expect(key.Labels).To(HaveKey("kept"))
+	})
+
 	It("stops the keys of an Organization that is such, and no others", func(ctx SpecContext) {
 		t, others := newTenant(ctx), newTenant(ctx)
 		key, other := t.mint(ctx, "key"), others.mint(ctx, "key")

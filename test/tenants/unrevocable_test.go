@@ -92,11 +92,14 @@ func fill(ctx context.Context, mallory *tenant, key *unstructured.Unstructured) 
 		return accepts(ctx, func() error { return patch(ctx, mallory.as, key, string(text)) })
 	}
 	for _, kind := range []string{"labels", "annotations"} {
-		for _, count := range []int{1024, 128, 16, 2} {
-			for add(kind, count, 240) {
-			}
+		for add(kind, 1024, 240) {
 		}
-		for add(kind, 1, 1) {
+		// What is left has room for less than that, then for less than half of it, and so on.
+		for count := 512; count > 0; count /= 2 {
+			add(kind, count, 240)
+		}
+		for _, size := range []int{120, 60, 30, 10, 1, 1} {
+			add(kind, 1, size)
 		}
 	}
 }

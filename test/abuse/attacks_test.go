@@ -44,16 +44,20 @@ type attack struct {
 func (a *attacker) each(ctx context.Context, count int, address string, do func(context.Context, net.Conn)) {
 	var begun, running sync.WaitGroup
 	begun.Add(count)
+	// From no address in particular, and closed without a trace: else the machine would run
+	// out of ports.
+	dialer := &net.Dialer{Timeout: answerTimeout}
 	slots := make(chan struct{}, 64) // that connect at the same time
 	for range count {
 		slots <- struct{}{}
 		running.Go(func() {
-			connection, err := from(attackerAddress).DialContext(ctx, "tcp", address)
+			connection, err := dialer.DialContext(ctx, "tcp", address)
 			<-slots
 			begun.Done()
 			if err != nil {
 				return
 			}
+			_ = connection.(*net.TCPConn).SetLinger(0)
 			defer connection.Close()
 			defer context.AfterFunc(ctx, func() { connection.Close() })()
 			do(ctx, connection)

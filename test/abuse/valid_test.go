@@ -59,10 +59,7 @@ func from(address string) *net.Dialer {
 	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: answerTimeout}
 }
 
-const (
-	validAddress    = "127.0.0.2"
-	attackerAddress = "127.0.0.1"
-)
+const validAddress = "127.0.0.2"
 
 // wrongAnswer is an answer that no load excuses.
 type wrongAnswer struct{ status int }

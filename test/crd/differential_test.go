@@ -28,9 +28,9 @@ var (
 // What the schema accepts, the programs decode: objects are drawn at random, and what a
 // real API server accepts of them goes through the decoders of the programs.
 var _ = It("The schema accepts nothing that the programs cannot decode", func(ctx SpecContext) {
-	r := rand.New(rand.NewPCG(*differentialSeed, 2)) //nolint:gosec // drawn from a seed, so that it can be repeated
+	r := rand.New(rand.NewPCG(*differentialSeed, 2))
 	accepted, refused := 0, 0
-	for began := time.Now(); time.Since(began) < *differentialTime; { //nolint:forbidigo // for how long to go on
+	for began := time.Now(); time.Since(began) < *differentialTime; {
 		object := draw(r)
 		described, err := json.Marshal(object.Object)
 		Expect(err).NotTo(HaveOccurred())

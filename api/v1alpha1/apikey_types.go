@@ -75,9 +75,10 @@ type APIKeySpec struct {
 	// from 1970 to 9899.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29T') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="spec.expiresAt is a 29th of February in a year that has none"
 	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Schemaless
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
 	// ttl is how long after the creation of the APIKey the key stops working, in place

@@ -49,7 +49,8 @@
 // A CEL rule must not fail to evaluate for anything that may be stored: the API server
 // lets an unchanged value pass for which a rule is false, but refuses each write of an
 // object for which it fails, also the one that ends its key. So a text is matched before
-// it is read as a duration, and no rule is about a field of format date-time.
+// it is read as a duration. No field of spec has a format: of one that has, the API server
+// accepts a list in place of a text, and each rule fails that comes by it.
 //
 // This package imports apimachinery only and holds no logic but what describes
 // its types.

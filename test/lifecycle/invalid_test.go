@@ -145,7 +145,14 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		})
 		Expect(admin.Create(ctx, key)).To(Succeed())
 		awaitReason(ctx, key, v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted)
+		broken := t.key("broken", func(k *v1alpha1.APIKey) {
+			k.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"a": v1alpha1.DataTemplate(strings.Repeat("a", 15<<10) + "$(TYPO)")}
+		})
+		Expect(admin.Create(ctx, broken)).To(Succeed())
+		awaitReason(ctx, broken, v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted)
 		relabel(ctx, t, t.namespace)
+		awaitReason(ctx, broken, v1alpha1.ConditionPublished, v1alpha1.ReasonInvalidTemplate)
+		Expect(broken.Status.Versions).To(BeEmpty(), "minted before the templates were read")
 		awaitReady(ctx, key)
 		Expect(secretOf(ctx, key).Data).To(SatisfyAll(HaveKeyWithValue("a", HaveLen(15<<10)), HaveKeyWithValue("b", HaveLen(15<<10))))
 		Expect(key.Spec.Secret.Data).To(HaveLen(2), "nothing of the spec is written")

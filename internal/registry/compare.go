@@ -251,7 +251,7 @@ func (ix *index) repairNamespaces(listed map[string]namespace, before held) (rep
 			continue
 		}
 		// One that has changed in what nobody asks for is no difference.
-		if _, relabeled := ix.applyNamespaceLocked(name, ns); relabeled {
+		if ix.applyNamespaceLocked(name, ns) {
 			repairs++
 		}
 	}

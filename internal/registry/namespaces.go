@@ -38,7 +38,7 @@ func (s namespaceStore) apply(obj any) error {
 		s.fail(fmt.Errorf("%w: got a %T for a Namespace", errFeed, obj))
 		return nil
 	}
-	if _, relabeled := s.index.applyNamespace(ns.Name, namespaceOf(ns)); relabeled {
+	if s.index.applyNamespace(ns.Name, namespaceOf(ns)) {
 		s.await()
 	}
 	return nil

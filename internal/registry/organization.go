@@ -190,24 +190,24 @@ func (ix *index) replaceOrganizations(orgs map[string]organization) {
 }
 
 // applyNamespace takes a Namespace in, unless a later one is known. It reports whether
-// it was taken, and whether it is another one to Organizations than before.
-func (ix *index) applyNamespace(name string, ns namespace) (taken, relabeled bool) {
+// Organizations may judge it otherwise than before.
+func (ix *index) applyNamespace(name string, ns namespace) (relabeled bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	return ix.applyNamespaceLocked(name, ns)
 }
 
-func (ix *index) applyNamespaceLocked(name string, ns namespace) (taken, relabeled bool) {
+func (ix *index) applyNamespaceLocked(name string, ns namespace) (relabeled bool) {
 	before, known := ix.namespaces[name]
 	if known && !later(ns.revision, before.revision) {
-		return false, false
+		return false
 	}
 	ix.namespaces[name] = ns
 	if known && labels.Equals(before.labels, ns.labels) {
-		return true, false
+		return false
 	}
 	ix.judgeNamespace(name)
-	return true, true
+	return true
 }
 
 // judgeNamespace has every permit for a namespace go by what it is now.

@@ -155,7 +155,7 @@ func (m *simManager) pass(ctx context.Context, name types.NamespacedName) (again
 	case key.DeletionTimestamp != nil:
 		return m.revoke(ctx, name, key.DeepCopy())
 	case refused:
-		return m.withdraw(ctx, name, key.DeepCopy())
+		return m.withdraw(ctx, key.DeepCopy())
 	}
 	retired, done, err := m.retire(ctx, name, key.DeepCopy())
 	if err != nil || done {

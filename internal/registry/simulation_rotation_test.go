@@ -90,7 +90,7 @@ func (m *simManager) register(ctx context.Context, name types.NamespacedName, ke
 }
 
 // withdraw is what withdraw.go does of an APIKey whose namespace is not permitted.
-func (m *simManager) withdraw(ctx context.Context, name types.NamespacedName, key *v1alpha1.APIKey) (time.Duration, error) {
+func (m *simManager) withdraw(ctx context.Context, key *v1alpha1.APIKey) (time.Duration, error) {
 	if meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted) {
 		meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNamespaceNotPermitted})
 		return 0, m.link.Update(ctx, key)

@@ -206,6 +206,7 @@ func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Option
 // bring for some time is no reason to restart it.
 func addProbes(mgr ctrl.Manager, watches *watchHealth, options Options) error {
 	errs := []error{mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping), options.Metrics.Register(watches)}
+	errs = append(errs, mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())))
 	for _, kind := range watchedKinds {
 		errs = append(errs, mgr.AddReadyzCheck("watch-"+strings.ToLower(kind), watches.check(kind, options.WatchBound)))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 )
 
@@ -111,6 +112,22 @@ func (h *watchHealth) failingFor(kind string) time.Duration {
 		return 0
 	}
 	return now.Sub(h.failing[kind].since)
+}
+
+// syncPatience is how long a probe waits for the caches; the kubelet waits a second.
+const syncPatience = 500 * time.Millisecond
+
+// cachesSynced fails while some cache has not had its first list: until then a manager
+// does nothing.
+func cachesSynced(caches cache.Cache) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), syncPatience)
+		defer cancel()
+		if !caches.WaitForCacheSync(ctx) {
+			return errors.New("not every cache has had its first list")
+		}
+		return nil
+	}
 }
 
 // check fails when the watch of a kind has failed for longer than bound.

@@ -105,11 +105,12 @@ var _ = Describe("A Secret that others write", func() {
 		for i := range 8 {
 			key := tenant.mint(ctx, fmt.Sprint("written-", i))
 			keys = append(keys, key)
+			name := client.ObjectKeyFromObject(key)
 			done.Go(func() {
 				for n := 0; writing.Err() == nil; n++ {
 					patch := fmt.Sprintf(`{"metadata":{"labels":{"n":"%d"}}}`, n)
 					// In the end there is none to be written.
-					_ = admin.Patch(writing, &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}},
+					_ = admin.Patch(writing, &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}},
 						client.RawPatch(types.MergePatchType, []byte(patch)))
 				}
 			})

@@ -125,15 +125,25 @@ func (r *APIKeyReconciler) reserve(ctx context.Context, p *pass, plan *importPla
 		}
 	}
 	for _, digest := range plan.wanted {
-		if _, taken := r.importing.LoadOrStore(digest, p.key.UID); taken {
-			plan.postponed = append(plan.postponed, digest.KeyID())
-			p.lookAgain(conflictRetry)
+		// What the cache shows is enough for a refusal: many who want a key that somebody
+		// has do not contend for it.
+		rivals, err := r.rivals(ctx, p, digest.String(), client.DisableReadYourWritesConsistency)
+		if err != nil {
+			return reserved, err
+		}
+		if len(rivals) > 0 {
+			plan.decline(digest.String())
+			continue
+		}
+		_, taken := r.importing.LoadOrStore(digest, p.key.UID)
+		if taken {
+			// Two began to list it at once; who was first has it, or is refused as well.
+			plan.decline(digest.String())
 			continue
 		}
 		reserved = append(reserved, digest)
 		// With every write that was made before: whoever had it reserved has written.
-		rivals, err := r.rivals(ctx, p, digest.String())
-		if err != nil {
+		if rivals, err = r.rivals(ctx, p, digest.String()); err != nil {
 			return reserved, err
 		}
 		if len(rivals) > 0 {
@@ -204,25 +214,19 @@ func (r *APIKeyReconciler) noteRefusal(ctx context.Context, p *pass, reason, mes
 	r.Refusals.NoteLatest(kind, message)
 }
 
-// whyRefused says what a hash is that was declined. It names another APIKey only to those
-// who share its namespace: others need not learn that it exists.
+// whyRefused says what a hash is that was declined. It names nobody who has it: others
+// need not learn that they exist, and what becomes of them must be no change, and so no
+// write, for everybody who lists the hash. The event and the audit line of the moment do.
 func whyRefused(key *v1alpha1.APIKey, hash string, rivals []v1alpha1.APIKey) string {
 	id := hash[:keyIDLength]
 	if slices.ContainsFunc(key.Status.Versions, func(v v1alpha1.KeyVersion) bool { return v.ID == id && v.SHA256 != hash }) {
 		return fmt.Sprintf("%s… has the key ID of another key of this APIKey", hash[:keyIDLength+4])
 	}
-	what := "was a key of another APIKey"
-	for i := range rivals {
-		who := "another APIKey"
-		if rivals[i].Namespace == key.Namespace {
-			who = fmt.Sprintf("APIKey %q", rivals[i].Name)
-		}
-		if hashesOf(&rivals[i]).Has(hash) {
-			return fmt.Sprintf("%s is a key of %s", id, who)
-		}
-		what = "has the key ID of a key of " + who
+	has := func(rival v1alpha1.APIKey) bool { return hashesOf(&rival).Has(hash) }
+	if len(rivals) > 0 && !slices.ContainsFunc(rivals, has) {
+		return id + " has the key ID of a key of another APIKey"
 	}
-	return id + " " + what
+	return id + " is or was a key of another APIKey"
 }
 
 // writeImports writes what the plan changes, and nothing else: what the rest of the

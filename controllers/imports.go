@@ -57,7 +57,7 @@ type importPlan struct {
 	// wanted are the hashes that are to become versions.
 	wanted []keys.Digest
 	// postponed are the IDs of those that wait: for room, until what they were before is
-	// gone, or until somebody else has decided about the same hash.
+	// gone.
 	postponed []string
 	// malformed is how many entries are no hashes.
 	malformed int

@@ -291,9 +291,9 @@ func TestWhyAnImportIsRefused(t *testing.T) {
 		own    []v1alpha1.KeyVersion
 		want   string
 	}{
-		"another namespace's":        {rivals: []v1alpha1.APIKey{holder("other", "a1")}, want: id12 + " is a key of another APIKey"},
-		"a neighbor's":               {rivals: []v1alpha1.APIKey{holder("team", "a1")}, want: id12 + ` is a key of APIKey "victim"`},
-		"nobody's any more":          {want: id12 + " was a key of another APIKey"},
+		"another namespace's":        {rivals: []v1alpha1.APIKey{holder("other", "a1")}, want: id12 + " is or was a key of another APIKey"},
+		"a neighbor's":               {rivals: []v1alpha1.APIKey{holder("team", "a1")}, want: id12 + " is or was a key of another APIKey"},
+		"nobody's any more":          {want: id12 + " is or was a key of another APIKey"},
 		"one that imitates a key ID": {rivals: []v1alpha1.APIKey{holder("other", "a100000000001")}, want: id12 + " has the key ID of a key of another APIKey"},
 		"one that imitates its own": {
 			own:  []v1alpha1.KeyVersion{versionOf("a100000000001", "", v1alpha1.VersionActive)},

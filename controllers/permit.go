@@ -104,22 +104,26 @@ func permissionOf(key *v1alpha1.APIKey, organization *v1alpha1.Organization, nam
 	case organization == nil:
 		return stuck(v1alpha1.ReasonOrganizationNotFound,
 			fmt.Sprintf("there is no Organization %q: ask a platform admin to create it, or correct spec.organizationRef.name in a new APIKey", name))
-	case !organization.DeletionTimestamp.IsZero():
-		return stuck(v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Organization %q is being deleted", name))
 	case organization.Refusal != "":
 		return stuck(v1alpha1.ReasonInvalidOrganization,
 			fmt.Sprintf("Organization %q is refused, and its keys with it. Ask a platform admin to correct it: its condition Ready says what is wrong.", name))
+	}
+	// First of all: whoever is not permitted learns nothing else of an Organization, and
+	// nothing that becomes of it is a change for APIKeys that only name it.
+	if found := namespacePermission(key.Namespace, organization, namespace); !found.ok {
+		return found
+	}
+	switch {
 	case organization.Blocks(key.Namespace, key.Name):
 		return stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. Ask a platform admin.")
+	case !organization.DeletionTimestamp.IsZero():
+		return stuck(v1alpha1.ReasonOrganizationNotFound, fmt.Sprintf("Organization %q is being deleted", name))
 	case organization.Spec.Suspend:
 		return stuck(v1alpha1.ReasonOrganizationSuspended,
 			fmt.Sprintf("Organization %q is suspended: a platform admin can set its spec.suspend to false", name))
 	case len(key.Status.Versions) > 0 && key.Status.OrganizationID != organization.EffectiveID():
 		return stuck(v1alpha1.ReasonOrganizationChanged,
 			fmt.Sprintf("the key was minted for organization id %q, and Organization %q now has id %q: create another APIKey", key.Status.OrganizationID, name, organization.EffectiveID()))
-	}
-	if found := namespacePermission(key.Namespace, organization, namespace); !found.ok {
-		return found
 	}
 	beyond := scope.Of(key.Spec.Scopes...).Without(scope.Of(organization.EffectiveScopes()...))
 	if !beyond.Empty() {
@@ -136,7 +140,7 @@ func namespacePermission(namespace string, organization *v1alpha1.Organization, 
 		return finding{ok: true}
 	case err != nil:
 		return stuck(v1alpha1.ReasonInvalidSelector,
-			fmt.Sprintf("spec.namespaces.selector of Organization %q cannot be read: %v", organization.Name, err))
+			fmt.Sprintf("spec.namespaces.selector of Organization %q cannot be read. Ask a platform admin to correct it.", organization.Name))
 	}
 	return stuck(v1alpha1.ReasonNamespaceNotPermitted,
 		fmt.Sprintf("Organization %q does not permit namespace %q: ask a platform admin to add it to spec.namespaces", organization.Name, namespace))

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -71,6 +72,8 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 		err = r.Create(ctx, newSecret(p.key, content), client.DisableReadYourWritesConsistency)
 	case p.secret == secretLeftover:
 		err = r.Update(ctx, takenOver(p.live, newSecret(p.key, content)), client.DisableReadYourWritesConsistency)
+	case ptr.Deref(p.live.Immutable, false):
+		err = r.replaceImmutable(ctx, p, content)
 	default:
 		// Conditional on the Secret that inspect saw to be the APIKey's own.
 		err = r.Update(ctx, renewedSecret(p.live, p.key, content), client.DisableReadYourWritesConsistency)
@@ -85,6 +88,17 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 	default:
 		return false, secretNotWritten(p, err)
 	}
+}
+
+// replaceImmutable deletes the APIKey's own Secret, which somebody has made immutable, and
+// creates it anew: whoever may write Secrets must not be able to keep a key from being
+// replaced.
+func (r *APIKeyReconciler) replaceImmutable(ctx context.Context, p *pass, content secretContent) error {
+	seen := client.Preconditions{UID: &p.live.UID, ResourceVersion: &p.live.ResourceVersion}
+	if err := r.Delete(ctx, p.live, seen); err != nil {
+		return err
+	}
+	return r.Create(ctx, newSecret(p.key, content), client.DisableReadYourWritesConsistency)
 }
 
 // superseded reports whether another manager leads since this one was paused, and has

@@ -65,9 +65,9 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{UpdateFunc: r.hashesChanged, DeleteFunc: r.hashesFreed}).
 		Owns(&corev1.Secret{}).
-		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.keysOfOrganization),
+		Watches(&v1alpha1.Organization{}, r.enqueueKeys(keysOfOrganization),
 			builder.WithPredicates(specChanged())).
-		Watches(namespace, handler.EnqueueRequestsFromMapFunc(r.keysOfNamespace),
+		Watches(namespace, r.enqueueKeys(keysOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&coordinationv1.Lease{}, wakeUp(r.Members, r.Waiters, r.Retirements, r.Imports)).
 		WatchesRawSource(source.Func(r.usageDue)).
@@ -155,9 +155,10 @@ func (r *APIKeyReconciler) hashesFreed(ctx context.Context, e event.DeleteEvent,
 
 func (r *APIKeyReconciler) tellRivals(ctx context.Context, key client.Object, hashes sets.Set[string], q queue) {
 	for hash := range hashes {
-		for _, request := range r.requests(ctx, client.MatchingFields{indexImport: hash}) {
-			if request.NamespacedName != client.ObjectKeyFromObject(key) {
-				q.Add(request)
+		rivals := r.matching(ctx, client.MatchingFields{indexImport: hash})
+		for i := range rivals {
+			if name := client.ObjectKeyFromObject(&rivals[i]); name != client.ObjectKeyFromObject(key) {
+				enqueueAt(q, handler.LowPriority, reconcile.Request{NamespacedName: name})
 			}
 		}
 	}
@@ -198,17 +199,17 @@ func enqueue(q queue, names []types.NamespacedName) {
 	}
 }
 
-func (r *APIKeyReconciler) keysOfOrganization(ctx context.Context, organization client.Object) []reconcile.Request {
-	return r.requests(ctx, client.MatchingFields{indexOrganization: organization.GetName()})
+func keysOfOrganization(organization client.Object) client.ListOption {
+	return client.MatchingFields{indexOrganization: organization.GetName()}
 }
 
-func (r *APIKeyReconciler) keysOfNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
-	return r.requests(ctx, client.InNamespace(namespace.GetName()))
+func keysOfNamespace(namespace client.Object) client.ListOption {
+	return client.InNamespace(namespace.GetName())
 }
 
-// requests returns the APIKeys that options select, as the cache knows them: one
-// that it does not know yet is going to be reconciled when it does.
-func (r *APIKeyReconciler) requests(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+// matching returns the APIKeys that options select, as the cache knows them: one that it
+// does not know yet is going to be reconciled when it does. They are not to be changed.
+func (r *APIKeyReconciler) matching(ctx context.Context, options ...client.ListOption) []v1alpha1.APIKey {
 	list := &v1alpha1.APIKeyList{}
 	options = append(options, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if err := r.List(ctx, list, options...); err != nil {
@@ -216,9 +217,5 @@ func (r *APIKeyReconciler) requests(ctx context.Context, options ...client.ListO
 		log.FromContext(ctx).Error(err, "list APIKeys to reconcile")
 		return nil
 	}
-	requests := make([]reconcile.Request, 0, len(list.Items))
-	for i := range list.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-	}
-	return requests
+	return list.Items
 }

@@ -124,8 +124,8 @@ func ofVersions() []Mutation {
 			Test: simulation,
 			Why:  "a version is claimed whatever its state is, so that one which was revoked is accepted as long as its entry stays",
 			File: "internal/registry/claim.go",
-			Old:  "\t\tif !v.State.Accepted() {\n",
-			New:  "\t\tif v.State == \"\" {\n",
+			Old:  "\t\tif !v.State.Accepted() || ended(key, v) {\n",
+			New:  "\t\tif ended(key, v) {\n",
 		},
 		{
 			Name: "withdrawal-of-version",

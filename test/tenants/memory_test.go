@@ -52,7 +52,7 @@ var _ = Describe("What a tenant stores", func() {
 		for _, process := range product.Processes() {
 			Expect(peak(process)).To(BeNumerically("<=", memoryLimit), "%s would have been killed", process.Name)
 		}
-	}, NodeTimeout(3*minute))
+	}, NodeTimeout(6*minute))
 
 	It("costs the manager no memory as Secrets that merely bear its label", func(ctx SpecContext) {
 		const count, size = 150, 350 << 10

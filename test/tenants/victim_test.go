@@ -201,8 +201,14 @@ func awaitAccepted(ctx context.Context, plaintext string) {
 	}
 }
 
-// patience is how long is waited for a refusal, to say how late it was.
-const patience = 5 * time.Second
+const (
+	// patience is how long is waited for a refusal, to say how late it was.
+	patience = 5 * time.Second
+	// doubt is how long an auth server may answer 503 that could not watch for some
+	// seconds: until each of its watches has brought a bookmark, which comes about each
+	// minute (docs/revocation.md).
+	doubt = 90 * time.Second
+)
 
 // refused waits until no auth server accepts the key any more, and says how long after
 // the call that was. Each has to answer 401 in the end: one that has just lost its
@@ -230,7 +236,7 @@ func refused(ctx context.Context, plaintext string) time.Duration {
 			status, _, _ := ask(ctx, server, plaintext)
 			Expect(status).NotTo(Equal(http.StatusOK), "%s accepts the key again", server.Name)
 			return status
-		}).Should(Equal(http.StatusUnauthorized), server.Name)
+		}).WithTimeout(doubt).Should(Equal(http.StatusUnauthorized), server.Name)
 	}
 	return longest
 }

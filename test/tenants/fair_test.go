@@ -63,7 +63,7 @@ var _ = Describe("A tenant who is busy", func() {
 		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, bystanders.soon)))
 		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, bystanders.soon)))
 		Expect(perLease).To(BeNumerically("<=", perReplica))
-	}, NodeTimeout(2*minute))
+	}, NodeTimeout(4*minute))
 })
 
 // latencies are how long each auth server goes on accepting a key that is deleted, and how

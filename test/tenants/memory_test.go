@@ -90,7 +90,7 @@ var _ = Describe("What a tenant stores", func() {
 		fmt.Fprintf(os.Stderr, "tenants: %d labelled Secrets of %d KiB: the manager's live heap goes from %d to %d MiB, its peak is %d MiB\n",
 			count, size>>10, before>>20, after>>20, peak(product.Manager.Process)>>20)
 		Expect(peak(product.Manager.Process)).To(BeNumerically("<=", memoryLimit))
-	}, NodeTimeout(2*minute))
+	}, NodeTimeout(4*minute))
 })
 
 // filling is a place of an APIKey that text can be put in, as so many entries.

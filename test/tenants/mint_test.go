@@ -41,7 +41,7 @@ var _ = Describe("A Secret that somebody else writes, too", Ordered, ContinueOnF
 			q.audited()
 			fmt.Fprintf(os.Stderr, "tenants: %s, for %s: %d keys minted, %d lines of audit, %d writes by the other\n", name, quarrel, q.mints, q.lines, q.writes)
 		}
-	}, NodeTimeout(minute))
+	}, NodeTimeout(3*minute))
 
 	It("is left to who made it, if it is of another type, and says so", func(ctx SpecContext) {
 		Expect(planted.mints).To(BeNumerically("<=", 1))

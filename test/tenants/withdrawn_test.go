@@ -53,7 +53,7 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 		for _, plaintext := range []string{namedKey, labelledKey, oldKey, retiringKey, blockedKey} {
 			awaitAccepted(ctx, plaintext)
 		}
-	}, NodeTimeout(minute))
+	}, NodeTimeout(3*minute))
 
 	BeforeEach(func(ctx SpecContext) { Expect(product.Manager.Stop(ctx)).To(Succeed()) })
 

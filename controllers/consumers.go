@@ -22,38 +22,44 @@ import (
 // anything in its place.
 const RestarterRole = "apikey-restarter"
 
-// consumers returns the workloads that spec.rotation.restart is about, read from the
-// API server. What cannot be read is in found.
-func (r *APIKeyReconciler) consumers(ctx context.Context, found *restartFindings) []client.Object {
+// consumersPage is how many workloads are held at once. A tenant may make each as large as
+// etcd takes, 1.5 MiB, and have many of them.
+const consumersPage = 4
+
+// eachConsumer calls do for each workload that spec.rotation.restart is about, read from
+// the API server. What cannot be read is in found.
+func (r *APIKeyReconciler) eachConsumer(ctx context.Context, found *restartFindings, do func(client.Object)) {
 	key := found.apiKey
 	if key.Spec.Rotation.Restart.Policy == v1alpha1.RestartNamed {
-		return r.namedConsumers(ctx, found)
+		r.eachNamedConsumer(ctx, found, do)
+		return
 	}
-	var consumers []client.Object
 	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}} {
 		err := r.eachOf(ctx, list, key.Namespace, func(obj client.Object) {
 			if obj.GetDeletionTimestamp().IsZero() && workload.TakesAtStart(workload.Template(obj), key.SecretName()) {
-				consumers = append(consumers, obj)
+				do(obj)
 			}
 		})
 		switch {
 		case apierrors.IsForbidden(err):
 			found.complainOfRights("look for workloads that take the Secret only when they start", err)
-			return nil
+			return
 		case err != nil:
 			found.fail(ctx, "what takes the Secret", err)
 		}
 	}
-	return consumers
 }
 
-// eachOf calls f for each object of a namespace, and holds some hundred at a time.
+// eachOf calls f for each object of a namespace, and holds two pages at a time.
 func (r *APIKeyReconciler) eachOf(ctx context.Context, list client.ObjectList, namespace string, f func(client.Object)) error {
 	page := func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		next := list.DeepCopyObject().(client.ObjectList)
 		return next, r.Live.List(ctx, next, &client.ListOptions{Namespace: namespace, Limit: options.Limit, Continue: options.Continue})
 	}
-	return pager.New(page).EachListItemWithAlloc(ctx, metav1.ListOptions{}, func(obj runtime.Object) error {
+	pages := pager.New(page)
+	// Without the whole list where a page has expired: it is begun anew at the next look.
+	pages.PageSize, pages.PageBufferSize, pages.FullListIfExpired = consumersPage, 0, false
+	return pages.EachListItemWithAlloc(ctx, metav1.ListOptions{}, func(obj runtime.Object) error {
 		if o, ok := obj.(client.Object); ok {
 			f(o)
 		}
@@ -61,8 +67,7 @@ func (r *APIKeyReconciler) eachOf(ctx context.Context, list client.ObjectList, n
 	})
 }
 
-func (r *APIKeyReconciler) namedConsumers(ctx context.Context, found *restartFindings) []client.Object {
-	var consumers []client.Object
+func (r *APIKeyReconciler) eachNamedConsumer(ctx context.Context, found *restartFindings, do func(client.Object)) {
 	for _, reference := range found.apiKey.Spec.Rotation.Restart.Workloads {
 		obj := emptyWorkload(reference.Kind)
 		if obj == nil {
@@ -79,10 +84,9 @@ func (r *APIKeyReconciler) namedConsumers(ctx context.Context, found *restartFin
 		case err != nil:
 			found.fail(ctx, name, err)
 		case obj.GetDeletionTimestamp().IsZero():
-			consumers = append(consumers, obj)
+			do(obj)
 		}
 	}
-	return consumers
 }
 
 // emptyWorkload returns an object of a kind, and nil for one that the schema refuses.

@@ -32,6 +32,8 @@ const (
 	// restartAfterLoss is how long after a key that was lost its consumers are restarted,
 	// for instance because the right to do so was given by then.
 	restartAfterLoss = time.Hour
+	// restartRetry is when a look is tried again for which another APIKey's left no room.
+	restartRetry = time.Second
 	// restartNamed is how many workloads a message names.
 	restartNamed = 5
 )
@@ -88,10 +90,14 @@ func (r *APIKeyReconciler) restartConsumers(ctx context.Context, p *pass) rollou
 	if record.finished == p.key.Generation {
 		return rollout{finished: true}
 	}
-	found := &restartFindings{apiKey: p.key, record: record}
-	for _, consumer := range r.consumers(ctx, found) {
-		r.restart(ctx, consumer, found)
+	// One at a time over all APIKeys, for the memory that it takes; none waits for another.
+	if !r.restarting.TryLock() {
+		p.lookAgain(restartRetry)
+		return rollout{}
 	}
+	defer r.restarting.Unlock()
+	found := &restartFindings{apiKey: p.key, record: record}
+	r.eachConsumer(ctx, found, func(consumer client.Object) { r.restart(ctx, consumer, found) })
 	if len(found.restarted) > 0 {
 		r.Events.restarted(p.key, record.keyID, found.restarted)
 	}

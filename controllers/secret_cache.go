@@ -4,6 +4,8 @@
 package controllers
 
 import (
+	"crypto/sha256"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -12,11 +14,12 @@ import (
 )
 
 const (
-	// cachedEntries and cachedMeta bound what a Secret of ours may have that is cached
-	// whole: spec.secret permits 32 entries beside the keys, and 64 KiB in all. One that has
-	// more was written by somebody else, too.
+	// cachedEntries and cachedMeta bound what a Secret may have that is cached whole, in
+	// entries of its data, and in bytes of all else. Whoever may write Secrets may name an
+	// APIKey as the owner of any number of them. A Secret of ours that has more, since its
+	// spec.secret asks for it, is read from the API server at each pass.
 	cachedEntries = 48
-	cachedMeta    = 80 << 10
+	cachedMeta    = 6 << 10
 )
 
 // cachedSecret is the transform of the Secret cache. Our label can be put on any Secret, so
@@ -55,6 +58,9 @@ func mayBeOurs(secret *corev1.Secret) bool {
 		return false
 	}
 	size := 0
+	for name := range secret.Data {
+		size += len(name) + sha256.Size
+	}
 	for _, texts := range []map[string]string{secret.Labels, secret.Annotations} {
 		for name, text := range texts {
 			if name != corev1.LastAppliedConfigAnnotation { // which is not cached

@@ -5,8 +5,12 @@ package controllers
 
 import (
 	"context"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -17,21 +21,58 @@ import (
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
-// revocationPriority is that of APIKeys whose keys are to be refused. They are reconciled
-// before all others that wait, be those a tenant's who creates faster than keys are
-// minted, or the whole list after a start: controller-runtime gives the latter
-// handler.LowPriority, and everything else 0. A requeue keeps it.
-const revocationPriority = 100
+const (
+	// revocationPriority is that of APIKeys whose keys are to be refused. They are
+	// reconciled before all others that wait, be those a tenant's who creates faster than
+	// keys are minted, or the whole list after a start: controller-runtime gives the latter
+	// handler.LowPriority, and everything else 0. A requeue keeps it.
+	revocationPriority = 100
+	// bulkPriority is that of the revocations of a namespace beyond its share, as when one
+	// request deletes a thousand APIKeys: those of others do not wait for them.
+	bulkPriority = 50
+	// shareBurst and sharePerSecond are the share of a namespace.
+	shareBurst, sharePerSecond = 20, 5
+	// sharesKept bounds how many namespaces are remembered. One that is forgotten has its
+	// whole share again.
+	sharesKept = 4096
+)
+
+// shares are what each namespace has left of its share of revocations.
+type shares struct {
+	clock clock.PassiveClock
+	// mu has one caller at a time make a limiter.
+	mu       sync.Mutex
+	limiters *lru.Cache
+}
+
+func newShares(clock clock.PassiveClock) *shares {
+	return &shares{clock: clock, limiters: lru.New(sharesKept)}
+}
+
+// priority is that of one more revocation of a namespace.
+func (s *shares) priority(namespace string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.limiters.Get(namespace)
+	if !ok {
+		known = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(sharePerSecond, shareBurst, s.clock)
+		s.limiters.Add(namespace, known)
+	}
+	if limiter, ok := known.(flowcontrol.PassiveRateLimiter); ok && limiter.TryAccept() {
+		return revocationPriority
+	}
+	return bulkPriority
+}
 
 // revocationsFirst enqueues APIKeys whose keys are to be refused. It comes beside what
 // enqueues every APIKey: of two priorities the queue takes the higher.
-func revocationsFirst() handler.Funcs {
+func revocationsFirst(shares *shares) handler.Funcs {
 	enqueue := func(obj client.Object, q queue) {
 		key, ok := obj.(*v1alpha1.APIKey)
 		if !ok || key.DeletionTimestamp.IsZero() && !key.Spec.Suspend {
 			return
 		}
-		enqueueAt(q, revocationPriority, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(key)})
+		enqueueAt(q, shares.priority(key.Namespace), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(key)})
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },

@@ -6,8 +6,10 @@ package controllers
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -24,7 +26,7 @@ func TestRevocationsComeBeforeAllThatWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := priorityqueue.New[reconcile.Request]("test")
 			defer q.ShutDown()
-			all, first := &handler.EnqueueRequestForObject{}, revocationsFirst()
+			all, first := &handler.EnqueueRequestForObject{}, revocationsFirst(newShares(testclock.NewFakePassiveClock(noon)))
 			see := func(key *v1alpha1.APIKey) {
 				key.ResourceVersion = "2"
 				e := event.UpdateEvent{ObjectOld: testKey(), ObjectNew: key}
@@ -46,5 +48,40 @@ func TestRevocationsComeBeforeAllThatWaits(t *testing.T) {
 				t.Errorf("then comes %s, with priority %d", request.Name, priority)
 			}
 		})
+	}
+}
+
+func TestOneNamespaceDoesNotHaveAllRevocationsWaitForIt(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(noon)
+	q := priorityqueue.New[reconcile.Request]("test")
+	defer q.ShutDown()
+	first := revocationsFirst(newShares(clock))
+	end := func(namespace, name string) {
+		first.Update(t.Context(), event.UpdateEvent{ObjectNew: testKey(func(k *v1alpha1.APIKey) {
+			k.Namespace, k.Name, k.DeletionTimestamp = namespace, name, &metav1.Time{Time: noon}
+		})}, q)
+	}
+	const many = 1000
+	for i := range many {
+		end("busy", fmt.Sprint(i))
+	}
+	end("other", "late")
+	for place := range shareBurst + 2 {
+		request, priority, _ := q.GetWithPriority()
+		q.Done(request)
+		if request.Name == "late" {
+			if priority != revocationPriority {
+				t.Errorf("it has priority %d", priority)
+			}
+			break
+		}
+		if place > shareBurst {
+			t.Errorf("%d of another namespace come before it", place)
+		}
+	}
+	clock.SetTime(noon.Add(time.Second))
+	end("busy", "later")
+	if request, priority, _ := q.GetWithPriority(); request.Name != "later" || priority != revocationPriority {
+		t.Errorf("a second later comes %s, with priority %d", request.Name, priority)
 	}
 }

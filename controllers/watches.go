@@ -61,7 +61,7 @@ func (r *APIKeyReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manage
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, maxRetryDelay),
 		}).
 		For(&v1alpha1.APIKey{}).
-		Watches(&v1alpha1.APIKey{}, revocationsFirst()).
+		Watches(&v1alpha1.APIKey{}, revocationsFirst(newShares(r.Clock))).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{UpdateFunc: r.hashesChanged, DeleteFunc: r.hashesFreed}).
 		Owns(&corev1.Secret{}).

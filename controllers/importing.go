@@ -199,6 +199,9 @@ func (r *APIKeyReconciler) tellRefused(ctx context.Context, p *pass, hash string
 	if len(rivals) > 0 {
 		message += fmt.Sprintf(", which APIKey %s has, or one with the same ID", client.ObjectKeyFromObject(&rivals[0]))
 		r.Events.importContested(&rivals[0], id)
+		if rivals[0].Namespace == p.key.Namespace {
+			r.Events.importRefused(p.key, v1alpha1.ReasonImportRefused, fmt.Sprintf("Key %s is one of APIKey %q, or has the ID of one.", id, rivals[0].Name))
+		}
 	}
 	r.noteRefusal(ctx, p, v1alpha1.ReasonImportRefused, message)
 }

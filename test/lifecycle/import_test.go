@@ -161,7 +161,9 @@ var _ = Describe("A key that was issued elsewhere", func() {
 
 		neighbor := acme.mint(ctx, "neighbor", importing(legacy))
 		condition = awaitReason(ctx, neighbor, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
-		Expect(condition.Message).To(ContainSubstring(`APIKey "prod-agent"`))
+		Expect(condition.Message).To(ContainSubstring(hashOf(legacy)[:12]))
+		Eventually(eventNotes).WithArguments(ctx, neighbor, v1alpha1.ReasonImportRefused).Should(ContainElement(ContainSubstring(`APIKey "prod-agent"`)))
+		Expect(eventNotes(ctx, thief, v1alpha1.ReasonImportRefused)).NotTo(ContainElement(ContainSubstring("prod-agent")))
 	})
 
 	It("cannot be taken from a younger APIKey that had it first", func(ctx SpecContext) {

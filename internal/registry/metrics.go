@@ -55,7 +55,7 @@ var (
 	lagDesc = prometheus.NewDesc("apikey_registry_lag_seconds",
 		"Time since the API server last brought a list, an event or a bookmark: the index is at most so old. Bookmarks come about each minute.", []string{"kind"}, nil)
 	failureDesc = prometheus.NewDesc("apikey_registry_watch_failure_seconds",
-		"Time since the watch of a kind was lost and could not be restored; 0 while it works. At half of --suspect-after no key is called unknown, at --max-staleness everything is answered 503.", []string{"kind"}, nil)
+		"Time since the watch of a kind was lost and could not be restored; 0 while it works. From the first renewal after half of --suspect-after no key is called unknown; from --max-staleness everything is answered 503.", []string{"kind"}, nil)
 	refusedDesc = prometheus.NewDesc("apikey_registry_refused_objects",
 		"Objects that cannot be decoded, or are too large: none of their keys is accepted. Their statuses and the log name them.", []string{"kind"}, nil)
 	fenceDesc = prometheus.NewDesc("apikey_registry_time_to_fence_seconds",

@@ -43,9 +43,9 @@ const leastQuiet = 150 * time.Second
 // while the Lease lives would keep revocations waiting.
 func quietBound(staleness time.Duration) time.Duration { return max(staleness, leastQuiet) }
 
-// undecidedAfter is how long a watch may fail until no key is called unknown. With the
-// next renewal, which comes within a third of suspect-after, the Lease says so, and that
-// is before suspect-after is over.
+// undecidedAfter is how long a watch may fail until, from the next renewal on, no key is
+// called unknown, and the Lease says so. With the default RenewInterval, a third of
+// suspect-after, that is before suspect-after is over.
 func undecidedAfter(suspect time.Duration) time.Duration { return suspect / 2 }
 
 // reporter keeps one session's Lease: it renews it, and says in it what the

@@ -73,8 +73,8 @@ type APIKeyReconciler struct {
 	// importing has the hashes that are becoming versions, by which of them: for the
 	// milliseconds of the write that says so.
 	importing sync.Map
-	// restarting is held while workloads are looked at.
-	restarting sync.Mutex
+	// looks are the turns in which workloads are looked at.
+	looks turns
 	// restarts has, by UID, what this process has restarted after an APIKey's last
 	// rotation, while a key that it replaced is retiring.
 	restarts sync.Map

@@ -71,6 +71,9 @@ type restartRecord struct {
 	// finished is the generation of the APIKey whose restarts came to their end: what
 	// starts later has the new key.
 	finished int64
+	// message is that of the last look. It stands until the next one: a condition that
+	// comes and goes with the turns of looks would be a write each time.
+	message string
 }
 
 // restartConsumers restarts, once, what takes the Secret only when it starts, and
@@ -90,12 +93,11 @@ func (r *APIKeyReconciler) restartConsumers(ctx context.Context, p *pass) rollou
 	if record.finished == p.key.Generation {
 		return rollout{finished: true}
 	}
-	// One at a time over all APIKeys, for the memory that it takes; none waits for another.
-	if !r.restarting.TryLock() {
+	if !r.looks.take(p.key.Namespace, p.now) {
 		p.lookAgain(restartRetry)
-		return rollout{}
+		return rollout{message: record.message}
 	}
-	defer r.restarting.Unlock()
+	defer r.looks.release()
 	found := &restartFindings{apiKey: p.key, record: record}
 	r.eachConsumer(ctx, found, func(consumer client.Object) { r.restart(ctx, consumer, found) })
 	if len(found.restarted) > 0 {
@@ -107,7 +109,9 @@ func (r *APIKeyReconciler) restartConsumers(ctx context.Context, p *pass) rollou
 		return rollout{finished: true}
 	}
 	p.lookAgain(restartInterval(p, version))
-	return found.rollout()
+	seen := found.rollout()
+	record.message = seen.message
+	return seen
 }
 
 func (r *APIKeyReconciler) restartRecord(uid types.UID, keyID string) *restartRecord {

@@ -42,6 +42,8 @@ type restartWorld struct {
 	// patches counts those of each workload, reads all reads.
 	patches map[string]int
 	reads   int
+	// limit is the size of the page that was asked for last.
+	limit int64
 	// refuse, where it gives an error, is the answer to a request.
 	refuse func(verb string, obj any) error
 }
@@ -63,6 +65,7 @@ func newRestartWorld(t *testing.T, restart v1alpha1.Restart, workloads ...client
 		},
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 			w.reads++
+			w.limit = (&client.ListOptions{}).ApplyOptions(options).Limit
 			if err := w.refuse("list", list); err != nil {
 				return err
 			}
@@ -199,6 +202,36 @@ func TestRestartOfWhatTakesTheSecretAtItsStart(t *testing.T) {
 	said := w.events()
 	if len(said) != 1 || !strings.HasPrefix(said[0], "Normal ConsumersRestarted") || !strings.Contains(said[0], "Deployment web; StatefulSet db; DaemonSet node") {
 		t.Errorf("said %q", said)
+	}
+}
+
+func TestRestartWaitsForItsTurn(t *testing.T) {
+	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
+	before, _ := w.look()
+	w.reconciler.looks.take("busy", w.now)
+	reads := w.reads
+	if found, again := w.look(); found.finished || found.message != before.message || again != restartRetry || w.reads != reads {
+		t.Errorf("while another looks: found %+v, looks again after %v, with %d reads", found, again, w.reads-reads)
+	}
+	w.reconciler.looks.release()
+	w.finish()
+	if found, _ := w.look(); !found.finished {
+		t.Errorf("in its turn: found %+v", found)
+	}
+	if !w.reconciler.looks.take("busy", w.now) {
+		t.Error("a look has not made room for the next")
+	}
+}
+
+func TestRestartReadsAFewWorkloadsAtATime(t *testing.T) {
+	var workloads []client.Object
+	for i := range 3 * consumersPage {
+		workloads = append(workloads, testDeployment(fmt.Sprint("web-", i), "hexcovery"))
+	}
+	w := newRestartWorld(t, restartEnv, workloads...)
+	w.look()
+	if w.limit != consumersPage {
+		t.Errorf("read in pages of %d", w.limit)
 	}
 }
 

@@ -26,6 +26,7 @@ SCHEDULES ?= 2000
 ROUNDS ?= 200
 # What the rounds are drawn from; 0 is the time.
 SEED ?= 0
+CGROUP ?=
 
 CONTROLLER_GEN := bin/controller-gen
 GOLANGCI_LINT := bin/golangci-lint
@@ -159,6 +160,13 @@ bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help show
 .PHONY: bench-flood
 bench-flood: controlplane ## Measure what ten times as much junk does to valid requests; BENCHFLAGS=-help shows what can be set.
 	@go run ./hack/flood $(BENCHFLAGS)
+
+# CGROUP is one whose children may have limits, to be made by root; on cgroup v2 its
+# cgroup.subtree_control has to name memory.
+.PHONY: bench-memory
+bench-memory: controlplane ## Store 2,000 of the largest APIKeys that are accepted, beside programs in cgroups of 256 MiB below CGROUP.
+	@test -n "$(CGROUP)" || { echo "CGROUP is not set; give the folder of a cgroup that has a memory controller" >&2; exit 2; }
+	@cd test/tenants && go test -count=1 -timeout=2h -ginkgo.focus='however large' $(TESTFLAGS) -args -large.count=2000 -large.cgroup=$(CGROUP)
 
 .PHONY: demo
 demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.

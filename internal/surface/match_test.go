@@ -42,16 +42,52 @@ func ranks(pattern, path string) (kinds []segmentKind, ok bool) {
 	return kinds, len(wanted) == len(segments)
 }
 
-// mostSpecific is the one pattern that should decide, "" if none matches.
-func mostSpecific(patterns []string, path string) string {
-	var best string
-	var rank []segmentKind
-	for _, pattern := range patterns {
-		if kinds, ok := ranks(pattern, path); ok && (best == "" || slices.Compare(kinds, rank) < 0) {
-			best, rank = pattern, kinds
+// hole reports whether a path has, after what matches the beginning of a pattern, the next
+// literal of it in another case, and no other pattern has there what the path has. What
+// is below is nobody's. The kinds are as of a pattern that ends there.
+func hole(pattern string, patterns []string, path string) (kinds []segmentKind, ok bool) {
+	segments := strings.Split(path[1:], "/")
+	wanted := strings.Split(pattern[1:], "/")
+	for i := range min(len(wanted), len(segments)) {
+		if strings.HasPrefix(wanted[i], "{") || wanted[i] == segments[i] || !strings.EqualFold(wanted[i], segments[i]) {
+			continue
+		}
+		begins := func(with ...string) func(string) bool {
+			beginning := "/" + strings.Join(append(slices.Clone(wanted[:i]), with...), "/")
+			return func(other string) bool { return strings.HasPrefix(nameless(other)+"/", nameless(beginning)+"/") }
+		}
+		if i > 0 {
+			kinds, ok = ranks("/"+strings.Join(wanted[:i], "/"), "/"+strings.Join(segments[:i], "/"))
+		}
+		return append(kinds, literal), (i == 0 || ok) && !slices.ContainsFunc(patterns, begins(segments[i]))
+	}
+	return nil, false
+}
+
+// nameless gives all parameters of a pattern one name.
+func nameless(pattern string) string {
+	segments := strings.Split(pattern, "/")
+	for i, segment := range segments {
+		if strings.HasPrefix(segment, "{") && !strings.HasSuffix(segment, "...}") {
+			segments[i] = "{}"
 		}
 	}
-	return best
+	return strings.Join(segments, "/")
+}
+
+// mostSpecific is the one pattern that should decide, "" if none matches; holed says that
+// one would, but for the case of a literal.
+func mostSpecific(patterns []string, path string) (best string, holed bool) {
+	var rank []segmentKind
+	for _, pattern := range patterns {
+		if kinds, ok := ranks(pattern, path); ok && (rank == nil || slices.Compare(kinds, rank) < 0) {
+			best, rank, holed = pattern, kinds, false
+		}
+		if kinds, ok := hole(pattern, patterns, path); ok && (rank == nil || slices.Compare(kinds, rank) < 0) {
+			best, rank, holed = "", kinds, true
+		}
+	}
+	return best, holed
 }
 
 // tableOf makes a table of the patterns that can stand in one: GET of each.
@@ -72,7 +108,7 @@ func tableOf(patterns []string) (*Table, []string) {
 func checkLookup(t *testing.T, patterns []string, path Path) {
 	t.Helper()
 	table, patterns := tableOf(patterns)
-	want := mostSpecific(patterns, string(path))
+	want, holed := mostSpecific(patterns, string(path))
 	var got string
 	if bindings := table.match(path); len(bindings) > 0 {
 		got = bindings[0].pattern
@@ -95,7 +131,9 @@ func checkLookup(t *testing.T, patterns []string, path Path) {
 			t.Fatalf("%s %q of %q: %v, and %+v; want %v", method, path, patterns, answer, e, outcome)
 		}
 	}
-	checkServeMux(t, patterns, path, want)
+	if !holed {
+		checkServeMux(t, patterns, path, want)
+	}
 }
 
 type muxed string
@@ -160,7 +198,7 @@ func FuzzLookup(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"/a /b", "/a"}, {"/a/{x} /a/b /a/{rest...}", "/a/b"}, {"/a/{x} /a/b/c /a/{rest...}", "/a/b/d"}, {"/{x}/b /a/{y} /a/b", "/a/b"},
 		{"/a/ /a/{x}", "/a/"}, {"/a/{rest...}", "/a/"}, {"/a/{rest...} /{all...}", "/a/"}, {"/ /{all...}", "/"}, {"/{x}/{y}/c /a/{y}/d /{r...}", "/a/b/c"},
-		{"/a/{x} /a/b", "/a/%20"}, {"/v1.S/M", "/v1.S/M"}, {"/a/{x}/c /a/b/{y} /a/b/c", "/a/b/c"}, {"/a/{x}/ /a/{x}", "/a/b/"},
+		{"/a/{x} /a/b", "/a/%20"}, {"/v1.S/M", "/v1.S/M"}, {"/a/{x}/c /a/b/{y} /a/b/c", "/a/b/c"}, {"/a/{x}/ /a/{x}", "/a/b/"}, {"/a/{x} /a/b", "/a/B"}, {"/{x}/{y} /a/b /A/{x}", "/A/b"}, {"/{x}/{y} /a/b", "/a/B"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -181,14 +219,14 @@ func TestLookupIsAsDocumented(t *testing.T) {
 		for range 1 + random.IntN(8) {
 			var segments []string
 			for range random.IntN(4) {
-				segments = append(segments, pick([]string{"a", "b", "{x}", "{y}"}))
+				segments = append(segments, pick([]string{"a", "b", "B", "{x}", "{y}"}))
 			}
 			patterns = append(patterns, "/"+strings.Join(append(segments, pick([]string{"a", "b", "{x}", "", "{r...}"})), "/"))
 		}
 		for range 10 {
 			var segments []string
 			for range random.IntN(4) {
-				segments = append(segments, pick([]string{"a", "b", "c", "%20"}))
+				segments = append(segments, pick([]string{"a", "b", "B", "c", "%20"}))
 			}
 			path := Path("/" + strings.Join(append(segments, pick([]string{"a", "b", "c", ""})), "/"))
 			checkLookup(t, patterns, path)

@@ -29,7 +29,7 @@ import (
 )
 
 var (
-	largeCount = flag.Int("large.count", 340, "how many of the largest APIKeys that are accepted a tenant stores")
+	largeCount = flag.Int("large.count", 120, "how many of the largest APIKeys that are accepted a tenant stores")
 	largeIn    = flag.String("large.cgroup", "", "folder of a cgroup with a memory controller, in which each program gets a cgroup of its own with the limit; empty: their peaks are compared with it")
 )
 
@@ -44,6 +44,14 @@ var _ = Describe("What a tenant stores", func() {
 		}
 		mallory := newTenant(ctx)
 		largest := largestAccepted(ctx, mallory)
+		programs := map[*stack.Process]string{product.Manager.Process: product.Manager.Metrics}
+		before := map[*stack.Process]int{}
+		for _, server := range product.AuthServers {
+			programs[server.Process] = server.Operations
+		}
+		for process, metrics := range programs {
+			before[process] = liveHeap(ctx, metrics)
+		}
 		creating, writing := errgroup.WithContext(ctx)
 		creating.SetLimit(6)
 		for i := range count {
@@ -62,12 +70,18 @@ var _ = Describe("What a tenant stores", func() {
 		for _, process := range product.Processes() {
 			Expect(process.Ended()).NotTo(BeClosed(), process.Name)
 		}
-		text, err := json.Marshal(largest.Object)
+		stored := largest.DeepCopy()
+		stored.SetName("large-0")
+		Expect(refresh(ctx, stored)).To(Succeed())
+		text, err := json.Marshal(stored.Object)
 		Expect(err).NotTo(HaveOccurred())
 		fmt.Fprintf(os.Stderr, "tenants: %d unpermitted APIKeys of %d KiB: peak of the manager %d MiB, of an auth server that has just joined %d MiB, of one that has followed %d MiB\n",
 			count, len(text)>>10, peak(product.Manager.Process)>>20, peak(server.Process)>>20, peak(product.AuthServers[0].Process)>>20)
-		for _, process := range product.Processes() {
+		for process, metrics := range programs {
 			Expect(peak(process)).To(BeNumerically("<=", memoryLimit), "%s would have been killed", process.Name)
+			// What it reads to answer this is what makes it collect.
+			Eventually(func() int { return liveHeap(ctx, metrics) - before[process] }).
+				Should(BeNumerically("<", count*len(text)/4), "%s keeps what is none of its business", process.Name)
 		}
 	}, NodeTimeout(time.Hour))
 
@@ -134,11 +148,10 @@ func confine(process *stack.Process, cgroup string) {
 	})
 }
 
-// filling is a place of an APIKey that text can be put in, as so many entries.
+// filling puts entries with so many bytes each in a place of an APIKey; sizes are tried in
+// turn.
 type filling struct {
-	path    []string
-	entries int
-	// sizes of an entry, the largest first.
+	put   func(key *unstructured.Unstructured, size int) error
 	sizes []int
 }
 
@@ -146,20 +159,30 @@ type filling struct {
 // tenant: each place is filled in turn, as far as the schema and the policies let it.
 func largestAccepted(ctx context.Context, mallory *tenant) *unstructured.Unstructured {
 	GinkgoHelper()
+	label := strings.Repeat(strings.Repeat("x", 60)+".", 4) + "example/" + strings.Repeat("x", 50) // 253 bytes before the slash are the most
 	largest := mallory.key("large", "")
 	for _, place := range []filling{
-		{[]string{"spec", "secret", "data"}, 32, []int{16384, 8192, 4096, 2000, 1000}},
-		{[]string{"spec", "secret", "annotations"}, 32, []int{4096, 2048, 1024, 256, 64}},
-		{[]string{"metadata", "annotations"}, 8, []int{4000, 2000, 1000, 500, 100}},
-		{[]string{"metadata", "labels"}, 16, []int{63, 10}},
+		{texts(32, "filling-", "spec", "secret", "data"), []int{16384, 8192, 4096, 2000, 1000}},
+		{texts(32, "filling-", "spec", "secret", "annotations"), []int{4096, 2048, 1024, 256, 64}},
+		{texts(64, "filling-", "metadata", "annotations"), []int{4000, 2030, 1000, 500, 100}},
+		{texts(64, label, "metadata", "labels"), []int{63, 10}},
+		{func(key *unstructured.Unstructured, size int) error {
+			return unstructured.SetNestedField(key.Object, strings.Repeat("語", size), "spec", "description")
+		}, []int{4096, 1024, 256}},
+		{parts(8, func(i, size int) any {
+			return map[string]any{"sha256": fmt.Sprintf("%064x", i+1), "description": strings.Repeat("語", size)}
+		}, "spec", "import"), []int{256, 64}},
+		{parts(32, func(i, size int) any {
+			return map[string]any{"kind": "Deployment", "name": fmt.Sprintf("%0*d", size, i)}
+		}, "spec", "rotation", "restart", "workloads"), []int{253, 63}},
+		{parts(15, func(i, size int) any { return fmt.Sprintf("mallory.example/%0*d", size, i) }, "metadata", "finalizers"), []int{63, 10}},
+		{parts(8, func(i, size int) any {
+			return map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "name": fmt.Sprintf("%0*d", size, i), "uid": fmt.Sprint("uid-", i)}
+		}, "metadata", "ownerReferences"), []int{3000, 1500, 500, 100}},
 	} {
 		for _, size := range place.sizes {
 			fuller := largest.DeepCopy()
-			entries := map[string]any{}
-			for i := range place.entries {
-				entries[fmt.Sprintf("filling-%d", i)] = strings.Repeat("x", size)
-			}
-			Expect(unstructured.SetNestedMap(fuller.Object, entries, place.path...)).To(Succeed())
+			Expect(place.put(fuller, size)).To(Succeed())
 			if mallory.as.Create(ctx, fuller.DeepCopy(), client.DryRunAll) == nil {
 				largest = fuller
 				break
@@ -167,6 +190,28 @@ func largestAccepted(ctx context.Context, mallory *tenant) *unstructured.Unstruc
 		}
 	}
 	return largest
+}
+
+// texts puts so many texts under names that begin alike.
+func texts(count int, name string, path ...string) func(*unstructured.Unstructured, int) error {
+	return func(key *unstructured.Unstructured, size int) error {
+		entries := map[string]any{}
+		for i := range count {
+			entries[fmt.Sprint(name, i)] = strings.Repeat("x", size)
+		}
+		return unstructured.SetNestedMap(key.Object, entries, path...)
+	}
+}
+
+// parts puts so many values in a list.
+func parts(count int, part func(i, size int) any, path ...string) func(*unstructured.Unstructured, int) error {
+	return func(key *unstructured.Unstructured, size int) error {
+		var list []any
+		for i := range count {
+			list = append(list, part(i, size))
+		}
+		return unstructured.SetNestedSlice(key.Object, list, path...)
+	}
 }
 
 // peak is the most memory that the process had since it was started, in bytes.

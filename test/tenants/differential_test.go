@@ -1,13 +1,15 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package crd_test
+package tenants
 
 import (
 	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -21,20 +23,44 @@ import (
 )
 
 var (
-	differentialTime = flag.Duration("differential.time", 10*time.Second, "for how long objects are generated that the schema and the programs have to agree on")
+	differentialTime = flag.Duration("differential.time", 5*time.Second, "for how long objects are generated that the schema and the programs have to agree on")
 	differentialSeed = flag.Uint64("differential.seed", 1, "what they are drawn from")
 )
 
+const (
+	// storedOneIn is how many of the drawn objects are only tried for each that is stored,
+	// and storedAtOnce is how many are at the same time.
+	storedOneIn, storedAtOnce = 8, 100
+)
+
 // What the schema accepts, the programs decode: objects are drawn at random, and what a
-// real API server accepts of them goes through the decoders of the programs.
+// real API server accepts of them goes through the decoders of the programs. Some are
+// stored, where their namespace is permitted and where it is not, and go through all that
+// the programs do with them.
 var _ = It("The schema accepts nothing that the programs cannot decode", func(ctx SpecContext) {
 	r := rand.New(rand.NewPCG(*differentialSeed, 2))
-	accepted, refused := 0, 0
-	for began := time.Now(); time.Since(began) < *differentialTime; {
-		object := draw(r)
+	permitted, unpermitted := newPermitted(ctx), newTenant(ctx)
+	unpermitted.organization = permitted.organization
+	accepted, refused, stored := 0, 0, []*unstructured.Unstructured{}
+	remove := func(objects []*unstructured.Unstructured) {
+		for _, object := range objects {
+			Expect(client.IgnoreNotFound(admin.Delete(ctx, object))).To(Succeed())
+		}
+	}
+	for began, drawn := time.Now(), 0; time.Since(began) < *differentialTime; drawn++ {
+		by := []*tenant{permitted, unpermitted}[r.IntN(2)]
+		object := draw(r, by, drawn)
 		described, err := json.Marshal(object.Object)
 		Expect(err).NotTo(HaveOccurred())
-		switch err := admin.Create(ctx, object, client.DryRunAll); {
+		var as client.Client = admin
+		options := []client.CreateOption{client.DryRunAll}
+		if object.GetKind() == "APIKey" {
+			as = by.as
+		}
+		if r.IntN(storedOneIn) == 0 {
+			options = nil
+		}
+		switch err := as.Create(ctx, object, options...); {
 		case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsForbidden(err):
 			refused++
 			continue
@@ -43,8 +69,22 @@ var _ = It("The schema accepts nothing that the programs cannot decode", func(ct
 		}
 		accepted++
 		Expect(decodable(object)).To(Succeed(), "seed %d: %s", *differentialSeed, described)
+		if options == nil {
+			stored = append(stored, object)
+		}
+		if len(stored) > storedAtOnce {
+			remove(stored[:storedAtOnce/2])
+			stored = slices.Clone(stored[storedAtOnce/2:])
+		}
 	}
-	GinkgoWriter.Printf("%d objects accepted, %d refused\n", accepted, refused)
+	bystanders.live(ctx)
+	remove(stored)
+	bystanders.live(ctx)
+	for _, process := range product.Processes() {
+		Expect(process.Ended()).NotTo(BeClosed(), process.Name)
+		Expect(linesWith(process.LogPath, "panic")).To(BeEmpty(), process.Name)
+	}
+	fmt.Fprintf(os.Stderr, "tenants: of objects drawn at random %d accepted, %d refused\n", accepted, refused)
 	Expect(accepted).To(BeNumerically(">", 20), "too few accepted to tell")
 	Expect(refused).To(BeNumerically(">", 20), "too few refused to tell")
 }, NodeTimeout(2*time.Hour))
@@ -107,8 +147,8 @@ var (
 	oddNames  = []any{"acme", "..", "a/b", "A", "a.b", "ä", "\n"}
 )
 
-// draw returns an APIKey or Organization with some odd values in it.
-func draw(r *rand.Rand) *unstructured.Unstructured {
+// draw returns an APIKey of the tenant, or an Organization, with some odd values in it.
+func draw(r *rand.Rand, by *tenant, number int) *unstructured.Unstructured {
 	fields, odd := map[string]any{}, func(values []any) any {
 		if r.IntN(8) == 0 {
 			return oddValues[r.IntN(len(oddValues))]
@@ -143,7 +183,7 @@ func draw(r *rand.Rand) *unstructured.Unstructured {
 		set([]any{map[string]any{"matchLabels": map[string]any{"a": "b"}}, map[string]any{"matchExpressions": []any{map[string]any{"key": "a", "operator": "Like"}}}}, "namespaces", "selector")
 		set([]any{[]any{map[string]any{"namespace": "a", "name": "b"}}}, "blocked")
 	} else {
-		fields["organizationRef"] = map[string]any{"name": "acme"}
+		fields["organizationRef"] = map[string]any{"name": by.organization}
 		if r.IntN(8) == 0 {
 			fields["organizationRef"] = map[string]any{"name": odd(oddNames)}
 		}
@@ -154,9 +194,9 @@ func draw(r *rand.Rand) *unstructured.Unstructured {
 	}
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": fields}}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
-	metadata := map[string]any{"name": fmt.Sprintf("drawn-%d", r.IntN(1_000_000))}
+	metadata := map[string]any{"name": fmt.Sprintf("drawn-%d", number)}
 	if kind == "APIKey" {
-		metadata["namespace"] = teamNamespace
+		metadata["namespace"] = by.namespace
 	}
 	for _, name := range []string{"creationTimestamp", "deletionTimestamp", "labels", "annotations", "finalizers", "ownerReferences", "managedFields", "generation", "deletionGracePeriodSeconds"} {
 		if r.IntN(16) == 0 {

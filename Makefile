@@ -16,7 +16,7 @@ export GOWORK := off
 RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
 # The specs of the life of a key are run with it, too. They wait more than they work, so
 # they are run in two halves at the same time, each on a control plane of its own.
-LATER_LIFE := (audit|backup|etcd|expiry|import|rotation|touched|usage)_test.go
+LATER_LIFE := (audit|backup|etcd|expiry|import|rotation|touched|unwritten|usage)_test.go
 lifecycle := go test -race -count=1 -timeout=20m $(TESTFLAGS) ./test/lifecycle
 TESTFLAGS ?=
 FUZZTIME ?= 30s

@@ -29,7 +29,7 @@ import (
 )
 
 var (
-	largeCount = flag.Int("large.count", 120, "how many of the largest APIKeys that are accepted a tenant stores")
+	largeCount = flag.Int("large.count", 60, "how many of the largest APIKeys that are accepted a tenant stores")
 	largeIn    = flag.String("large.cgroup", "", "folder of a cgroup with a memory controller, in which each program gets a cgroup of its own with the limit; empty: their peaks are compared with it")
 )
 

@@ -1,0 +1,96 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/hack/controlplane"
+)
+
+// movedClock is ahead of the real one, by as much as it was moved.
+type movedClock struct {
+	clock.RealClock
+	lead *atomic.Int64
+}
+
+func (c movedClock) Now() time.Time                  { return c.RealClock.Now().Add(time.Duration(c.lead.Load())) }
+func (c movedClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
+// forbidWrites has a policy, as of another product's, refuse what the manager writes to
+// APIKeys of a namespace, until lift is called or the spec ends.
+func forbidWrites(ctx context.Context, namespace string) (lift func(context.Context)) {
+	GinkgoHelper()
+	name := metav1.ObjectMeta{Name: "no-writes-in-" + namespace}
+	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: name, Spec: admissionv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+			Operations: []admissionv1.OperationType{admissionv1.Update},
+			Rule:       admissionv1.Rule{APIGroups: []string{v1alpha1.GroupVersion.Group}, APIVersions: []string{"*"}, Resources: []string{"apikeys", "apikeys/status"}},
+		}}}},
+		Validations: []admissionv1.Validation{{Expression: fmt.Sprintf("request.namespace != %q || !request.userInfo.username.endsWith(%q)", namespace, ":"+managerAccount), Message: "SECRET text of a policy"}},
+	}}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: name, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: policy.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+	}}
+	Expect(admin.Create(ctx, policy)).To(Succeed())
+	Expect(admin.Create(ctx, binding)).To(Succeed())
+	lift = func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, binding.DeepCopy()))).To(Succeed())
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, policy.DeepCopy()))).To(Succeed())
+	}
+	DeferCleanup(func(ctx SpecContext) { lift(ctx) })
+	return lift
+}
+
+var _ = Describe("An APIKey of which the API server refuses what the manager writes", func() {
+	It("is told of after a minute, and goes when it can be written", func(ctx SpecContext) {
+		server := startAuthServer(ctx, "one")
+		lead, metrics := &atomic.Int64{}, prometheus.NewRegistry()
+		startManager(ctx, account(ctx, managerAccount), func(o *controllers.Options) {
+			o.Clock, o.Metrics = movedClock{lead: lead}, metrics
+		})
+		key := newTenant(ctx).mint(ctx, "prod-agent")
+		plaintext := plaintextOf(ctx, key)
+
+		lift := forbidWrites(ctx, key.Namespace)
+		asManager := clientOf(account(ctx, managerAccount))
+		Eventually(func() error {
+			return asManager.Status().Patch(ctx, key.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"status":{"requests":7}}`)), client.DryRunAll)
+		}).Should(MatchError(apierrors.IsInvalid, "refused"))
+		Expect(admin.Delete(ctx, key)).To(Succeed())
+		Eventually(func() int { return server.status(plaintext) }).Should(Equal(http.StatusUnauthorized))
+		Eventually(func() int {
+			return len(requests(func(e controlplane.AuditEvent) bool {
+				return e.Namespace == key.Namespace && e.Subresource == "" && e.Resource == "apikeys" && e.Code == http.StatusUnprocessableEntity
+			}))
+		}).Should(BeNumerically(">", 2), "the manager has not tried again")
+		Expect(eventReasons(ctx, key)).NotTo(ContainElement(v1alpha1.EventNotWritten), "told of before the minute is over")
+		Expect(gauge(metrics, "apikey_manager_unwritten_objects", "")).To(BeZero())
+
+		lead.Store(int64(61 * time.Second))
+		Eventually(func() []string { return eventNotes(ctx, key, v1alpha1.EventNotWritten) }).Should(
+			ConsistOf(And(ContainSubstring("look at admission policies"), Not(ContainSubstring("SECRET")))))
+		Expect(gauge(metrics, "apikey_manager_unwritten_objects", "")).To(Equal(1.0))
+
+		lift(ctx)
+		Eventually(func() error { return admin.Get(ctx, client.ObjectKeyFromObject(key), key) }).WithTimeout(time.Minute).Should(MatchError(apierrors.IsNotFound, "gone"))
+		Eventually(func() float64 { return gauge(metrics, "apikey_manager_unwritten_objects", "") }).Should(BeZero())
+	})
+})

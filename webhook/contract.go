@@ -117,11 +117,12 @@ func contradicted(header http.Header, method, target string) bool {
 }
 
 // originForm returns the path and query of a URL, untouched. The authority is what
-// a client sent as Host: nothing in it may look as if the path began there.
+// a client sent as Host: nothing in it may look as if the path began there. The scheme
+// is the gateway's.
 func originForm(url string) (string, bool) {
-	_, rest, found := strings.Cut(url, "://")
+	scheme, rest, _ := strings.Cut(url, "://")
 	slash := strings.IndexByte(rest, '/')
-	if !found || slash < 1 {
+	if scheme != "http" && scheme != "https" || slash < 1 {
 		return "", false
 	}
 	for _, c := range []byte(rest[:slash]) {

@@ -333,7 +333,8 @@ func FuzzCheck(f *testing.F) {
 	f.Add("POST", "/v1/metrics", "/v1/metrics", "x-api-key", key, true, true)
 	const imported = "9f2c4b1e-7d0a-4c3e-8f55-0d6f6a2b9c11"
 	known.importKey(imported, v1alpha1.AllScopes()...)
-	for _, name := range []string{"x-api-key", "x_api_key", "authorization"} {
+	for _, name := range []string{"x-api-key", "X-Api-keY", "x_api_key", "authorization"} {
+		f.Add("POST", "/v1/metrics", "/v1/metrics", name, imported, true, false)
 		f.Add("POST", "/v1/metrics", "/v1/metrics", name, imported, false, false)
 		f.Add("POST", "/v1/metrics", "/v1/metrics", name, imported, false, true)
 	}
@@ -359,8 +360,10 @@ func FuzzCheck(f *testing.F) {
 		}
 		// What was allowed: one key, under its name, and the path that Envoy routes by.
 		keys := 0
-		if keyed && fields["x-api-key"] != "" {
-			keys++
+		for name, value := range fields {
+			if sameFolded(name, keyHeader) && value != "" {
+				keys++
+			}
 		}
 		if !joined && sameFolded(name, keyHeader) {
 			keys++

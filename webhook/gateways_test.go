@@ -302,7 +302,7 @@ func TestMetricsCountDecisions(t *testing.T) {
 
 // The path of a URL that is accepted has to be where everybody else sees it.
 func FuzzOriginForm(f *testing.F) {
-	for _, seed := range []string{"https://host/a?b", "http://[::1]:80/", "https://h?/a", "://h/a", "https://h/../a", `https://h\@x/a`, "https://h:1/a:b@c/"} {
+	for _, seed := range []string{"https://host/a?b", "http://[::1]:80/", "https://h?/a", "://h/a", "https://h/../a", `https://h\@x/a`, "https://h:1/a:b@c/", "//://0/"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

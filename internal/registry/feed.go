@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,9 @@ type progress struct {
 
 	mu      sync.Mutex
 	applied string
+	// confirmed is a revision up to which nothing has changed that was not applied; empty if
+	// none is known.
+	confirmed string
 	// heardAt is when the API server last brought anything: a list, an event, or a
 	// bookmark.
 	heardAt time.Time
@@ -47,6 +51,8 @@ type progress struct {
 	notify func()
 	// fail ends the session.
 	fail func(error)
+	// confirming: a second watch is there, to confirm what was applied.
+	confirming atomic.Bool
 }
 
 func newProgress(clock clock.PassiveClock, notify func(), fail func(error)) *progress {

@@ -175,7 +175,7 @@ func (r *reporter) resolve(ctx context.Context, f *feed) error {
 		}
 		r.present, r.presentAt = present, at
 	}
-	if f.applied().includes(r.present) {
+	if f.caughtUp(ctx, r.replica.config.Client, r.present) {
 		r.session.trust()
 	}
 	return nil

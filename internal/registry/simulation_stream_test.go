@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -32,6 +33,8 @@ type simStream struct {
 	// blinded is closed when the stream is to end; nil for one of Leases.
 	blinded <-chan struct{}
 	once    sync.Once
+	// lasts is after how long the API server ends it.
+	lasts time.Duration
 	// whole lets events through unless this stream is dead for good.
 	whole *simGate
 }
@@ -47,6 +50,7 @@ func (s *simStream) ResultChan() <-chan watch.Event { return s.events }
 
 // begin finds out what the stream is to bring.
 func (s *simStream) begin(options metav1.ListOptions, streamed bool) error {
+	s.lasts = time.Duration(ptr.Deref(options.TimeoutSeconds, simMinRequestTimeout)) * time.Second
 	s.whole, s.served = s.link.forever.Load(), s.link.api.served()
 	if s.kind != simLeases {
 		s.blinded = s.link.blind.goesOn()
@@ -71,8 +75,13 @@ func (s *simStream) begin(options metav1.ListOptions, streamed bool) error {
 	return nil
 }
 
-// simBookmarks is the most between two bookmarks of an API server.
-const simBookmarks = time.Minute
+const (
+	// simBookmarks is the most between two bookmarks of an API server, and simLastBookmark
+	// how long before the end of a watch one comes.
+	simBookmarks, simLastBookmark = time.Minute, 2 * time.Second
+	// simMinRequestTimeout is for how many seconds a watch lasts that does not say.
+	simMinRequestTimeout = 1800
+)
 
 // run brings events until the stream is stopped or breaks.
 func (s *simStream) run() {
@@ -82,8 +91,16 @@ func (s *simStream) run() {
 			return
 		}
 	}
-	bookmark := time.NewTimer(s.link.process.rng.upTo(simBookmarks))
+	began := time.Now()
+	untilBookmark := func(heartbeat time.Duration) time.Duration {
+		if left := s.lasts - simLastBookmark - time.Since(began); left > 0 {
+			return min(left, heartbeat)
+		}
+		return heartbeat
+	}
+	bookmark, end := time.NewTimer(untilBookmark(s.link.process.rng.upTo(simBookmarks))), time.NewTimer(s.lasts)
 	defer bookmark.Stop()
+	defer end.Stop()
 	for {
 		change, changed, _ := s.link.api.after(s.kind, s.place)
 		if change != nil {
@@ -101,8 +118,10 @@ func (s *simStream) run() {
 			return
 		case <-s.blinded:
 			return
+		case <-end.C:
+			return
 		case <-bookmark.C:
-			bookmark.Reset(simBookmarks/2 + s.link.process.rng.upTo(simBookmarks/2))
+			bookmark.Reset(untilBookmark(simBookmarks/2 + s.link.process.rng.upTo(simBookmarks/2)))
 			if change, _, revision := s.link.api.after(s.kind, s.place); change == nil && !s.bring(s.kind.bookmark(revision, false), time.Now()) {
 				return
 			}

@@ -172,8 +172,8 @@ func (w *world) keepStirring(ctx context.Context) (stop func()) {
 }
 
 // stir changes something of each kind. After a silence an auth server calls no key
-// unknown until its watches have brought it as far as the API server is. Where nothing
-// changes that takes until the next bookmark, about a minute, for which no round waits.
+// unknown until its watches have brought it as far as the API server is, or it has made
+// sure in another way, which takes some seconds.
 func (w *world) stir(ctx context.Context) error {
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"stirred":"%d"}}}`, time.Now().UnixNano()))
 	for _, touched := range []client.Object{

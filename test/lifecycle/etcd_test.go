@@ -76,7 +76,7 @@ var _ = Describe("A restore of etcd", func() {
 			text   []byte
 			status int
 		}{{before, http.StatusOK}, {revokedText, http.StatusOK}, {after, http.StatusUnauthorized}, {since, http.StatusUnauthorized}} {
-			// In doubt it says 503, until its watches have brought something: a minute at most.
+			// In doubt it says 503, until it has made sure.
 			Eventually(staying.status, 2*time.Minute).WithArguments(known.text).Should(Equal(known.status))
 		}
 

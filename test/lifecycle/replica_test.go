@@ -110,6 +110,10 @@ var _ = Describe("An auth server", func() {
 		startManager(ctx, account(ctx, managerAccount))
 		t := newTenant(ctx)
 		before := plaintextOf(ctx, t.mint(ctx, "before"))
+		deleted := t.mint(ctx, "deleted")
+		unknown := plaintextOf(ctx, deleted)
+		Expect(admin.Delete(ctx, deleted)).To(Succeed())
+		Eventually(lost.statusOnce).WithArguments(unknown).Should(Equal(http.StatusUnauthorized))
 		silenced.silent.Store(true)
 		began := time.Now()
 		key := t.mint(ctx, "after")
@@ -119,6 +123,12 @@ var _ = Describe("An auth server", func() {
 		}
 		// It may not know the key; then it must not say that there is none.
 		Expect(lost.statusOnce(plaintextOf(ctx, key))).To(Equal(http.StatusServiceUnavailable))
+
+		// It finds out by itself what it has missed, although nothing changes that would
+		// tell it, and no bookmark is due.
+		silenced.silent.Store(false)
+		Eventually(lost.statusOnce).WithArguments(plaintextOf(ctx, key)).Should(Equal(http.StatusOK))
+		Eventually(lost.statusOnce).WithArguments(unknown).WithTimeout(15 * time.Second).Should(Equal(http.StatusUnauthorized))
 	})
 })
 

@@ -45,8 +45,7 @@ const (
 	handOver = time.Second
 	// undecidedTimeout is how long an auth server may be unable to decide, where nothing but
 	// the machine is in its way, and askInterval how often it is asked. When a machine has
-	// kept it from what it should have heard, it is in doubt until its watches bring something:
-	// a minute at most.
+	// kept it from what it should have heard, it is in doubt until it has made sure.
 	undecidedTimeout = 2 * time.Minute
 	askInterval      = 10 * time.Millisecond
 	// gathering is how often a manager asks for usage.

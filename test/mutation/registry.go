@@ -106,6 +106,14 @@ func ofFeed() []Mutation {
 			New:  "\t\tr.undecided = \"\"\n\t\tr.session.trust()\n",
 		},
 		{
+			Name: "confirmation",
+			Test: simulation,
+			Why:  "a bookmark of a second watch confirms what was applied although changes came before it",
+			File: "internal/registry/confirm.go",
+			Old:  "\tselect {\n\tcase <-ctx.Done():\n\tcase event, ok := <-w.ResultChan():\n",
+			New:  "again:\n\tselect {\n\tcase <-ctx.Done():\n\tcase event, ok := <-w.ResultChan():\n\t\tif ok && event.Type != watch.Bookmark {\n\t\t\tgoto again\n\t\t}\n",
+		},
+		{
 			Name: "namespace-of-a-new-key",
 			Test: simulation,
 			Why:  "a new key is given out before every replica has applied the namespace that it is permitted by",

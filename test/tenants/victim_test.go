@@ -205,8 +205,7 @@ const (
 	// patience is how long is waited for a refusal, to say how late it was.
 	patience = 5 * time.Second
 	// doubt is how long an auth server may answer 503 that could not watch for some
-	// seconds: until each of its watches has brought a bookmark, which comes about each
-	// minute (docs/revocation.md).
+	// seconds: until it has made sure of what it has missed (docs/revocation.md).
 	doubt = 90 * time.Second
 )
 

@@ -96,6 +96,9 @@ func (o *options) complete(set map[string]bool, upstream, podUID string) error {
 	if o.maxStaleness < registry.MinStaleness {
 		return fmt.Errorf("--max-staleness %s: set it to %s or more, a replica needs time to renew its Lease", o.maxStaleness, registry.MinStaleness)
 	}
+	if o.maxStaleness > registry.LongestStaleness {
+		return fmt.Errorf("--max-staleness %s: set it to %s or less, a revocation waits as long for an auth server that is gone", o.maxStaleness, registry.LongestStaleness)
+	}
 	if !set["suspect-after"] {
 		o.suspectAfter = min(o.suspectAfter, o.maxStaleness/2)
 	}

@@ -67,6 +67,7 @@ func TestSuspectAfterFollowsMaxStaleness(t *testing.T) {
 func TestBadFlagsSayWhatToDo(t *testing.T) {
 	for _, test := range []struct{ arguments, want string }{
 		{"--max-staleness=1s", "--max-staleness 1s: set it to 2s or more"},
+		{"--max-staleness=61m", "--max-staleness 1h1m0s: set it to 1h0m0s or less"},
 		{"--max-staleness=4s --suspect-after=4s", "--suspect-after 4s: set it to less than --max-staleness (4s)"},
 		{"--suspect-after=0s", "--suspect-after"},
 		{"--drain-delay=-1s", "--drain-delay"},

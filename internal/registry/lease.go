@@ -139,12 +139,13 @@ type bounds struct {
 	suspect time.Duration
 }
 
-// leaseBounds reads the bounds of a Lease. What cannot be read gives the longest
-// bound, so that a broken Lease makes the manager wait, and never hurry.
+// leaseBounds reads the bounds of a Lease. What cannot be read, and what no auth server
+// may promise, gives the longest bound, so that a broken Lease makes the manager wait, and
+// never hurry, and a forged one does not make it wait for ever.
 func leaseBounds(lease *coordinationv1.Lease) bounds {
-	b := bounds{staleness: math.MaxInt64 / 4}
+	b := bounds{staleness: LongestStaleness}
 	if seconds := ptr.Deref(lease.Spec.LeaseDurationSeconds, 0); seconds > 0 {
-		b.staleness = time.Duration(seconds) * time.Second
+		b.staleness = min(time.Duration(seconds)*time.Second, LongestStaleness)
 	}
 	b.suspect = b.staleness
 	if d, err := time.ParseDuration(lease.Annotations[annotationSuspectAfter]); err == nil && d > 0 && d < b.staleness {

@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	testclock "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -38,6 +40,9 @@ func memberNames(members []Member) []string {
 
 func TestWhoIsWaitedFor(t *testing.T) {
 	unreadable := func(l *coordinationv1.Lease) { l.Annotations[annotationAppliedAPIKeys] = "many" }
+	lasting := func(seconds *int32) func(*coordinationv1.Lease) {
+		return func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = seconds }
+	}
 	for name, test := range map[string]struct {
 		leases []coordinationv1.Lease
 		// silent is how long each Lease has not changed when the question is asked.
@@ -62,18 +67,19 @@ func TestWhoIsWaitedFor(t *testing.T) {
 			[]coordinationv1.Lease{leaseAt("a", "1", "1")}, 11 * time.Second, []string{}, []string{"a"}, 0, 1},
 		"no longer when it is fenced for certain": {
 			[]coordinationv1.Lease{leaseAt("a", "1", "1")}, 11*time.Second + 1, []string{}, []string{}, 0, 0},
-		"for ever, when a Lease does not say its bound": {
-			[]coordinationv1.Lease{leaseAt("a", "1", "1", func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil })},
-			1000 * time.Hour, []string{}, []string{"a"}, 0, 1},
+		"for an hour, when a Lease does not say its bound": {
+			[]coordinationv1.Lease{leaseAt("a", "1", "1", lasting(nil))}, time.Hour + margin(time.Hour), []string{}, []string{"a"}, 0, 1},
+		"for an hour, when a Lease promises more": {
+			[]coordinationv1.Lease{leaseAt("a", "1", "1", lasting(ptr.To[int32](math.MaxInt32)))}, time.Hour + margin(time.Hour), []string{}, []string{"a"}, 0, 1},
+		"no longer than an hour": {
+			[]coordinationv1.Lease{leaseAt("a", "1", "1", lasting(nil)), leaseAt("b", "2", "1", lasting(ptr.To[int32](math.MaxInt32)))},
+			time.Hour + margin(time.Hour) + 1, []string{}, []string{}, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 			m.observe(test.leases, epoch, epoch)
 			survey := m.observe(test.leases, epoch.Add(test.silent), epoch.Add(test.silent))
 			found := survey.registration("100", Terms{Organization: "50", Namespace: "30"})
-			if name == "for ever, when a Lease does not say its bound" {
-				found = Acknowledgement{} // Its shorter bound is there, and holds.
-			}
 			if got := memberNames(found.Missing); !slices.Equal(got, test.registration) || found.Of != test.live {
 				t.Errorf("registration waits for %v of %d, want %v of %d", got, found.Of, test.registration, test.live)
 			}

@@ -29,6 +29,10 @@ import (
 const (
 	// MinStaleness is the shortest bound that leaves time for some renewals.
 	MinStaleness = 2 * time.Second
+	// LongestStaleness is the most that a Lease may promise: for so long an auth server that
+	// is gone, or was taken over, can keep revocations waiting. The policy on Leases
+	// (config/policy/leases.yaml) has it, too.
+	LongestStaleness = time.Hour
 	// DefaultStaleness lets valid keys work through an outage of the API server
 	// that is not much longer than an upgrade of it.
 	DefaultStaleness = 5 * time.Minute
@@ -49,7 +53,7 @@ type ReplicaConfig struct {
 	// may run at the same time may share one: use the pod's UID in the name.
 	Namespace, LeaseName string
 	// MaxStaleness is how long after its last renewal the replica serves.
-	// Default DefaultStaleness, at least MinStaleness.
+	// Default DefaultStaleness, at least MinStaleness, at most LongestStaleness.
 	MaxStaleness time.Duration
 	// SuspectAfter is how long after its last renewal the replica calls a key
 	// unknown. Default DefaultSuspectAfter, less than MaxStaleness.
@@ -95,6 +99,8 @@ func (c *ReplicaConfig) complete() error {
 		return errors.New("a client, a namespace and a lease name are required")
 	case c.MaxStaleness < MinStaleness:
 		return fmt.Errorf("max staleness %s is too short: at least %s leaves time to renew", c.MaxStaleness, MinStaleness)
+	case c.MaxStaleness > LongestStaleness:
+		return fmt.Errorf("max staleness %s is too long: a manager waits for %s at most", c.MaxStaleness, LongestStaleness)
 	case c.SuspectAfter >= c.MaxStaleness:
 		return fmt.Errorf("suspect after %s must be less than max staleness %s", c.SuspectAfter, c.MaxStaleness)
 	case c.RenewInterval >= c.SuspectAfter:

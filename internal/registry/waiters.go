@@ -58,9 +58,11 @@ type Wait struct {
 	Revision string
 	// Since is when the wait began.
 	Since time.Time
-	// Witness is the resourceVersion of a Lease that was written after the change
-	// was applied by its replica, and of the latest that is known, if every Lease
-	// seems to have applied the change; empty otherwise.
+	// Witness is the resourceVersion of the latest Lease that is known, if every Lease
+	// seems to have applied the change, and that one was written after it. What a Lease
+	// says is not enough: an auth server that was taken over may say that it has applied
+	// what is still to come. Empty otherwise, and where the API server keeps Leases in
+	// another etcd, with revisions that are behind.
 	Witness string
 	// Worthwhile: it is worth its cost to ask who is missing now. The Leases seem to
 	// have applied the change, or none is known, or the wait has taken so long that
@@ -99,10 +101,11 @@ func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) Wait 
 	}
 	wait := Wait{Revision: waiting.revision, Since: waiting.since}
 	least, latest := w.least(now)
-	if hasApplied(least, waiting.revision) {
+	applied := hasApplied(least, waiting.revision)
+	if applied && hasApplied(latest, waiting.revision) {
 		wait.Witness = latest
 	}
-	wait.Worthwhile = least == "" || wait.Witness != "" || now.Sub(waiting.since) >= Patience
+	wait.Worthwhile = least == "" || applied || now.Sub(waiting.since) >= Patience
 	return wait
 }
 

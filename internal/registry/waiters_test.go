@@ -85,3 +85,17 @@ func TestWaitersLoseThePatience(t *testing.T) {
 		t.Errorf("another wait is %+v", wait)
 	}
 }
+
+func TestALeaseIsNoWitnessOfWhatCameAfterIt(t *testing.T) {
+	w := NewWaiters(testclock.NewFakePassiveClock(epoch))
+	forged := leaseAt("a", "900", "999999")
+	w.LeaseChanged(&forged)
+	if wait := w.Wait(types.NamespacedName{Name: "k"}, "revoke", "1000"); wait.Witness != "" || !wait.Worthwhile {
+		t.Errorf("a Lease from before the change vouches for a list: %+v", wait)
+	}
+	forged.ResourceVersion = "1001"
+	w.LeaseChanged(&forged)
+	if wait := w.Wait(types.NamespacedName{Name: "k"}, "revoke", "1000"); wait.Witness != "1001" {
+		t.Errorf("a Lease from after the change does not vouch for a list: %+v", wait)
+	}
+}

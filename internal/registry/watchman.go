@@ -66,8 +66,7 @@ func (w Watchman) collect(ctx context.Context) error {
 	var errs []error
 	for i := range survey.members {
 		member := &survey.members[i]
-		// Divided, not multiplied: the bound of a Lease that cannot be read is huge.
-		if member.silence/collectAfter <= member.bounds.staleness+margin(member.bounds.staleness) {
+		if member.silence <= collectAfter*(member.bounds.staleness+margin(member.bounds.staleness)) {
 			continue
 		}
 		// A replica that comes back finds its Lease gone or, if it is quicker, this

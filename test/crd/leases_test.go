@@ -5,6 +5,7 @@ package crd_test
 
 import (
 	"context"
+	"math"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -104,6 +106,31 @@ var _ = Describe("The policy on Leases", func() {
 			hidden := object.DeepCopy()
 			hidden.Labels = nil
 			Expect(own.Update(ctx, hidden)).To(beForbidden("keeps the label"))
+		})
+
+		It("promise an hour at most", func(ctx SpecContext) {
+			object := lease(ownName, component)
+			object.Spec.LeaseDurationSeconds = ptr.To[int32](3601)
+			Expect(created(ctx, own, object)).To(beForbidden("3600 seconds at most"))
+			object.Spec.LeaseDurationSeconds = ptr.To[int32](3600)
+			object = written(ctx, own, object)
+			object.Spec.LeaseDurationSeconds = ptr.To[int32](math.MaxInt32)
+			Expect(own.Update(ctx, object.DeepCopy())).To(beForbidden("3600 seconds at most"))
+		})
+
+		It("fill the manager's memory with nothing", func(ctx SpecContext) {
+			for _, fill := range []func(*coordinationv1.Lease){
+				func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To(chars(257)) },
+				func(l *coordinationv1.Lease) { l.Annotations = map[string]string{"a": chars(4096)} },
+				func(l *coordinationv1.Lease) { l.Finalizers = []string{"example.com/keep"} },
+				func(l *coordinationv1.Lease) {
+					l.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: chars(1024), UID: "u"}}
+				},
+			} {
+				object := lease(ownName, component)
+				fill(object)
+				Expect(created(ctx, own, object)).To(beForbidden("and no finalizer"))
+			}
 		})
 
 		It("write nothing with a token of no pod", func(ctx SpecContext) {

@@ -18,7 +18,7 @@ func openTrail(t testing.TB, name string) *Recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewRecorder(file, testclock.NewFakePassiveClock(noon))
+	return NewRecorder(file, testclock.NewFakePassiveClock(noon), unhurried)
 }
 
 func record(t testing.TB, r *Recorder, n int) {
@@ -147,7 +147,7 @@ func TestADeviceIsAFileToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := NewRecorder(file, testclock.NewFakePassiveClock(noon))
+	r := NewRecorder(file, testclock.NewFakePassiveClock(noon), unhurried)
 	record(t, r, 1)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)

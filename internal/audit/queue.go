@@ -94,7 +94,7 @@ func (r *Recorder) push(e *entry) *entry {
 // await waits until e is written or lost, for as long as patience. From then on nobody
 // waits until the queue was empty again.
 func (r *Recorder) await(e *entry) error {
-	waiting, cancel := context.WithTimeout(context.Background(), patience)
+	waiting, cancel := context.WithTimeout(context.Background(), r.patience)
 	defer cancel()
 	select {
 	case <-e.done:
@@ -187,5 +187,5 @@ func (r *Recorder) abandon(end *entry) error {
 	r.metrics.lost.Add(float64(lost))
 	end.unattended = true
 	r.queue.WriteOne(end)
-	return fmt.Errorf("the audit trail is stuck: it has not taken a line, and the %d after it, within %s", lost, closeTimeout)
+	return fmt.Errorf("the audit trail is stuck: it has not taken a line, and the %d after it, within %s", lost, r.closeTimeout)
 }

@@ -62,7 +62,7 @@ func TestAWriterThatIsStuckHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers, each = 16, 100
 		stuck, registry := newGate(), prometheus.NewRegistry()
-		r := recorder(stuck, WithMetrics(registry))
+		r := recorder(stuck, hurried, WithMetrics(registry))
 		if waited := took(func() {
 			var working sync.WaitGroup
 			for range workers {
@@ -132,7 +132,7 @@ func TestCopiesAreAChainWhateverIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck, kept := newGate(), &copies{}
 		stuck.fail = errFull
-		r := recorder(stuck, WithExporter(kept))
+		r := recorder(stuck, hurried, WithExporter(kept))
 		for range maxWaiting + 5 {
 			_ = r.Record(Event{Action: Minted})
 		}
@@ -166,7 +166,7 @@ func TestALineThatIsLostLaterIsLogged(t *testing.T) {
 		log := funcr.New(func(_, args string) { logged = append(logged, args) }, funcr.Options{})
 		stuck := newGate()
 		stuck.fail = errFull
-		r := recorder(stuck, WithLog(log))
+		r := recorder(stuck, hurried, WithLog(log))
 		record(t, r, 1)
 		if len(logged) != 1 || !strings.Contains(logged[0], "stuck") {
 			t.Errorf("%q", logged)
@@ -188,7 +188,7 @@ func TestALineThatIsLostLaterIsLogged(t *testing.T) {
 func TestTheEndWaitsForAWriterThatIsStuckOnlySoLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck, registry := newGate(), prometheus.NewRegistry()
-		r := recorder(stuck, WithMetrics(registry))
+		r := recorder(stuck, hurried, WithMetrics(registry))
 		record(t, r, 3)
 		var err error
 		if waited := took(func() { err = r.Close() }); waited != closeTimeout || err == nil {
@@ -214,7 +214,7 @@ func TestAPipeThatNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := recorder(writer)
+	r := recorder(writer, hurried)
 	const events = 1000
 	if waited := took(func() { record(t, r, events) }); waited > 20*time.Second {
 		t.Errorf("waited for %v", waited)

@@ -43,6 +43,8 @@ type Recorder struct {
 	exporter Exporter
 	metrics  *metrics
 	log      logr.Logger
+	// patience and closeTimeout are the constants; tests of what is written have more.
+	patience, closeTimeout time.Duration
 
 	mu sync.Mutex
 	// queue has what is to be written. While writing, one goroutine writes it, and ends
@@ -91,7 +93,10 @@ func WithLog(log logr.Logger) Option { return func(r *Recorder) { r.log = log } 
 // NewRecorder returns a Recorder that writes whole lines to writer, each with one
 // call of Write. Its chain begins with the first event.
 func NewRecorder(writer io.Writer, clock clock.PassiveClock, options ...Option) *Recorder {
-	r := &Recorder{writer: writer, clock: clock, process: string(uuid.NewUUID()), metrics: newMetrics(nil), queue: newQueue()}
+	r := &Recorder{
+		writer: writer, clock: clock, process: string(uuid.NewUUID()), metrics: newMetrics(nil), queue: newQueue(),
+		patience: patience, closeTimeout: closeTimeout,
+	}
 	r.previous = genesis(r.process)
 	r.written = r.previous
 	// A file may end in the middle of a line: its last writer died while it wrote.
@@ -126,7 +131,7 @@ func (r *Recorder) Close() error {
 	if end == nil {
 		return nil
 	}
-	waiting, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	waiting, cancel := context.WithTimeout(context.Background(), r.closeTimeout)
 	defer cancel()
 	select {
 	case <-end.done:

@@ -20,9 +20,15 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 123456789, time.FixedZone("elsewhere", 3600))
 
+// unhurried waits for what is written, however slow the machine is.
+func unhurried(r *Recorder) { r.patience, r.closeTimeout = time.Hour, time.Hour }
+
+// hurried undoes that, where time is virtual.
+func hurried(r *Recorder) { r.patience, r.closeTimeout = patience, closeTimeout }
+
 // recorder returns a Recorder whose chain is always the same.
 func recorder(w io.Writer, options ...Option) *Recorder {
-	r := NewRecorder(w, testclock.NewFakePassiveClock(noon), append([]Option{WithProgram("manager")}, options...)...)
+	r := NewRecorder(w, testclock.NewFakePassiveClock(noon), append([]Option{WithProgram("manager"), unhurried}, options...)...)
 	r.process = "5f0c1b9e-0000-4000-8000-000000000001"
 	r.previous = genesis(r.process)
 	r.written = r.previous

@@ -106,7 +106,11 @@ func (r *Refusals) note(kind Kind, message *string) {
 	for {
 		counted, ok := r.kinds.Load(kind)
 		if !ok {
-			if counted, ok = r.admit(kind, message); !ok {
+			var first bool
+			switch counted, first = r.admit(kind, message); {
+			case first:
+				return
+			case counted == nil:
 				kind, message = kind.anyOther(), nil
 				continue
 			}
@@ -132,8 +136,10 @@ func (r *Refusals) remove(kind Kind, ended *tally) {
 	})
 }
 
-// admit makes a tally for a new kind, unless there are too many.
-func (r *Refusals) admit(kind Kind, message *string) (*tally, bool) {
+// admit makes a tally for a new kind, which has the first refusal: Run may read it as soon
+// as it is there. Where another was first it returns that one's, and nil if there are too
+// many kinds.
+func (r *Refusals) admit(kind Kind, message *string) (counted *tally, first bool) {
 	bounded := !kind.plain()
 	if bounded && r.size.Add(1) > maxRefusalKinds {
 		r.size.Add(-1)
@@ -141,12 +147,13 @@ func (r *Refusals) admit(kind Kind, message *string) (*tally, bool) {
 	}
 	made := &tally{since: r.clock.Now(), bounded: bounded}
 	made.latest.Store(message)
+	made.count.Store(1)
 	counted, before := r.kinds.LoadOrStore(kind, made)
 	if before {
 		if bounded {
 			r.size.Add(-1)
 		}
-		return counted, true
+		return counted, false
 	}
 	select {
 	case r.fresh <- kind:

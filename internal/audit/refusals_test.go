@@ -105,6 +105,20 @@ func TestTheFirstRefusalIsToldAtOnceAndTheOthersByTheMinute(t *testing.T) {
 	})
 }
 
+// Run may read a tally as soon as it is there: one that is not counted by then would be
+// told of a minute later.
+func TestTheFirstRefusalIsCountedBeforeAnybodyReadsIt(t *testing.T) {
+	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}, unhurried), AuthServer("a"), clock.RealClock{}, logr.Discard())
+	kind := Kind{Endpoint: "original", Reason: "scope_missing"}
+	if counted, first := r.admit(kind, nil); !first || counted.count.Load() != 1 {
+		t.Errorf("first: %t, counted: %d", first, counted.count.Load())
+	}
+	r.Note(kind)
+	if counted, _ := r.kinds.Load(kind); counted.count.Load() != 2 {
+		t.Errorf("counted: %d", counted.count.Load())
+	}
+}
+
 func TestALineTellsOfTheLatestRefusal(t *testing.T) {
 	tellRefusals(t, func(r *Refusals, told func() []Event) {
 		kind := Kind{Reason: "ImportRefused", Object: Object{Namespace: "team"}}
@@ -210,7 +224,7 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 
 func TestWhatIsRefusedAfterTheEndIsToldAtOnce(t *testing.T) {
 	var out bytes.Buffer
-	r := NewRefusals(NewRecorder(&out, clock.RealClock{}), Manager(CausePermission), clock.RealClock{}, logr.Discard())
+	r := NewRefusals(NewRecorder(&out, clock.RealClock{}, unhurried), Manager(CausePermission), clock.RealClock{}, logr.Discard())
 	ctx, cancel := context.WithCancel(t.Context())
 	r.Note(Kind{Reason: "a"})
 	cancel()
@@ -224,7 +238,7 @@ func TestWhatIsRefusedAfterTheEndIsToldAtOnce(t *testing.T) {
 }
 
 func TestARefusalOfAKnownKindAllocatesNothing(t *testing.T) {
-	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}), AuthServer("a"), clock.RealClock{}, logr.Discard())
+	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}, unhurried), AuthServer("a"), clock.RealClock{}, logr.Discard())
 	kind := Kind{Endpoint: "original", Reason: "scope_missing", Organization: "acme", KeyID: "0123456789ab"}
 	if n := testing.AllocsPerRun(1000, func() { r.Note(kind) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -232,7 +246,7 @@ func TestARefusalOfAKnownKindAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkNote(b *testing.B) {
-	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}), AuthServer("a"), clock.RealClock{}, logr.Discard())
+	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}, unhurried), AuthServer("a"), clock.RealClock{}, logr.Discard())
 	for _, kind := range []Kind{
 		{Endpoint: "original", Reason: "unknown_key"},
 		{Endpoint: "original", Reason: "scope_missing", Organization: "acme", KeyID: "0123456789ab", Object: Object{Namespace: "team", Name: "agent"}},

@@ -27,7 +27,7 @@ func trailOf(t testing.TB, n int) []string {
 	random := rand.New(rand.NewPCG(1, 2))
 	var running []*Recorder
 	for range 3 {
-		running = append(running, NewRecorder(&out, testclock.NewFakePassiveClock(noon), WithProgram("manager")))
+		running = append(running, NewRecorder(&out, testclock.NewFakePassiveClock(noon), WithProgram("manager"), unhurried))
 	}
 	for i := range n {
 		r := random.IntN(len(running))
@@ -35,7 +35,7 @@ func trailOf(t testing.TB, n int) []string {
 			if err := running[r].Close(); err != nil {
 				t.Fatal(err)
 			}
-			running[r] = NewRecorder(&out, testclock.NewFakePassiveClock(noon), WithProgram("manager"))
+			running[r] = NewRecorder(&out, testclock.NewFakePassiveClock(noon), WithProgram("manager"), unhurried)
 		}
 		event := Event{
 			Action: Published, Object: Object{Namespace: "team", Name: fmt.Sprintf("agent-%d", i), UID: "u"},

@@ -113,6 +113,22 @@ func count(t testing.TB, registry *prometheus.Registry, result string) float64 {
 	return -1
 }
 
+// lineCounter is written to by the goroutine of a Recorder, for which nobody waits where
+// it is slow. whole is closed when it has all lines that are wanted.
+type lineCounter struct {
+	bytes.Buffer
+	want  int
+	whole chan struct{}
+}
+
+func (c *lineCounter) Write(p []byte) (int, error) {
+	n, err := c.Buffer.Write(p)
+	if c.want -= bytes.Count(p, []byte("\n")); c.want == 0 {
+		close(c.whole)
+	}
+	return n, err
+}
+
 func TestTheCollectorHasTheTrailByteForByte(t *testing.T) {
 	c := startCollector(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=of-the-collector")
@@ -121,9 +137,9 @@ func TestTheCollectorHasTheTrailByteForByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	recorder := audit.NewRecorder(&out, clock.RealClock{}, audit.WithExporter(exporter))
 	const events = 2000
+	out := &lineCounter{want: events + 1, whole: make(chan struct{})}
+	recorder := audit.NewRecorder(out, clock.RealClock{}, audit.WithExporter(exporter))
 	for range events {
 		if err := recorder.Record(audit.Event{
 			Action: audit.Minted, Object: audit.Object{Namespace: "team", Name: "agent"}, Organization: "acme", KeyID: "0123456789ab",
@@ -132,6 +148,7 @@ func TestTheCollectorHasTheTrailByteForByte(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	<-out.whole
 	if err := exporter.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

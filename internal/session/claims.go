@@ -6,6 +6,7 @@ package session
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,14 +21,18 @@ type claims map[string]json.RawMessage
 
 // readClaims reads claims that have one reading. A claim that comes twice, or once as
 // exp and once as EXP, is read in one way here and in another by some upstream.
-func readClaims(payload []byte) (claims, bool) {
+func readClaims(payload []byte, organization string) (claims, bool) {
 	c := claims{}
 	repeated, err := kjson.UnmarshalStrict(payload, &c)
 	if err != nil || len(repeated) > 0 || c == nil {
 		return nil, false
 	}
+	decide := registered
+	if _, there := c[organization]; there {
+		decide = append(slices.Clone(registered), organization)
+	}
 	for name := range c {
-		for _, decides := range registered {
+		for _, decides := range decide {
 			// As encoding/json folds names, and so go-oidc: iſs is iss to both.
 			if name != decides && strings.EqualFold(name, decides) {
 				return nil, false

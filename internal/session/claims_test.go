@@ -102,7 +102,7 @@ func TestClaimsUnderANameThatSomeFold(t *testing.T) {
 	key := newECKey(t, "ec")
 	i := issuer.Start(t, key)
 	h := start(t, i)
-	for _, name := range []string{"Exp", "EXP", "iſs", "iſS", "ISS", "Aud", "NBF", "IAT"} {
+	for _, name := range []string{"Exp", "EXP", "iſs", "iſS", "ISS", "Aud", "NBF", "IAT", "Organization", "ORGANIZATION"} {
 		h.check(t, name+" besides", key.Sign(i.Claims(noon, change{name: noon.Add(time.Hour).Unix()})), Malformed)
 	}
 	h.check(t, "iſs alone", key.Sign(i.Claims(noon, change{"iss": nil, "iſs": i.URL})), Malformed)

@@ -69,7 +69,7 @@ func (v *Verifier) findKeys(ctx context.Context, jws *jose.JSONWebSignature) ([]
 	if header.KeyID == "" {
 		return nil, Malformed // which of the keys is meant would be a guess
 	}
-	c, ok := readClaims(jws.UnsafePayloadWithoutVerification())
+	c, ok := readClaims(jws.UnsafePayloadWithoutVerification(), v.organizationClaim)
 	if !ok {
 		return nil, Malformed
 	}

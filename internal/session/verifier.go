@@ -131,7 +131,7 @@ func (v *Verifier) why(payload []byte, refusal error) Verdict {
 	if payload == nil {
 		return Untrusted
 	}
-	c, ok := readClaims(payload)
+	c, ok := readClaims(payload, v.organizationClaim)
 	var expired *oidc.TokenExpiredError
 	switch {
 	case !ok || !c.dated():
@@ -152,7 +152,7 @@ func (v *Verifier) why(payload []byte, refusal error) Verdict {
 // judge looks at what go-oidc does not, and at the types of what it does: it reads
 // more than one JSON as the same claim.
 func (v *Verifier) judge(payload []byte) (Session, Verdict) {
-	c, ok := readClaims(payload)
+	c, ok := readClaims(payload, v.organizationClaim)
 	switch {
 	case !ok || !c.dated():
 		return Session{}, Malformed

@@ -36,6 +36,9 @@ func (r *APIKeyReconciler) revoke(ctx context.Context, p *pass) (next bool, err 
 	case err != nil:
 		return false, err
 	case !revoked:
+		if refusal == nil {
+			p.publication = waiting(v1alpha1.ReasonNotPublished, fmt.Sprintf("Secret %q is deleted", p.key.SecretName()))
+		}
 		return true, nil
 	case refusal != nil:
 		p.revocation = waiting(v1alpha1.ReasonSecretRefused,

@@ -83,6 +83,9 @@ func judgeDeletion(p *pass) {
 		return
 	}
 	setCondition(p, v1alpha1.ConditionRegistered, p.revocation)
+	if p.publication.reason != "" {
+		setCondition(p, v1alpha1.ConditionPublished, p.publication)
+	}
 	setSummary(p, p.revocation)
 }
 

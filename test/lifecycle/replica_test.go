@@ -87,6 +87,7 @@ var _ = Describe("An auth server", func() {
 		Expect(lost.status(plaintext)).To(Equal(http.StatusOK), "a replica that does not know better")
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), &corev1.Secret{})).To(MatchError(apierrors.IsNotFound, "gone"),
 			"the Secret has waited for a replica that has vanished")
+		awaitReason(ctx, key, v1alpha1.ConditionPublished, v1alpha1.ReasonNotPublished)
 		// While the APIKey is there, somebody may accept its key. When it is gone, nobody does.
 		answers := []int{}
 		Eventually(func() error {

@@ -64,7 +64,7 @@ var _ = Describe("A tenant who is busy", func() {
 		Expect(stormRefused).To(BeNumerically("<=", max(2*calmRefused, bystanders.soon)))
 		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, bystanders.soon)))
 		Expect(perLease).To(BeNumerically("<=", perReplica))
-	}, NodeTimeout(4*minute))
+	}, NodeTimeout(10*minute))
 
 	It("whose keys all expire at one moment has no new key of others wait for them", func(ctx SpecContext) {
 		const count = 300
@@ -159,13 +159,15 @@ func refusedBy(p *stack.Probe) (last time.Time) {
 }
 
 // rage creates, suspends, rotates and deletes, so many times a second, and returns how often.
+// Where the API server answers later than that, what would be one call too many is left out.
 func (t *tenant) rage(ctx context.Context, perSecond int) (changes int) {
 	const subjects = 20
 	ticker := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer ticker.Stop()
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	for ; ; changes++ {
+	var calls errgroup.Group
+	defer func() { _ = calls.Wait() }()
+	calls.SetLimit(perSecond)
+	for {
 		select {
 		case <-ctx.Done():
 			return changes
@@ -176,7 +178,7 @@ func (t *tenant) rage(ctx context.Context, perSecond int) (changes int) {
 		key.SetNamespace(t.namespace)
 		key.SetName(fmt.Sprintf("busy-%d", changes%subjects))
 		round := changes / subjects
-		calls.Go(func() {
+		made := calls.TryGo(func() error {
 			switch round % 5 {
 			case 0:
 				_ = t.as.Create(ctx, key)
@@ -189,7 +191,11 @@ func (t *tenant) rage(ctx context.Context, perSecond int) (changes int) {
 			case 4:
 				_ = t.as.Delete(ctx, key)
 			}
+			return nil
 		})
+		if made {
+			changes++
+		}
 	}
 }
 

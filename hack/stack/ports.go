@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 )
 
 // startAttempts bounds how often a start is tried again when a port was taken.
@@ -18,6 +19,10 @@ const startAttempts = 3
 // The range that ports are chosen from ends where most systems begin to give ports to
 // connections: one of these must not get the port of a program that is about to start again.
 const firstPort, endPort = 16384, 32768
+
+// chosen has the ports that this process has chosen before: a program that is about to start,
+// now or again, does not listen yet.
+var chosen sync.Map
 
 // FreeAddresses returns addresses on loopback that nobody listened on a moment ago.
 func FreeAddresses(ctx context.Context, count int) (addresses []string, err error) {
@@ -39,6 +44,9 @@ func listenSomewhere(ctx context.Context) (net.Listener, error) {
 	var config net.ListenConfig
 	for range attempts {
 		port := firstPort + rand.IntN(endPort-firstPort)
+		if _, before := chosen.LoadOrStore(port, nil); before {
+			continue
+		}
 		if listener, err := config.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			return listener, nil
 		}

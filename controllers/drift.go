@@ -134,9 +134,23 @@ func (r *repairs) note(uid types.UID, form string, now time.Time) (again bool) {
 	return true
 }
 
+// giveUp is how long to wait before a key is given up because of a mark in the Secret; 0 for
+// at once, of which note is taken.
+func (r *repairs) giveUp(uid types.UID, now time.Time) time.Duration {
+	if r.backoff.IsInBackOffSinceUpdate(markOf(uid), now) {
+		return r.backoff.Get(markOf(uid))
+	}
+	r.backoff.Next(markOf(uid), now)
+	return 0
+}
+
+// markOf is the name of an APIKey's marks in backoff.
+func markOf(uid types.UID) string { return "mark " + string(uid) }
+
 func (r *repairs) forget(uid types.UID) {
 	r.written.Delete(uid)
 	r.backoff.DeleteEntry(string(uid))
+	r.backoff.DeleteEntry(markOf(uid))
 }
 
 // form changes with whatever makes the Secret of an APIKey another, but for what others do.

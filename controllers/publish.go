@@ -56,8 +56,11 @@ func (r *APIKeyReconciler) writeSecret(ctx context.Context, p *pass) (written bo
 			return false, nil
 		}
 	}
+	if p.givenUp() {
+		return false, r.replaceGivenUp(ctx, p)
+	}
 	if superseded, err := r.superseded(ctx, p); err != nil || superseded {
-		// The watch brings what the APIKey has become; a mark that was set by hand stays.
+		// The watch brings what the APIKey has become.
 		p.lookAgain(conflictRecheck)
 		return false, err
 	}
@@ -101,20 +104,39 @@ func (r *APIKeyReconciler) replaceImmutable(ctx context.Context, p *pass, conten
 	return r.Create(ctx, newSecret(p.key, content), client.DisableReadYourWritesConsistency)
 }
 
+// givenUp reports whether a mark in the Secret says that another manager, which began to lead
+// while this one was paused, has given up the key that this one is about to put there. If the
+// mark is not seen here the write will fail.
+func (p *pass) givenUp() bool {
+	version := p.current()
+	return p.live != nil && p.active() != nil && version.State == v1alpha1.VersionPending &&
+		p.live.Annotations[v1alpha1.AnnotationAbandonedKeyID] == version.ID
+}
+
+// replaceGivenUp gives up, in the status, the key that was given up by a mark, and mints
+// another: the manager that has set the mark may have ended before it did that. If it has
+// not, one of the two writes is refused. Whoever may write the Secret may set the mark, too,
+// so it is done later and later.
+func (r *APIKeyReconciler) replaceGivenUp(ctx context.Context, p *pass) error {
+	if wait := r.repairs.giveUp(p.key.UID, p.now); wait > 0 {
+		p.lookAgain(wait)
+		return nil
+	}
+	version := p.current()
+	p.due = version.Reason
+	end(version, revokedAbandoned)
+	_, err := r.mint(ctx, p)
+	return err
+}
+
 // superseded reports whether another manager leads since this one was paused, and has
-// given up the key that this one is about to put into a Secret that is there: what is seen
-// here of the APIKey is old.
-//
-// Where a key is in use that one has marked the Secret first: if the mark is not seen here
-// the write will fail. Where none is, it is enough to ask what the APIKey is now: should
-// it change after that, then the key that comes in place of this one is written again.
+// given up the first key of an APIKey, which this one is about to put into a Secret that is
+// there: what is seen here of the APIKey is old. Should it change after that, then the key
+// that comes in place of this one is written again.
 func (r *APIKeyReconciler) superseded(ctx context.Context, p *pass) (bool, error) {
 	version := p.current()
-	switch {
-	case p.live == nil || version.State != v1alpha1.VersionPending:
+	if p.live == nil || version.State != v1alpha1.VersionPending || p.active() != nil {
 		return false, nil
-	case p.active() != nil:
-		return p.live.Annotations[v1alpha1.AnnotationAbandonedKeyID] == version.ID, nil
 	}
 	present := &v1alpha1.APIKey{}
 	if err := r.Live.Get(ctx, p.identity(), present); client.IgnoreNotFound(err) != nil {

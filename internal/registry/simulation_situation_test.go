@@ -99,7 +99,8 @@ func (p *simPlan) boundForOldAnswer(rng *rand.Rand) {
 }
 
 // stageOldAnswer has the answer to a manager's list be held up for as long as would
-// make a silence of it, while the replica renews its Lease and waits for its watch.
+// make a silence of it, while the replica renews its Lease and waits for its watch. Mostly
+// the manager's watch, which would show it the renewals, is held up, too.
 func (p *simPlan) stageOldAnswer(rng *rand.Rand) {
 	slot, at := p.anySlot(rng), p.sometime(rng)
 	b := p.replicas[slot]
@@ -109,6 +110,10 @@ func (p *simPlan) stageOldAnswer(rng *rand.Rand) {
 	p.step(deleted, "", (*simWorld).deleteSome)
 	p.onManager(at, "hears no more answers", func(m *simManager) { m.link.answers.set(true) })
 	p.onManager(arrives, "hears answers again", func(m *simManager) { m.link.answers.set(false) })
+	if rng.IntN(4) > 0 {
+		p.onManager(at, "sees no more events", func(m *simManager) { m.link.streams.set(true) })
+		p.onManager(arrives+time.Second, "sees events again", func(m *simManager) { m.link.streams.set(false) })
+	}
 	p.on(slot, arrives+2*time.Second, "sees events again", func(r *simReplica) { r.link.streams.set(false) })
 }
 

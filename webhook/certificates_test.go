@@ -113,26 +113,26 @@ func TestCertificateIsReplacedWhileServing(t *testing.T) {
 		withGRPC(t)(c)
 	})
 
+	protocols := map[string]string{h.gateways: "http/1.1", h.server.config.GRPC.Addr().String(): "h2"}
 	served := func(address string) string {
-		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) // who it is, is the question
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}) // who it is, is the question
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if state := conn.ConnectionState(); state.NegotiatedProtocol != "h2" || state.Version != tls.VersionTLS13 {
+		if state := conn.ConnectionState(); state.NegotiatedProtocol != protocols[address] || state.Version != tls.VersionTLS13 {
 			t.Errorf("%s over TLS %x", state.NegotiatedProtocol, state.Version)
 		}
 		return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}
-	addresses := []string{h.gateways, h.server.config.GRPC.Addr().String()}
-	for _, address := range addresses {
+	for address := range protocols {
 		if got := served(address); got != "old" {
 			t.Fatalf("serves %q", got)
 		}
 	}
 	replacement.write(t, directory)
 	<-reloaded
-	for _, address := range addresses {
+	for address := range protocols {
 		if got := served(address); got != "new" {
 			t.Errorf("serves %q after the certificate was replaced", got)
 		}

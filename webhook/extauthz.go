@@ -43,8 +43,6 @@ const (
 //
 // No CheckResponse leaves without a status: its zero value is OK.
 type extAuthz struct {
-	authv3.UnimplementedAuthorizationServer
-
 	decider  *decider
 	identity identity
 	imitable []string

@@ -93,20 +93,19 @@ func TestGatewaysGetPlainStatusesForGRPC(t *testing.T) {
 	h := start(t, nil)
 	for path, headers := range typical {
 		for _, contentType := range []string{"application/grpc", "application/grpc+proto"} {
-			client := h2cClient(t)
 			request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.gateways+path, nil)
 			request.Header.Set("Content-Type", contentType)
 			for _, header := range headers {
 				name, value, _ := strings.Cut(header, ": ")
 				request.Header.Set(name, value)
 			}
-			response, err := client.Do(request)
+			response, err := http.DefaultClient.Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
 			response.Body.Close()
-			if response.ProtoMajor != 2 || response.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%s over HTTP/%d: %d", path, response.ProtoMajor, response.StatusCode)
+			if response.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s: %d", path, response.StatusCode)
 			}
 		}
 	}

@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -186,7 +189,12 @@ func TestGRPCRefusalIsTrailersOnly(t *testing.T) {
 // the client still has the right code.
 func TestGRPCClientsUnderstandPlainRefusals(t *testing.T) {
 	h := start(t, nil)
-	conn := dial(t, h.gateways, nil)
+	gateway := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: h.gateways}))
+	gateway.Config.Protocols = new(http.Protocols)
+	gateway.Config.Protocols.SetUnencryptedHTTP2(true)
+	gateway.Start()
+	t.Cleanup(gateway.Close)
+	conn := dial(t, gateway.Listener.Addr().String(), nil)
 	_, err := call(t.Context(), conn, "/auth/original", "x")
 	if status.Code(err) != codes.Unauthenticated {
 		t.Errorf("401: %v", err)

@@ -6,20 +6,20 @@ package webhook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
+	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
+	"connectrpc.com/connect"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/go-logr/logr"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/tap"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/clock"
+
+	"github.com/hexcovery/apikey-operator/internal/serving"
 )
 
 const (
@@ -27,123 +27,112 @@ const (
 	// (max_request_headers_kb), sends no body unless with_request_body says so, and
 	// there is no need for it to.
 	maxCheckBytes = 128 << 10
-	// checkWindowBytes is what a connection may send of questions that were not read yet.
-	checkWindowBytes = 1 << 20
-	// maxChecks bounds the questions in flight on one connection. A decision takes
-	// microseconds, so this many are never waiting but in an attack.
-	maxChecks = 250
-	// checkTimeout bounds a question: the message may take its time after the headers of the call.
-	checkTimeout = exchangeTimeout
 	// maxWatches bounds the health watches of all connections. Each gateway needs one.
 	maxWatches = 256
 	// connectionAge is after what time a gateway is asked to connect anew, give or take a
 	// tenth, so that those that came while a replica was down find their way to it.
 	connectionAge = 30 * time.Minute
-	// minPingInterval is how often gateways may ask whether the connection is alive.
-	minPingInterval = 10 * time.Second
 )
 
-// grpcListener serves Envoy's gRPC service, and the health service that tells Envoy
-// and others whether this replica decides.
-type grpcListener struct {
-	net    net.Listener
-	server *grpc.Server
+// checks serves Envoy's gRPC service, and the health service that tells Envoy and others
+// whether this replica decides. net/http has the connections, as everywhere: what a gRPC
+// server of its own holds for a client that sends a message byte by byte is without a bound
+// that counts.
+type checks struct {
+	// calls are those that are answered at once, by their path.
+	calls map[string]http.Handler
+	watch http.Handler
+	// other answers what is no call.
+	other http.Handler
+	// watching has room for as many watches as there may be.
+	watching chan struct{}
 }
 
-// newGRPCListener serves with TLS if credentials are given.
-func newGRPCListener(l net.Listener, service *extAuthz, health grpc_health_v1.HealthServer, transport credentials.TransportCredentials, log logr.Logger) *grpcListener {
-	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxCheckBytes),
-		grpc.MaxHeaderListSize(maxHeaderBytes),
-		grpc.MaxConcurrentStreams(maxChecks),
-		grpc.ConnectionTimeout(readHeaderTimeout),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
-		// Windows that do not grow: by itself gRPC lets a fast sender have 16 MiB of messages
-		// in memory that nobody has asked for yet.
-		grpc.StaticConnWindowSize(checkWindowBytes),
-		grpc.StaticStreamWindowSize(windowBytes),
-		// A gateway that has vanished is not kept, nor one that asks nothing.
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			Time: clientIdleTimeout, MaxConnectionIdle: clientIdleTimeout,
-			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: exchangeTimeout,
-		}),
-		grpc.WaitForHandlers(true),
-		grpc.InTapHandle(boundChecks),
-		grpc.UnaryInterceptor(recovering(log)),
-		grpc.StreamInterceptor(boundWatches(make(chan struct{}, maxWatches))),
-	}
-	if transport != nil {
-		options = append(options, grpc.Creds(transport))
-	}
-	server := grpc.NewServer(options...)
-	authv3.RegisterAuthorizationServer(server, service)
-	grpc_health_v1.RegisterHealthServer(server, health)
-	return &grpcListener{net: l, server: server}
-}
-
-// boundChecks ends calls whose message does not come: an interceptor would wait for it, too.
-func boundChecks(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if info.FullMethodName == grpc_health_v1.Health_Watch_FullMethodName {
-		return ctx, nil // which lasts
-	}
-	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
-	context.AfterFunc(ctx, cancel) // gRPC cancels its own when the call has ended
-	return bounded, nil
-}
-
-// boundWatches lets as many streams be open as watching has room for.
-func boundWatches(watching chan struct{}) grpc.StreamServerInterceptor {
-	return func(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		select {
-		case watching <- struct{}{}:
-			defer func() { <-watching }()
-			return handler(server, stream)
-		default:
-			return status.Error(codes.ResourceExhausted, "too many watches: ask once a connection, or use Check")
-		}
+func newChecks(service *extAuthz, health *health, log logr.Logger) *checks {
+	options := connect.WithHandlerOptions(
+		connect.WithReadMaxBytes(maxCheckBytes),
+		connect.WithCompression("gzip", nil, nil), // gateways send none, and a little of it is much
+		connect.WithRecover(recovering(log)),
+	)
+	const check, healthCheck, healthWatch = authv3.Authorization_Check_FullMethodName, grpc_health_v1.Health_Check_FullMethodName, grpc_health_v1.Health_Watch_FullMethodName
+	return &checks{
+		calls: map[string]http.Handler{
+			check:       connect.NewUnaryHandlerSimple(check, service.Check, options),
+			healthCheck: connect.NewUnaryHandlerSimple(healthCheck, health.Check, options),
+		},
+		other: serving.IgnoreBody(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "gRPC is spoken here", http.StatusUnsupportedMediaType)
+		}), health.clock),
+		watch:    connect.NewServerStreamHandlerSimple(healthWatch, health.Watch, options),
+		watching: make(chan struct{}, maxWatches),
 	}
 }
 
-// recovering turns a panic into an error, as net/http does, so that one request cannot
-// end the service of all. The value of a panic may hold what a client sent, so it is
-// not logged.
-func recovering(log logr.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
-		defer func() {
-			if recover() != nil {
-				log.Info("a call panicked", "method", info.FullMethod, "stack", string(debug.Stack()))
-				err = status.Error(codes.Internal, "the call failed")
-			}
-		}()
-		return handler(ctx, request)
+// serve answers one call.
+func (c *checks) serve(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
+	call, ok := c.calls[r.URL.Path]
+	switch {
+	case !isGRPC(r):
+		c.other.ServeHTTP(w, r)
+	case ok:
+		r.Body = debt.Body(r.Body)
+		call.ServeHTTP(w, r)
+	case r.URL.Path == grpc_health_v1.Health_Watch_FullMethodName:
+		c.serveWatch(w, r, debt)
+	default:
+		writeCode(w, connect.CodeUnimplemented, "no such method here")
 	}
 }
 
-func (l *grpcListener) name() string      { return "grpc" }
-func (l *grpcListener) address() net.Addr { return l.net.Addr() }
-
-// serve blocks until the listener is shut down, which is no error.
-func (l *grpcListener) serve() error {
-	if err := l.server.Serve(l.net); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve %s: %w", l.name(), err)
-	}
-	return nil
-}
-
-// shutdown tells gateways to go elsewhere, waits for the calls in flight, and cuts off
-// those that are still there when ctx is done.
-func (l *grpcListener) shutdown(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		l.server.GracefulStop()
-	}()
+// serveWatch serves a watch, which lasts, if there is room for one more.
+func (c *checks) serveWatch(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
 	select {
-	case <-stopped:
-		return nil
-	case <-ctx.Done():
-		l.server.Stop()
-		<-stopped
-		return fmt.Errorf("shut down %s: calls were cut off: %w", l.name(), ctx.Err())
+	case c.watching <- struct{}{}:
+		defer func() { <-c.watching }()
+	default:
+		writeCode(w, connect.CodeResourceExhausted, "too many watches: ask once a connection, or use Check")
+		return
 	}
+	debt.Settle()
+	controller := http.NewResponseController(w)
+	if err := errors.Join(controller.SetReadDeadline(time.Time{}), controller.SetWriteDeadline(time.Time{})); err != nil {
+		return // the stream has ended
+	}
+	c.watch.ServeHTTP(w, r)
+}
+
+// writeCode refuses a call.
+func writeCode(w http.ResponseWriter, code connect.Code, message string) {
+	w.Header().Set(contentTypeHeader, grpcType)
+	w.Header().Set("Grpc-Status", strconv.Itoa(int(code)))
+	w.Header().Set("Grpc-Message", message)
+	w.WriteHeader(http.StatusOK)
+}
+
+// recovering turns a panic into an error. The value of a panic may hold what a client sent,
+// so it is not logged.
+func recovering(log logr.Logger) func(context.Context, connect.Spec, http.Header, any) error {
+	return func(_ context.Context, spec connect.Spec, _ http.Header, _ any) error {
+		log.Info("a call panicked", "method", spec.Procedure, "stack", string(debug.Stack()))
+		return connect.NewError(connect.CodeInternal, errors.New("the call failed"))
+	}
+}
+
+// leaveKey is where the context of a connection holds when it is to be made anew.
+type leaveKey struct{}
+
+// aging has connections be made anew after connectionAge.
+func aging(l *listener, c clock.PassiveClock) {
+	remember := l.server.ConnContext
+	l.server.ConnContext = func(ctx context.Context, connection net.Conn) context.Context {
+		leave := c.Now().Add(wait.Jitter(connectionAge*9/10, 0.2))
+		return context.WithValue(remember(ctx, connection), leaveKey{}, leave)
+	}
+	serve := l.server.Handler
+	l.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if leave, ok := r.Context().Value(leaveKey{}).(time.Time); ok && c.Now().After(leave) {
+			w.Header().Set("Connection", "close") // net/http turns this into a GOAWAY
+		}
+		serve.ServeHTTP(w, r)
+	})
 }

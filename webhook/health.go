@@ -5,13 +5,13 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"connectrpc.com/connect"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
 	"k8s.io/utils/clock"
 )
 
@@ -23,8 +23,6 @@ const healthPeriod = time.Second
 // authorization service are healthy while this replica decides.
 // https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 type health struct {
-	grpc_health_v1.UnimplementedHealthServer
-
 	ready func() (bool, string)
 	clock clock.WithTicker
 	// ended is closed when no more watches are served.
@@ -45,13 +43,13 @@ func known(service string) bool {
 // Check implements grpc.health.v1.Health.
 func (h *health) Check(_ context.Context, request *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	if !known(request.GetService()) {
-		return nil, status.Error(codes.NotFound, "no such service here")
+		return nil, connect.NewError(connect.CodeNotFound, errors.New("no such service here"))
 	}
 	return &grpc_health_v1.HealthCheckResponse{Status: h.status()}, nil
 }
 
 // Watch implements grpc.health.v1.Health.
-func (h *health) Watch(request *grpc_health_v1.HealthCheckRequest, stream grpc_health_v1.Health_WatchServer) error {
+func (h *health) Watch(ctx context.Context, request *grpc_health_v1.HealthCheckRequest, stream *connect.ServerStream[grpc_health_v1.HealthCheckResponse]) error {
 	current := h.status
 	if !known(request.GetService()) {
 		// The protocol has the watch stay: the service may come.
@@ -72,9 +70,9 @@ func (h *health) Watch(request *grpc_health_v1.HealthCheckRequest, stream grpc_h
 		select {
 		case <-ticker.C():
 		case <-h.ended:
-			return status.Error(codes.Unavailable, "shutting down")
-		case <-stream.Context().Done():
-			return status.FromContextError(stream.Context().Err()).Err()
+			return connect.NewError(connect.CodeUnavailable, errors.New("shutting down"))
+		case <-ctx.Done():
+			return connect.NewError(connect.CodeCanceled, ctx.Err())
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -50,30 +49,34 @@ const (
 	operationsConnections = 100
 )
 
-// listener is one address and who serves it.
-type listener interface {
-	name() string
-	address() net.Addr
-	// serve blocks until the listener is shut down, which is no error.
-	serve() error
-	// shutdown waits for what is in flight until ctx is done.
-	shutdown(ctx context.Context) error
+// answerer answers a request, which owes something until it is answered or let in.
+type answerer = func(http.ResponseWriter, *http.Request, *serving.Debt)
+
+// handledBy answers as a handler does, which lets nothing in.
+func handledBy(handler http.Handler) answerer {
+	return func(w http.ResponseWriter, r *http.Request, _ *serving.Debt) { handler.ServeHTTP(w, r) }
 }
 
-// httpListener serves HTTP/1.1 and HTTP/2.
-type httpListener struct {
-	label  string
+// listener is one address and who serves it, over HTTP/1.1 and HTTP/2.
+type listener struct {
+	name   string
 	net    *serving.Listener
 	server *http.Server
 }
 
-func newHTTPListener(name string, l *serving.Listener, handler http.Handler, log logr.Logger) *httpListener {
+// protocols are what a listener speaks. One request of HTTP/1.1 makes as little of a
+// connection as there can be, so that is what gateways and operations have.
+type protocols struct{ http1, http2 bool }
+
+// newListener returns a listener whose requests owe what they may take. unread is how many
+// bytes a connection may send of a body that answer does not read.
+func newListener(name string, l *serving.Listener, speaks protocols, unread int64, answer answerer, log logr.Logger) *listener {
 	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &httpListener{label: name, net: l, server: &http.Server{
-		Handler:   handler,
+	protocols.SetHTTP1(speaks.http1)
+	protocols.SetHTTP2(speaks.http2)
+	protocols.SetUnencryptedHTTP2(speaks.http2)
+	return &listener{name: name, net: l, server: &http.Server{
+		Handler:   l.Account(unread, answer),
 		Protocols: protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
@@ -95,11 +98,8 @@ func newHTTPListener(name string, l *serving.Listener, handler http.Handler, log
 	}}
 }
 
-func (l *httpListener) name() string      { return l.label }
-func (l *httpListener) address() net.Addr { return l.net.Addr() }
-
 // serve blocks until the listener is shut down, which is no error.
-func (l *httpListener) serve() error {
+func (l *listener) serve() error {
 	var err error
 	if l.server.TLSConfig != nil {
 		err = l.server.ServeTLS(l.net, "", "")
@@ -109,16 +109,16 @@ func (l *httpListener) serve() error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return fmt.Errorf("serve %s: %w", l.label, err)
+	return fmt.Errorf("serve %s: %w", l.name, err)
 }
 
 // shutdown waits for the requests in flight, and cuts off those that are still
 // there when ctx is done.
-func (l *httpListener) shutdown(ctx context.Context) error {
+func (l *listener) shutdown(ctx context.Context) error {
 	err := l.server.Shutdown(ctx)
 	if err == nil {
 		return nil
 	}
 	_ = l.server.Close() // the connections are gone, whatever it says
-	return fmt.Errorf("shut down %s: requests were cut off: %w", l.label, err)
+	return fmt.Errorf("shut down %s: requests were cut off: %w", l.name, err)
 }

@@ -54,7 +54,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 func (m *metrics) endpoint(name string) *endpointMetrics {
 	e := &endpointMetrics{name: name, duration: m.duration.WithLabelValues(name)}
 	for reason := range reasonCount {
-		if reason != RequestStalled && reason != UpstreamUnavailable && reason != NoSuchEndpoint { // no decisions
+		if reason != RequestStalled && reason != TooBusy && reason != UpstreamUnavailable && reason != NoSuchEndpoint { // no decisions
 			e.decisions[reason] = m.decisions.WithLabelValues(name, reason.String())
 		}
 	}

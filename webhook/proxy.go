@@ -39,6 +39,8 @@ type proxy struct {
 	removal    *removal
 	// stalls ends requests whose clients make no progress.
 	stalls *serving.Stalls
+	// shares bound the requests that are forwarded.
+	shares *serving.Shares
 }
 
 // grantKey is where the context of an allowed request holds its registry.Grant.
@@ -68,7 +70,8 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id ide
 	return p
 }
 
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// serve answers a request. It owes nothing once it is let in: then it has a share.
+func (p *proxy) serve(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
 	start := p.clock.Now()
 	c := proxyClaim(r)
 	d := p.decider.decide(r.Context(), r.Header, &c)
@@ -80,6 +83,13 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, d.reason, d.detail)
 		return
 	}
+	organization := d.grant.Organization
+	if !p.shares.Take(organization) {
+		p.refuse(w, r, TooBusy, "")
+		return
+	}
+	defer p.shares.Return(organization)
+	debt.Settle()
 	// What is left here is h2c, which a server may decline by ignoring it.
 	r.Header.Del(upgradeHeader)
 	r = r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant))
@@ -107,6 +117,9 @@ func proxyClaim(r *http.Request) claim {
 // refuse answers in the language of the client, at once: a refusal does not depend on the
 // body.
 func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, reason Reason, detail string) {
+	if r.ProtoMajor > 1 {
+		_ = http.NewResponseController(w).SetWriteDeadline(p.clock.Now().Add(exchangeTimeout))
+	}
 	serving.AnswerFirst(w, r, p.clock, func() {
 		if isGRPC(r) {
 			writeStatus(w, reason, detail)

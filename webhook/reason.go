@@ -74,6 +74,9 @@ const (
 	// RequestStalled surfaces when the proxy waits for the body of a request that was
 	// allowed, and nothing comes. It is counted as allowed.
 	RequestStalled
+	// TooBusy surfaces when the proxy has as many requests under way as it may have, or as
+	// one organization may. The request itself was allowed, and is counted as that.
+	TooBusy
 	// UpstreamUnavailable surfaces when the proxy cannot reach the upstream. The
 	// request itself was allowed, and is counted as that.
 	UpstreamUnavailable
@@ -140,6 +143,8 @@ var outcomes = [reasonCount]outcome{
 		"The request has too many headers. Send at most 128."},
 	RequestStalled: {"request_stalled", http.StatusRequestTimeout, "Request body timed out",
 		"The body of the request did not arrive in time. Send the request again."},
+	TooBusy: {"too_busy", http.StatusServiceUnavailable, "Too many requests under way",
+		"The request was allowed, but too many are under way already, of all or of this organization. Send it again shortly."},
 	UpstreamUnavailable: {"upstream_unavailable", http.StatusBadGateway, "Upstream unavailable",
 		"The request was allowed, but what serves it could not be reached."},
 	NoSuchEndpoint: {"no_such_endpoint", http.StatusNotFound, "No such endpoint",

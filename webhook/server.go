@@ -17,7 +17,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc/credentials"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
@@ -30,9 +29,11 @@ const (
 	// DefaultShutdownTimeout leaves time to delete the Lease within the 30 s that
 	// Kubernetes gives a pod by default.
 	DefaultShutdownTimeout = 20 * time.Second
-	// DefaultMaxConnections has all listeners, when they are full, take half of the memory that the
-	// deployment in config/ gives: a connection takes some 20 KB.
-	DefaultMaxConnections = 4096
+	// DefaultMaxConnections leaves most of the memory that the deployment in config/ gives to
+	// what connections hold: a connection by itself takes some 20 KB, or 45 over HTTP/2.
+	DefaultMaxConnections = 1024
+	// DefaultMaxRequests is as many as that, at some 100 KB each.
+	DefaultMaxRequests = 1024
 	// DefaultStallTimeout is longer than an agent waits between two tries.
 	DefaultStallTimeout = time.Minute
 )
@@ -74,6 +75,9 @@ type Config struct {
 	// MaxConnectionsPerClient is how many of them the proxy lets one address have; 0
 	// for half.
 	MaxConnectionsPerClient int
+	// MaxRequests is how many requests the proxy has under way that were let in; one
+	// organization has at most half of them. 0 is the default.
+	MaxRequests int
 	// StallTimeout is how long a request through the proxy may make no progress; 0 for
 	// the default.
 	StallTimeout time.Duration
@@ -102,8 +106,8 @@ type Server struct {
 	config   Config
 	draining atomic.Bool
 	// serving are the listeners that decide; operations outlives them.
-	serving    []listener
-	operations *httpListener
+	serving    []*listener
+	operations *listener
 	// ended is closed when the listeners that decide are to stop.
 	ended chan struct{}
 }
@@ -128,57 +132,60 @@ func New(config Config) (*Server, error) {
 	}
 	config.MaxConnections = cmp.Or(config.MaxConnections, DefaultMaxConnections)
 	config.MaxConnectionsPerClient = cmp.Or(config.MaxConnectionsPerClient, (config.MaxConnections+1)/2)
+	config.MaxRequests = cmp.Or(config.MaxRequests, DefaultMaxRequests)
 	config.StallTimeout = cmp.Or(config.StallTimeout, DefaultStallTimeout)
 	s := &Server{config: config, ended: make(chan struct{})}
 	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 
 	// All connections of gateways come from few addresses: none has a share of its own.
-	few := serving.Limits{Total: config.MaxConnections}
-	gateways := newHTTPListener("gateways", serving.Limit(config.Gateways, "gateways", few, config.Clock, held),
-		s.closing(serving.IgnoreBody(newGateways(d, id, m, config.Clock, config.Log), config.Clock)), config.Log)
+	few := serving.Limits{Total: config.MaxConnections, Memory: unansweredBytes}
+	gateways := newListener("gateways", serving.Limit(config.Gateways, "gateways", few, config.Clock, held), protocols{http1: true}, 0,
+		s.leaving(handledBy(serving.IgnoreBody(newGateways(d, id, m, config.Clock, config.Log), config.Clock))), config.Log)
 	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	s.serve(gateways)
 	if config.Proxy != nil {
 		s.serve(s.newProxyListener(d, id, m, held))
 	}
 	if config.GRPC != nil {
-		s.serving = append(s.serving, s.newExtAuthz(serving.Limit(config.GRPC, "grpc", few, config.Clock, held), d, id, m))
+		s.serve(s.newExtAuthz(serving.Limit(config.GRPC, "grpc", few, config.Clock, held), d, id, m))
 	}
-	s.operations = newHTTPListener("operations", serving.Limit(config.Operations, "operations", serving.Limits{Total: operationsConnections}, config.Clock, held),
-		serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock), config.Log)
+	s.operations = newListener("operations", serving.Limit(config.Operations, "operations", serving.Limits{Total: operationsConnections, Memory: operationsBytes}, config.Clock, held), protocols{http1: true}, 0,
+		handledBy(serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock)), config.Log)
 	s.operations.server.ReadTimeout, s.operations.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	return s, nil
 }
 
-func (s *Server) newProxyListener(d *decider, id identity, m *metrics, held *serving.Metrics) *httpListener {
+func (s *Server) newProxyListener(d *decider, id identity, m *metrics, held *serving.Metrics) *listener {
 	config := &s.config
-	limits := serving.Limits{Total: config.MaxConnections, PerClient: config.MaxConnectionsPerClient}
+	limits := serving.Limits{Total: config.MaxConnections, PerClient: config.MaxConnectionsPerClient, Memory: unansweredBytes}
 	p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
 	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: held}
-	l := newHTTPListener("proxy", serving.Limit(config.Proxy, "proxy", limits, config.Clock, held), s.closing(p), config.Log)
+	p.shares = serving.NewShares(config.MaxRequests, (config.MaxRequests+1)/2)
+	l := newListener("proxy", serving.Limit(config.Proxy, "proxy", limits, config.Clock, held), protocols{http1: true, http2: true}, proxyWindowBytes, s.leaving(p.serve), config.Log)
 	l.server.HTTP2.MaxReceiveBufferPerConnection, l.server.HTTP2.MaxReceiveBufferPerStream = proxyWindowBytes, proxyWindowBytes
 	return l
 }
 
 // serve adds a listener, with TLS if there are certificates.
-func (s *Server) serve(l *httpListener) {
+func (s *Server) serve(l *listener) {
 	if s.config.Certificates != nil {
-		l.server.TLSConfig = tlsConfig(s.config.Certificates)
+		l.server.TLSConfig = l.net.TLS(tlsConfig(s.config.Certificates), l.server.Protocols.HTTP2())
 	}
 	s.serving = append(s.serving, l)
 }
 
-func (s *Server) newExtAuthz(l net.Listener, d *decider, id identity, m *metrics) *grpcListener {
+func (s *Server) newExtAuthz(l *serving.Listener, d *decider, id identity, m *metrics) *listener {
 	config := &s.config
 	service := &extAuthz{
 		decider: d, identity: id, imitable: id.names(), removal: newRemoval(id),
 		metrics: m.endpoint(extAuthzEndpoint), clock: config.Clock,
 	}
-	var transport credentials.TransportCredentials
-	if config.Certificates != nil {
-		transport = credentials.NewTLS(tlsConfig(config.Certificates))
-	}
-	return newGRPCListener(l, service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, transport, config.Log)
+	calls := newChecks(service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, config.Log)
+	// What calls read of a body they owe as it comes.
+	grpc := newListener("grpc", l, protocols{http2: true}, 0, s.leaving(calls.serve), config.Log)
+	grpc.server.ReadTimeout, grpc.server.WriteTimeout = exchangeTimeout, exchangeTimeout
+	aging(grpc, config.Clock)
+	return grpc
 }
 
 func (s *Server) ready() (bool, string) {
@@ -192,15 +199,15 @@ func (s *Server) ready() (bool, string) {
 	}
 }
 
-// closing asks the other end, while the server drains, to make its next connection
+// leaving asks the other end, while the server drains, to make its next connection
 // to somebody else. On HTTP/2 net/http turns this into a GOAWAY.
-func (s *Server) closing(handler http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) leaving(answer answerer) answerer {
+	return func(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		handler.ServeHTTP(w, r)
-	})
+		answer(w, r, debt)
+	}
 }
 
 // Run serves until ctx is done, then drains and hands over. When it returns nobody is served any
@@ -219,7 +226,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	for _, l := range append([]listener{s.operations}, s.serving...) {
+	for _, l := range append([]*listener{s.operations}, s.serving...) {
 		start(l.serve)
 	}
 	if follower, ok := s.config.Surface.(interface{ Run(context.Context) error }); ok {
@@ -281,9 +288,9 @@ func (s *Server) shutdown(ctx context.Context) {
 
 // describe says, for the log, what is served where.
 func (s *Server) describe() []any {
-	values := []any{"operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil, "sessions", s.config.Sessions != nil}
+	values := []any{"clientMemory", ClientMemory(s.config.MaxConnections, s.config.MaxRequests), "operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil, "sessions", s.config.Sessions != nil}
 	for _, l := range s.serving {
-		values = append(values, l.name(), l.address().String())
+		values = append(values, l.name, l.net.Addr().String())
 	}
 	return values
 }

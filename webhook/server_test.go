@@ -120,13 +120,13 @@ func TestDrainAnswersWhatIsInFlight(t *testing.T) {
 // its next one elsewhere, in HTTP/1.1 and in HTTP/2.
 func checkConnectionIsClosed(t *testing.T, h *harness) {
 	t.Helper()
-	for _, client := range []*http.Client{{Transport: &http.Transport{}}, h2cClient(t)} {
+	for address, client := range map[string]*http.Client{h.gateways: {Transport: &http.Transport{}}, h.proxy: h2cClient(t)} {
 		closed := make(chan struct{})
 		client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			return &watchedConn{Conn: conn, closed: closed}, err
 		}
-		response, err := client.Get("http://" + h.gateways + "/auth/original")
+		response, err := client.Get("http://" + address + "/auth/original")
 		if err != nil {
 			t.Fatal(err)
 		}

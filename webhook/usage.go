@@ -9,7 +9,7 @@ import (
 	"net/netip"
 	"time"
 
-	"google.golang.org/grpc/peer"
+	"connectrpc.com/connect"
 )
 
 // Usage hands over what was counted of the use of keys. *serve.Server does.
@@ -38,8 +38,8 @@ func (e *endpointMetrics) countCall(ctx context.Context, d *decision, at time.Ti
 	d.counter.Count(at)
 	if d.counter.Watched() {
 		var gateway netip.AddrPort
-		if p, ok := peer.FromContext(ctx); ok {
-			gateway, _ = netip.ParseAddrPort(p.Addr.String())
+		if call, ok := connect.CallInfoForHandlerContext(ctx); ok {
+			gateway, _ = netip.ParseAddrPort(call.Peer().Addr)
 		}
 		d.counter.CountFrom(e.name, gateway.Addr())
 	}

@@ -17,17 +17,19 @@ const minStallTimeout = time.Second
 // connectionOptions bound what clients may hold.
 type connectionOptions struct {
 	most, mostPerClient int
+	requests            int
 	stallTimeout        time.Duration
 }
 
 func (o *connectionOptions) bind(flags *flag.FlagSet) {
-	flags.IntVar(&o.most, "max-connections", webhook.DefaultMaxConnections, "how many connections each of --listen, --grpc-listen and --proxy-listen has at a time; each takes about 20 KB. Beyond, one that is idle makes room, and if none is, the new one is closed")
+	flags.IntVar(&o.most, "max-connections", webhook.DefaultMaxConnections, "how many connections each of --listen, --grpc-listen and --proxy-listen has at a time; each takes 20 to 45 KB. Beyond, one that is idle makes room, and if none is, the new one is closed")
 	flags.IntVar(&o.mostPerClient, "max-connections-per-client", 0, "how many connections one IP address, or a /64 of IPv6, has at a time at --proxy-listen. 0 is half of --max-connections; where all clients come through one load balancer that hides their addresses, set it to --max-connections")
+	flags.IntVar(&o.requests, "max-requests", webhook.DefaultMaxRequests, "how many requests --proxy-listen forwards at a time, and one organization half of that; each takes about 100 KB. Beyond, a request is answered 503 too_busy")
 	flags.DurationVar(&o.stallTimeout, "stall-timeout", webhook.DefaultStallTimeout, "how long a request through the proxy may make no progress, in either direction, because of the client; a stream that makes some may last")
 }
 
 func (o *connectionOptions) check(set map[string]bool, proxied bool) error {
-	for _, name := range []string{"max-connections-per-client", "stall-timeout"} {
+	for _, name := range []string{"max-connections-per-client", "max-requests", "stall-timeout"} {
 		if set[name] && !proxied {
 			return fmt.Errorf("--%s: needs --upstream, without which there is no proxy", name)
 		}
@@ -37,6 +39,8 @@ func (o *connectionOptions) check(set map[string]bool, proxied bool) error {
 		return fmt.Errorf("--max-connections %d: set it to 1 or more", o.most)
 	case o.mostPerClient < 0 || o.mostPerClient > o.most:
 		return fmt.Errorf("--max-connections-per-client %d: set it to between 1 and --max-connections (%d), or to 0 for half of that", o.mostPerClient, o.most)
+	case o.requests < 1:
+		return fmt.Errorf("--max-requests %d: set it to 1 or more", o.requests)
 	case o.stallTimeout < minStallTimeout:
 		return fmt.Errorf("--stall-timeout %s: set it to %s or more", o.stallTimeout, minStallTimeout)
 	}
@@ -45,5 +49,6 @@ func (o *connectionOptions) check(set map[string]bool, proxied bool) error {
 
 // apply puts them into the configuration of a server.
 func (o *connectionOptions) apply(config *webhook.Config) {
-	config.MaxConnections, config.MaxConnectionsPerClient, config.StallTimeout = o.most, o.mostPerClient, o.stallTimeout
+	config.MaxConnections, config.MaxConnectionsPerClient = o.most, o.mostPerClient
+	config.MaxRequests, config.StallTimeout = o.requests, o.stallTimeout
 }

@@ -72,6 +72,11 @@ const stall = time.Minute
 
 // within runs a test in virtual time, with a server.
 func within(t *testing.T, limits Limits, handler func(*world, http.ResponseWriter, *http.Request), test func(*world)) {
+	withinAccount(t, limits, func(w *world, rw http.ResponseWriter, r *http.Request, _ *Debt) { handler(w, rw, r) }, test)
+}
+
+// withinAccount is within for a handler that settles what requests owe.
+func withinAccount(t *testing.T, limits Limits, handler func(*world, http.ResponseWriter, *http.Request, *Debt), test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, pipes: newPipes(), metrics: prometheus.NewRegistry(), calls: make(chan string, 100)}
 		metrics, err := NewMetrics(w.metrics)
@@ -85,9 +90,9 @@ func within(t *testing.T, limits Limits, handler func(*world, http.ResponseWrite
 		limited := Limit(w.pipes, "test", limits, clock.RealClock{}, metrics)
 		server := &http.Server{
 			Protocols: protocols, ConnState: limited.ConnState, ConnContext: limited.ConnContext, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute,
-			Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			Handler: limited.Account(0, func(rw http.ResponseWriter, r *http.Request, debt *Debt) {
 				w.calls <- r.URL.Path
-				handler(w, rw, r)
+				handler(w, rw, r, debt)
 			}),
 		}
 		done := make(chan struct{})

@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -33,6 +35,10 @@ type Limits struct {
 	// PerClient is how many one address has, or a /64 of IPv6. Beyond, another is closed.
 	// It is not for listeners whose clients are few gateways.
 	PerClient int
+	// Memory is how many bytes the requests of all connections may take that were neither
+	// answered nor let in; see Account. Beyond, the connection that holds most for the
+	// longest is closed.
+	Memory int64
 }
 
 // Listener is a listener with Limits.
@@ -43,8 +49,13 @@ type Listener struct {
 	clock   clock.PassiveClock
 	metrics listenerMetrics
 
+	// owed is what all connections owe.
+	owed atomic.Int64
+	// turns has a place for each connection over HTTP/2 whose turn it is.
+	turns chan struct{}
+
 	mu      sync.Mutex
-	open    int
+	open    map[*conn]struct{}
 	clients map[netip.Prefix]int
 	// idle are the connections that wait for a request, the one that has waited longest first.
 	idle *list.List
@@ -54,7 +65,7 @@ type Listener struct {
 func Limit(l net.Listener, name string, limits Limits, c clock.PassiveClock, metrics *Metrics) *Listener {
 	return &Listener{
 		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
-		clients: map[netip.Prefix]int{}, idle: list.New(),
+		turns: make(chan struct{}, turns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]int{}, idle: list.New(),
 	}
 }
 
@@ -65,7 +76,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: accepted, listener: l, client: clientOf(accepted.RemoteAddr())}
+		c := l.newConn(accepted)
 		evicted, ok := l.admit(c)
 		if evicted != nil {
 			abort(evicted.Conn) // the server notices, and closes c
@@ -77,6 +88,14 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+func (l *Listener) newConn(accepted net.Conn) *conn {
+	c := &conn{Conn: accepted, listener: l, client: clientOf(accepted.RemoteAddr())}
+	c.debt.conn, c.ended = c, make(chan struct{})
+	c.heading.Store(true)
+	c.progressed()
+	return c
+}
+
 // admit counts a connection, if it may be had.
 func (l *Listener) admit(c *conn) (evicted *conn, ok bool) {
 	l.mu.Lock()
@@ -85,29 +104,33 @@ func (l *Listener) admit(c *conn) (evicted *conn, ok bool) {
 		l.metrics.perClient.Inc()
 		return nil, false
 	}
-	if l.limits.Total > 0 && l.open >= l.limits.Total {
-		if evicted = l.longest(); evicted == nil {
+	if l.limits.Total > 0 && len(l.open) >= l.limits.Total {
+		if evicted = l.dispensable(); evicted == nil {
 			l.metrics.total.Inc()
 			return nil, false
 		}
 		l.metrics.evicted.Inc()
 		l.release(evicted)
 	}
-	l.open++
+	l.open[c] = struct{}{}
 	l.clients[c.client]++
-	l.metrics.open.Set(float64(l.open))
+	l.metrics.open.Set(float64(len(l.open)))
 	return evicted, true
 }
 
-// longest returns the connection that has been idle for the longest, if for long enough.
-func (l *Listener) longest() *conn {
-	front := l.idle.Front()
-	if front == nil {
-		return nil
+// dispensable returns the connection that makes room for another: the one that has been idle,
+// or has owed something over HTTP/2, for the longest, if for long enough.
+func (l *Listener) dispensable() (c *conn) {
+	since := l.clock.Now().Add(-evictAfter)
+	if front := l.idle.Front(); front != nil {
+		if idle := front.Value.(*conn); !idle.since.After(since) {
+			c, since = idle, idle.since
+		}
 	}
-	c := front.Value.(*conn)
-	if l.clock.Since(c.since) < evictAfter {
-		return nil
+	for other := range l.open {
+		if other.multiplexed.Load() && other.owed.Load() > 0 && other.settled.Load() < since.UnixNano() {
+			c, since = other, time.Unix(0, other.settled.Load())
+		}
 	}
 	return c
 }
@@ -118,12 +141,18 @@ func (l *Listener) release(c *conn) {
 		return
 	}
 	c.released = true
+	close(c.ended)
+	c.leaveTurn()
+	c.owing.Lock()
+	c.closed = true
+	l.owed.Add(-c.owed.Swap(0))
+	c.owing.Unlock()
 	l.busy(c)
-	l.open--
+	delete(l.open, c)
 	if l.clients[c.client]--; l.clients[c.client] == 0 {
 		delete(l.clients, c.client)
 	}
-	l.metrics.open.Set(float64(l.open))
+	l.metrics.open.Set(float64(len(l.open)))
 }
 
 // wait and busy keep the order of idle. Somebody has to hold mu.
@@ -148,6 +177,12 @@ func (l *Listener) ConnState(connection net.Conn, state http.ConnState) {
 	if !ok {
 		return
 	}
+	if state == http.StateIdle || state == http.StateClosed {
+		if !c.multiplexed.Load() {
+			c.forgive()
+		}
+		c.heading.Store(!c.multiplexed.Load())
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if state == http.StateNew || state == http.StateIdle {
@@ -171,7 +206,7 @@ func (l *Listener) ConnContext(ctx context.Context, connection net.Conn) context
 
 // lingers notes that the connection of a request has its answer.
 func lingers(ctx context.Context) {
-	c, ok := ctx.Value(connKey{}).(*conn)
+	c, ok := connOf(ctx)
 	if !ok {
 		return
 	}
@@ -195,6 +230,28 @@ type conn struct {
 
 	listener *Listener
 	client   netip.Prefix
+
+	// heading: what is read is a header. multiplexed: over HTTP/2, whose streams owe.
+	heading, multiplexed atomic.Bool
+	// greeted: something was read, by the one who reads.
+	greeted bool
+	// turn: it has one.
+	turn atomic.Bool
+	// ended is closed with the connection.
+	ended chan struct{}
+	// writing is since when an answer is being sent, in nanoseconds, and behind what it owes
+	// for what has come since.
+	writing, behind atomic.Int64
+	// settled is when a request has come to its end the last time, in nanoseconds.
+	settled atomic.Int64
+	// debt is that of its request, over HTTP/1.1.
+	debt Debt
+	// owed is in bytes, and is written by whoever has owing; once it is closed, nothing is
+	// owed.
+	owing  sync.Mutex
+	owed   atomic.Int64
+	closed bool
+
 	// The others are guarded by the listener's mu.
 	released bool
 	waiting  *list.Element
@@ -240,4 +297,19 @@ func abort(connection net.Conn) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = connection.Close()
+}
+
+// TLS returns config for a server that serves the listener, over HTTP/2 where clients offer
+// it, unless that is not multiplexed. Of the handshake no memory is left, so it is no part of
+// a header.
+func (l *Listener) TLS(config *tls.Config, multiplexed bool) *tls.Config {
+	config = config.Clone()
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if c, ok := hello.Conn.(*conn); ok {
+			c.multiplexed.Store(multiplexed && slices.Contains(hello.SupportedProtos, "h2"))
+			c.forgive()
+		}
+		return nil, nil //nolint:nilnil // The documented way to keep the configuration.
+	}
+	return config
 }

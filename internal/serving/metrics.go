@@ -20,8 +20,8 @@ type Metrics struct {
 
 // listenerMetrics are those of one listener.
 type listenerMetrics struct {
-	open                      prometheus.Gauge
-	total, perClient, evicted prometheus.Counter
+	open                              prometheus.Gauge
+	total, perClient, evicted, memory prometheus.Counter
 }
 
 // NewMetrics registers them, or returns those that are registered.
@@ -33,7 +33,7 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 		}, []string{"listener"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_server_connections_refused_total",
-			Help: "Connections that were closed because a listener had too many, by listener and reason: total, client (too many of one address), idle (closed to make room for another).",
+			Help: "Connections that were closed because a listener had too many, or they held too much, by listener and reason: total, client (too many of one address), idle (closed to make room for another), memory (held most, for the longest, of what unanswered requests may take).",
 		}, []string{"listener", "reason"}),
 		stalled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_server_requests_stalled_total",
@@ -67,5 +67,6 @@ func (m *Metrics) listener(name string) listenerMetrics {
 		total:     m.refused.WithLabelValues(name, "total"),
 		perClient: m.refused.WithLabelValues(name, "client"),
 		evicted:   m.refused.WithLabelValues(name, "idle"),
+		memory:    m.refused.WithLabelValues(name, "memory"),
 	}
 }

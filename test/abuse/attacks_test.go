@@ -11,6 +11,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,7 +125,7 @@ func (a *attacker) post(more string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\n%s\r\n", ingest, more)
 }
 
-func (a *attacker) withKey() string { return "X-API-Key: " + a.key + "\r\n" }
+func (a *attacker) withKey() string { return "X-API-Key: " + a.abused + "\r\n" }
 
 // h2 is a connection that speaks HTTP/2 frame by frame.
 type h2 struct {
@@ -232,7 +234,110 @@ func continuations(path string) func(*h2) error {
 	}
 }
 
+// tiny is an HTTP/1.1 header of so many bytes whose fields are as small as they can be, and
+// that does not end.
+func tiny(size int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	var header strings.Builder
+	header.WriteString("POST " + ingest + " HTTP/1.1\r\nHost: a\r\n")
+	for i := 0; header.Len() < size; i++ {
+		fmt.Fprintf(&header, "%c%c%c:\n", letters[i%26], letters[i/26%26], letters[i/676%26])
+	}
+	return header.String()
+}
+
+// tinyFields are fields of HTTP/2, as many as a header may have.
+func tinyFields(more ...string) []string {
+	for i := range 400 {
+		more = append(more, fmt.Sprintf("x%03d", i), "")
+	}
+	return more
+}
+
 func pings(h *h2) error { return h.WritePing(false, [8]byte{}) }
 func settings(h *h2) error {
 	return h.WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 16 << 10})
+}
+
+// credit is what an HTTP/2 connection may still send.
+type credit struct {
+	mu   sync.Mutex
+	more *sync.Cond
+	left int
+	over bool
+}
+
+// listen answers SETTINGS and has WINDOW_UPDATEs add to the credit of the connection, until
+// the connection ends. It reads everything else, and takes no notice of it.
+func (h *h2) listen() *credit {
+	c := &credit{left: 65535} // RFC 9113, section 6.9.2
+	c.more = sync.NewCond(&c.mu)
+	go func() {
+		for {
+			frame, err := h.ReadFrame()
+			update, ok := frame.(*http2.WindowUpdateFrame)
+			c.mu.Lock()
+			c.over = err != nil
+			if ok && update.StreamID == 0 {
+				c.left += int(update.Increment)
+			}
+			c.more.Broadcast()
+			c.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return c
+}
+
+// take waits until n bytes may be sent; false when the connection has ended.
+func (c *credit) take(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.left < n && !c.over {
+		c.more.Wait()
+	}
+	c.left -= n
+	return !c.over
+}
+
+// unfinished are streams whose bodies begin and do not end.
+type unfinished struct {
+	streams int
+	path    string
+	headers []string
+	// body is what each begins with, in frames of piece bytes.
+	body, piece int
+	// prefix begins the body.
+	prefix []byte
+	// deaf: no answer may be sent.
+	deaf bool
+}
+
+// hold opens the streams of one connection, one body after the other, and holds them.
+func (u unfinished) hold(ctx context.Context, c net.Conn) {
+	h, err := speak(c)
+	if err != nil {
+		return
+	}
+	if u.deaf {
+		_ = h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	}
+	credit := h.listen()
+	body := append(slices.Clone(u.prefix), make([]byte, u.body)...)
+	for range u.streams {
+		if h.open(false, u.path, u.headers...) != nil || h.buffered.Flush() != nil {
+			return
+		}
+		for piece := range slices.Chunk(body, max(1, u.piece)) {
+			if !credit.take(len(piece)) || h.WriteData(h.stream, false, piece) != nil {
+				return
+			}
+		}
+		if h.buffered.Flush() != nil {
+			return
+		}
+	}
+	credit.take(1 << 40) // until the connection has ended
 }

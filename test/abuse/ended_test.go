@@ -19,8 +19,7 @@ const manyPings = 3_000_000
 
 // What is held is let go of by the server, whatever the client goes on to do.
 func TestTheServerEndsWhatIsHeld(t *testing.T) {
-	key, digest := mint(t)
-	s := startServer(t, upstream(t), key, digest)
+	s := startServer(t, upstream(t))
 	a := &attacker{server: s}
 	const count = 10
 	unary := []string{"content-type", "application/grpc", "te", "trailers"}
@@ -40,12 +39,12 @@ func TestTheServerEndsWhatIsHeld(t *testing.T) {
 		"a header":                        {s.Proxy, drips("POST / HTTP/1.1\r\nX-A: ", time.Second), 0},
 		"silence":                         {s.Proxy, a.holds(""), 0},
 		"a response":                      {s.Proxy, unread("GET " + endless + " HTTP/1.1\r\nHost: a\r\n" + a.withKey() + "\r\n"), 0},
-		"a body, over HTTP/2":             {s.Proxy, a.resets(streams(ingest, "x-api-key", key)), 0},
+		"a body, over HTTP/2":             {s.Proxy, a.resets(streams(ingest, "x-api-key", s.abused)), 0},
 		"a question, over gRPC":           {s.GRPC, a.resets(streams(check, unary...)), 0},
 		"silence, at the port of gRPC":    {s.GRPC, a.holds(""), 0},
 		"a header that does not end":      {s.Proxy, frames(2000, false, continuations(ingest)), 0},
 		"such a header, at that of gRPC":  {s.GRPC, frames(2000, false, continuations(check)), 0},
-		"PINGs, whose answers are unread": {s.Gateways, frames(manyPings, true, pings), 0},
+		"PINGs, whose answers are unread": {s.Proxy, frames(manyPings, true, pings), 0},
 		"PINGs, at the port of gRPC":      {s.GRPC, frames(manyPings, true, pings), 0},
 	}
 	for name, holder := range holders {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,8 +34,8 @@ import (
 const (
 	// asServer is set where this program is to be a server, to the URL of its upstream.
 	asServer = "HEXCOVERY_ABUSED_UPSTREAM"
-	// acceptedKey has the key ID of the one key that is good.
-	acceptedKey = "HEXCOVERY_ABUSED_KEY"
+	// acceptedKeys has the key IDs of the two keys that are good, of two organizations.
+	acceptedKeys = "HEXCOVERY_ABUSED_KEYS"
 	// stallTimeout is short, so that tests need not wait for a minute. All other bounds are
 	// those of the program.
 	stallTimeout = 2 * time.Second
@@ -42,7 +43,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if upstream := os.Getenv(asServer); upstream != "" {
-		if err := serve(upstream, os.Getenv(acceptedKey)); err != nil {
+		if err := serve(upstream, strings.Split(os.Getenv(acceptedKeys), ",")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -51,23 +52,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// oneKey is a registry with one key.
-type oneKey string
+// fewKeys is a registry with some keys, each of an organization of its own.
+type fewKeys []string
 
-func (k oneKey) Authenticate(d keys.Digest) (registry.Grant, registry.Verdict) {
-	if d.KeyID() != string(k) {
+func (k fewKeys) Authenticate(d keys.Digest) (registry.Grant, registry.Verdict) {
+	if !slices.Contains(k, d.KeyID()) {
 		return registry.Grant{}, registry.Unknown
 	}
-	return registry.Grant{KeyID: d.KeyID(), Namespace: "team", Name: "agent", Organization: "acme", Scopes: scope.All()}, registry.Accepted
+	return registry.Grant{KeyID: d.KeyID(), Namespace: "team", Name: "agent", Organization: "of-" + d.KeyID(), Scopes: scope.All()}, registry.Accepted
 }
 
-func (k oneKey) Ready() bool { return true }
+func (k fewKeys) Ready() bool { return true }
 
 // addresses are what a server listens on.
 type addresses struct{ Gateways, Proxy, GRPC, Operations string }
 
 // serve serves until its standard input ends.
-func serve(upstream, key string) error {
+func serve(upstream string, accepted []string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -76,7 +77,7 @@ func serve(upstream, key string) error {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector())
 	config := webhook.Config{
-		Authenticator: oneKey(key), Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
+		Authenticator: fewKeys(accepted), Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
 		ShutdownTimeout: time.Second, StallTimeout: stallTimeout,
 		Clock: clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
 	}
@@ -103,20 +104,23 @@ func serve(upstream, key string) error {
 // server is a server in a process of its own.
 type server struct {
 	addresses
-	key string
-	pid int
+	// key is that of valid requests, and abused the attacker's.
+	key, abused string
+	pid         int
 }
 
 // startServer runs one until the test ends.
-func startServer(t *testing.T, upstream, key string, digest keys.Digest) *server {
+func startServer(t *testing.T, upstream string) *server {
 	t.Helper()
+	key, id := mint(t)
+	abused, abusedID := mint(t)
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(program)
 	// As much of the machine as the valid requests have.
-	command.Env = append(os.Environ(), asServer+"="+upstream, acceptedKey+"="+digest.KeyID(), "GOMEMLIMIT=460MiB")
+	command.Env = append(os.Environ(), asServer+"="+upstream, acceptedKeys+"="+id+","+abusedID, "GOMEMLIMIT=460MiB")
 	command.Stderr = os.Stderr
 	stdin, err := command.StdinPipe()
 	if err != nil {
@@ -129,7 +133,7 @@ func startServer(t *testing.T, upstream, key string, digest keys.Digest) *server
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{key: key, pid: command.Process.Pid}
+	s := &server{key: key, abused: abused, pid: command.Process.Pid}
 	t.Cleanup(func() {
 		stdin.Close()
 		if err := command.Wait(); err != nil {
@@ -142,8 +146,8 @@ func startServer(t *testing.T, upstream, key string, digest keys.Digest) *server
 	return s
 }
 
-// mint makes a key.
-func mint(t *testing.T) (string, keys.Digest) {
+// mint makes a key, and returns its ID, too.
+func mint(t *testing.T) (key, id string) {
 	t.Helper()
 	plaintext, err := keys.Mint()
 	if err != nil {
@@ -153,7 +157,7 @@ func mint(t *testing.T) (string, keys.Digest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data["api-key"]), plaintext.Digest()
+	return string(data["api-key"]), plaintext.Digest().KeyID()
 }
 
 // holdings are what a server holds at a moment.

@@ -52,6 +52,7 @@ func (d *Debt) Settle() {
 	default:
 		d.conn.owe(-d.bytes)
 		d.conn.progressed()
+		d.conn.answered.Store(true)
 		d.bytes = 0
 	}
 }
@@ -84,6 +85,7 @@ func (l *Listener) Account(unread int64, next func(http.ResponseWriter, *http.Re
 			next(w, r, &Debt{})
 		case r.ProtoMajor == 1:
 			c.heading.Store(false)
+			c.leaveTurn()
 			next(w, r, &c.debt)
 		default:
 			debt := &Debt{conn: c, bytes: sizeOf(r)}
@@ -142,9 +144,10 @@ func connOf(ctx context.Context) (*conn, bool) {
 	return c, ok
 }
 
-// Read counts what comes of a header, over HTTP/1.1. Over HTTP/2, where a few bytes make many
-// requests, it lets the connections of the listener take turns, and counts what comes while
-// the client takes nothing: net/http keeps an answer to each PING until then.
+// Read counts what comes of a header, over HTTP/1.1. Over HTTP/2 it counts what comes while the
+// client takes nothing: net/http keeps an answer to each PING until then. Over HTTP/2, where a
+// few bytes make many requests, and where a header is large, the connections of the listener
+// take turns, so that others need not wait for all of them.
 func (c *conn) Read(p []byte) (int, error) {
 	c.endTurn()
 	n, err := c.Conn.Read(p)
@@ -161,6 +164,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.fallBehind(n)
 	case c.heading.Load():
 		c.owe(int64(n) * headerFactor)
+		if c.owed.Load() > largeHeader*headerFactor {
+			c.takeTurn()
+		}
 	}
 	return n, err
 }
@@ -169,18 +175,41 @@ func (c *conn) Read(p []byte) (int, error) {
 // 3.4).
 const preface = "PRI * HTTP/2.0"
 
-// turns is how many connections over HTTP/2 have what they have sent be made requests of at
-// the same time. The requests of each take up to some MB before any of them can owe
-// anything.
-const turns = 16
+// turns is how many connections have what they have sent be made requests of at the same time.
+// Over HTTP/2 the requests of each take up to some MB before any of them can owe anything. There
+// are as many besides for connections that have had an answer and owe little.
+const turns = 4
 
+// owesLittle is what the few requests owe that a client has in flight at one time.
+const owesLittle = 8 * streamBytes
+
+// largeHeader is more than most clients send, in bytes.
+const largeHeader = 2 << 10
+
+// turnTimeout is how long a turn lasts where others wait. Most last for microseconds, but
+// net/http reads no further on a connection that it is about to close.
+const turnTimeout = 10 * time.Millisecond
+
+// turn is one turn, of one of the queues, since a time in nanoseconds.
+type turn struct {
+	queue chan struct{}
+	since int64
+}
+
+// takeTurn waits until it is the connection's turn, or the connection ends.
 func (c *conn) takeTurn() {
-	select {
-	case c.listener.turns <- struct{}{}:
-	case <-c.ended:
-		return
+	queue := c.listener.turns
+	if c.answered.Load() && c.owed.Load() <= owesLittle {
+		queue = c.listener.early
 	}
-	c.turn.Store(true)
+	select {
+	case queue <- struct{}{}:
+	default:
+		if !c.awaitTurn(queue) {
+			return
+		}
+	}
+	c.turn.Store(&turn{queue, c.listener.clock.Now().UnixNano()})
 	select {
 	case <-c.ended:
 		c.leaveTurn()
@@ -188,18 +217,48 @@ func (c *conn) takeTurn() {
 	}
 }
 
-// endTurn is called when net/http asks for more: it has made requests of what it had.
-func (c *conn) endTurn() {
-	if c.turn.Load() {
-		runtime.Gosched() // they are to have begun, and to owe what they take
-		c.leaveTurn()
+func (c *conn) awaitTurn(queue chan struct{}) bool {
+	patience := time.NewTicker(turnTimeout)
+	defer patience.Stop()
+	for {
+		select {
+		case queue <- struct{}{}:
+			return true
+		case <-c.ended:
+			return false
+		case <-patience.C:
+			c.listener.endTurns()
+		}
 	}
 }
 
-// leaveTurn is called by who reads, and when the connection ends.
-func (c *conn) leaveTurn() {
-	if c.turn.CompareAndSwap(true, false) {
-		<-c.listener.turns
+// endTurns ends those that have lasted for too long.
+func (l *Listener) endTurns() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	latest := l.clock.Now().Add(-turnTimeout).UnixNano()
+	for c := range l.open {
+		if t := c.turn.Load(); t != nil && t.since <= latest {
+			c.leave(t)
+		}
+	}
+}
+
+// endTurn is called when net/http asks for more: it has made requests of what it had.
+func (c *conn) endTurn() {
+	if t := c.turn.Load(); t != nil {
+		runtime.Gosched() // they are to have begun, and to owe what they take
+		c.leave(t)
+	}
+}
+
+// leaveTurn ends its turn, if it has one.
+func (c *conn) leaveTurn() { c.leave(c.turn.Load()) }
+
+// leave ends a turn, once: its connection may, or the next that waits, or who closes it.
+func (c *conn) leave(t *turn) {
+	if t != nil && c.turn.CompareAndSwap(t, nil) {
+		<-t.queue
 	}
 }
 

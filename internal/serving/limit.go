@@ -4,7 +4,6 @@
 package serving
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"net"
@@ -51,21 +50,25 @@ type Listener struct {
 
 	// owed is what all connections owe.
 	owed atomic.Int64
-	// turns has a place for each connection over HTTP/2 whose turn it is.
-	turns chan struct{}
+	// turns and early have a place for each connection whose turn it is.
+	turns, early chan struct{}
 
 	mu      sync.Mutex
 	open    map[*conn]struct{}
-	clients map[netip.Prefix]int
-	// idle are the connections that wait for a request, the one that has waited longest first.
-	idle *list.List
+	clients map[netip.Prefix]*client
+}
+
+// client is an address, or a /64 of IPv6, and how many connections it has.
+type client struct {
+	prefix      netip.Prefix
+	connections int
 }
 
 // Limit returns l with limits. Its ConnState and ConnContext are for its http.Server.
 func Limit(l net.Listener, name string, limits Limits, c clock.PassiveClock, metrics *Metrics) *Listener {
 	return &Listener{
 		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
-		turns: make(chan struct{}, turns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]int{}, idle: list.New(),
+		turns: make(chan struct{}, turns), early: make(chan struct{}, turns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]*client{},
 	}
 }
 
@@ -77,7 +80,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := l.newConn(accepted)
-		evicted, ok := l.admit(c)
+		evicted, ok := l.admit(c, clientOf(accepted.RemoteAddr()))
 		if evicted != nil {
 			abort(evicted.Conn) // the server notices, and closes c
 		}
@@ -89,7 +92,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) newConn(accepted net.Conn) *conn {
-	c := &conn{Conn: accepted, listener: l, client: clientOf(accepted.RemoteAddr())}
+	c := &conn{Conn: accepted, listener: l}
 	c.debt.conn, c.ended = c, make(chan struct{})
 	c.heading.Store(true)
 	c.progressed()
@@ -97,15 +100,15 @@ func (l *Listener) newConn(accepted net.Conn) *conn {
 }
 
 // admit counts a connection, if it may be had.
-func (l *Listener) admit(c *conn) (evicted *conn, ok bool) {
+func (l *Listener) admit(c *conn, from netip.Prefix) (evicted *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.limits.PerClient > 0 && l.clients[c.client] >= l.limits.PerClient {
+	if known := l.clients[from]; known != nil && l.limits.PerClient > 0 && known.connections >= l.limits.PerClient {
 		l.metrics.perClient.Inc()
 		return nil, false
 	}
 	if l.limits.Total > 0 && len(l.open) >= l.limits.Total {
-		if evicted = l.dispensable(); evicted == nil {
+		if evicted = l.dispensable(from); evicted == nil {
 			l.metrics.total.Inc()
 			return nil, false
 		}
@@ -113,23 +116,32 @@ func (l *Listener) admit(c *conn) (evicted *conn, ok bool) {
 		l.release(evicted)
 	}
 	l.open[c] = struct{}{}
-	l.clients[c.client]++
+	if c.client = l.clients[from]; c.client == nil {
+		c.client = &client{prefix: from}
+		l.clients[from] = c.client
+	}
+	c.client.connections++
 	l.metrics.open.Set(float64(len(l.open)))
 	return evicted, true
 }
 
-// dispensable returns the connection that makes room for another: the one that has been idle,
-// or has owed something over HTTP/2, for the longest, if for long enough.
-func (l *Listener) dispensable() (c *conn) {
-	since := l.clock.Now().Add(-evictAfter)
-	if front := l.idle.Front(); front != nil {
-		if idle := front.Value.(*conn); !idle.since.After(since) {
-			c, since = idle, idle.since
-		}
+// dispensable returns the connection that makes room for another: of those that keep the server
+// waiting for long enough, one of the client that has most, and of these the one that does for
+// the longest. Nobody makes room for a client that has more.
+func (l *Listener) dispensable(from netip.Prefix) (c *conn) {
+	least := 0
+	if known := l.clients[from]; known != nil {
+		least = known.connections
 	}
+	latest := l.clock.Now().Add(-evictAfter).UnixNano()
+	var longest int64
 	for other := range l.open {
-		if other.multiplexed.Load() && other.owed.Load() > 0 && other.settled.Load() < since.UnixNano() {
-			c, since = other, time.Unix(0, other.settled.Load())
+		since := other.waitsSince()
+		if since == 0 || since > latest || other.client.connections < least {
+			continue
+		}
+		if c == nil || other.client.connections > c.client.connections || other.client == c.client && since < longest {
+			c, longest = other, since
 		}
 	}
 	return c
@@ -147,27 +159,11 @@ func (l *Listener) release(c *conn) {
 	c.closed = true
 	l.owed.Add(-c.owed.Swap(0))
 	c.owing.Unlock()
-	l.busy(c)
 	delete(l.open, c)
-	if l.clients[c.client]--; l.clients[c.client] == 0 {
-		delete(l.clients, c.client)
+	if c.client.connections--; c.client.connections == 0 {
+		delete(l.clients, c.client.prefix)
 	}
 	l.metrics.open.Set(float64(len(l.open)))
-}
-
-// wait and busy keep the order of idle. Somebody has to hold mu.
-func (l *Listener) wait(c *conn) {
-	l.busy(c)
-	if !c.released {
-		c.waiting, c.since = l.idle.PushBack(c), l.clock.Now()
-	}
-}
-
-func (l *Listener) busy(c *conn) {
-	if c.waiting != nil {
-		l.idle.Remove(c.waiting)
-		c.waiting = nil
-	}
 }
 
 // ConnState is for http.Server: it tells which connections wait for a request. One whose
@@ -180,16 +176,30 @@ func (l *Listener) ConnState(connection net.Conn, state http.ConnState) {
 	if state == http.StateIdle || state == http.StateClosed {
 		if !c.multiplexed.Load() {
 			c.forgive()
+			c.answered.Store(true)
 		}
 		c.heading.Store(!c.multiplexed.Load())
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if state == http.StateNew || state == http.StateIdle {
-		l.wait(c)
+		c.idles()
 	} else {
-		l.busy(c)
+		c.idle.Store(0)
 	}
+}
+
+// idles notes that the connection waits for its client.
+func (c *conn) idles() { c.idle.Store(c.listener.clock.Now().UnixNano()) }
+
+// waitsSince is since when the client keeps the server waiting, in nanoseconds; 0 if it does
+// not.
+func (c *conn) waitsSince() int64 {
+	if since := c.idle.Load(); since != 0 {
+		return since
+	}
+	if c.multiplexed.Load() && c.owed.Load() > 0 {
+		return c.settled.Load()
+	}
+	return 0
 }
 
 // connKey is where the context of a request holds its connection.
@@ -206,13 +216,9 @@ func (l *Listener) ConnContext(ctx context.Context, connection net.Conn) context
 
 // lingers notes that the connection of a request has its answer.
 func lingers(ctx context.Context) {
-	c, ok := connOf(ctx)
-	if !ok {
-		return
+	if c, ok := connOf(ctx); ok {
+		c.idles()
 	}
-	c.listener.mu.Lock()
-	defer c.listener.mu.Unlock()
-	c.listener.wait(c)
 }
 
 // counted returns the connection under TLS, if there is any.
@@ -229,14 +235,18 @@ type conn struct {
 	net.Conn
 
 	listener *Listener
-	client   netip.Prefix
+	client   *client
+	// idle is since when it waits for its client, in nanoseconds; 0 if it does not.
+	idle atomic.Int64
 
 	// heading: what is read is a header. multiplexed: over HTTP/2, whose streams owe.
 	heading, multiplexed atomic.Bool
 	// greeted: something was read, by the one who reads.
 	greeted bool
-	// turn: it has one.
-	turn atomic.Bool
+	// turn is the one that it has, or nil.
+	turn atomic.Pointer[turn]
+	// answered: a request of it was, or was let in.
+	answered atomic.Bool
 	// ended is closed with the connection.
 	ended chan struct{}
 	// writing is since when an answer is being sent, in nanoseconds, and behind what it owes
@@ -252,11 +262,8 @@ type conn struct {
 	owed   atomic.Int64
 	closed bool
 
-	// The others are guarded by the listener's mu.
+	// released is guarded by the listener's mu.
 	released bool
-	waiting  *list.Element
-	// since is when it began to wait.
-	since time.Time
 }
 
 // Close closes the connection and makes room for another.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -53,6 +54,7 @@ func TestAFullListenerClosesWhatHasBeenIdleForTheLongest(t *testing.T) {
 	}, func(w *world) {
 		busy, silent, idle := w.connect("192.0.2.1:1"), w.connect("192.0.2.1:2"), w.connect("192.0.2.1:3")
 		busy.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
+		passes(time.Millisecond)
 		idle.send(get)
 		idle.response()
 		synctest.Wait()
@@ -78,6 +80,7 @@ func TestWhoKeepsTheServerWaitingMakesRoom(t *testing.T) {
 	within(t, Limits{Total: 2}, refuses, func(w *world) {
 		slow, answered := w.connect("192.0.2.1:1"), w.connect("192.0.2.1:2")
 		slow.send("GET / HTTP/1.1\r\nX-A: ")
+		passes(time.Millisecond)
 		answered.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
 		answered.response()
 		synctest.Wait()
@@ -86,6 +89,24 @@ func TestWhoKeepsTheServerWaitingMakesRoom(t *testing.T) {
 			if another := w.connect("192.0.2.2:1"); another.gone() || !oldest.gone() {
 				t.Error("the one that keeps the server waiting is still there")
 			}
+		}
+	})
+}
+
+func TestNobodyMakesRoomForAClientThatHasMore(t *testing.T) {
+	within(t, Limits{Total: 3}, refuses, func(w *world) {
+		one := w.connect("192.0.2.1:1")
+		passes(time.Millisecond)
+		first, second := w.connect("192.0.2.2:1"), w.connect("192.0.2.2:2")
+		if !w.connect("192.0.2.2:3").gone() || w.refused("total") != 1 {
+			t.Errorf("%v refused", w.refused("total"))
+		}
+		passes(evictAfter)
+		if w.connect("192.0.2.2:3").gone() || !first.gone() {
+			t.Error("a client's own connection made no room for another")
+		}
+		if w.connect("192.0.2.3:1").gone() || !second.gone() || one.gone() {
+			t.Error("it was not one of the client that has most")
 		}
 	})
 }

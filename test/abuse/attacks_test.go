@@ -35,6 +35,9 @@ type attacker struct {
 type attack struct {
 	name string
 	run  func(ctx context.Context, a *attacker)
+	// floods: the machine has no time for all of it, so what valid requests take is not
+	// measured; they are answered all the same.
+	floods bool
 	// growth is by how many megabytes the server may grow.
 	growth int
 	// answers are at least how many answers the attacker has had.

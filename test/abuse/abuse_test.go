@@ -22,6 +22,8 @@ const (
 	windows = 3
 	// lasts is how long each of the two is measured.
 	lasts = 500 * time.Millisecond
+	// fillTimeout is how long an attacker has to send what is to be held.
+	fillTimeout = 5 * time.Second
 	// recoveryTimeout is a limit of this test, not a measure.
 	recoveryTimeout = 30 * time.Second
 	// leftovers are descriptors that come and go by themselves, besides the connections to
@@ -97,10 +99,10 @@ func attacks() []attack {
 		{name: "gRPC PING, answers unread", growth: 100, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, few, a.GRPC, frames(200_000, true, pings))
 		}},
-		{name: "headers of tiny fields that do not end", growth: most, run: func(ctx context.Context, a *attacker) {
-			a.each(ctx, 1000, a.Gateways, a.holds(tiny(15<<10)))
+		{name: "headers of tiny fields that do not end", growth: 150, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 700, a.Gateways, a.holds(tiny(15<<10)))
 		}},
-		{name: "headers of tiny fields, and bodies that do not come", growth: most, run: func(ctx context.Context, a *attacker) {
+		{name: "headers of tiny fields, and bodies that do not come", growth: 150, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 500, a.Proxy, a.holds(tiny(15<<10)+"Content-Length: 9\r\n\r\n"))
 		}},
 		{name: "HTTP/2 answers that nobody reads, with bodies that do not end", growth: most, run: func(ctx context.Context, a *attacker) {
@@ -129,10 +131,16 @@ func attacks() []attack {
 		}},
 		{name: "several of these at once, at each listener", growth: 400, floods: true, run: func(ctx context.Context, a *attacker) {
 			var at sync.WaitGroup
-			parts := attacker{server: a.server, up: at.Done}
+			parts := &attacker{server: a.server, up: at.Done}
 			at.Add(4)
-			go func() { at.Wait(); a.up() }()
-			var running sync.WaitGroup
+			a.filling.Add(1)
+			go func() {
+				at.Wait()
+				a.up()
+				parts.filling.Wait()
+				a.filling.Done()
+			}()
+			running := &sync.WaitGroup{}
 			running.Go(func() { parts.each(ctx, 1000, a.Gateways, a.holds(tiny(15<<10))) })
 			running.Go(func() {
 				parts.each(ctx, 400, a.Proxy, unfinished{streams: 100, path: ingest, body: 60 << 10 / 100, piece: 1 << 10, deaf: true}.hold)
@@ -221,6 +229,12 @@ func beside(t *testing.T, kind attack, abused *server, requests *valid, look fun
 	<-up
 	p99 := requests.measure(t, lasts)
 	if look != nil {
+		full := make(chan struct{})
+		go func() { defer close(full); a.filling.Wait() }()
+		select {
+		case <-full:
+		case <-time.After(fillTimeout): // it is held up by the server
+		}
 		look(a)
 	}
 	stop()

@@ -28,7 +28,18 @@ type attacker struct {
 	up func()
 	// answered counts answers, and ended connections that the server has closed.
 	answered, ended atomic.Int64
+	// filling has a count for each connection that has still to send what it is to hold.
+	filling sync.WaitGroup
 }
+
+// held is a connection of an attacker.
+type held struct {
+	net.Conn
+	full func()
+}
+
+// filled notes that a connection has sent what it is to hold.
+func filled(c net.Conn) { c.(*held).full() }
 
 // attack is one kind of abuse. It goes on until ctx is done, or as long as its bounds let
 // it, and then leaves nothing behind.
@@ -49,6 +60,7 @@ type attack struct {
 func (a *attacker) each(ctx context.Context, count int, address string, do func(context.Context, net.Conn)) {
 	var begun, running sync.WaitGroup
 	begun.Add(count)
+	a.filling.Add(count)
 	// From no address in particular, and closed without a trace: else the machine would run
 	// out of ports.
 	dialer := &net.Dialer{Timeout: answerTimeout}
@@ -56,13 +68,16 @@ func (a *attacker) each(ctx context.Context, count int, address string, do func(
 	for range count {
 		slots <- struct{}{}
 		running.Go(func() {
-			connection, err := dialer.DialContext(ctx, "tcp", address)
+			full := sync.OnceFunc(a.filling.Done)
+			defer full()
+			dialed, err := dialer.DialContext(ctx, "tcp", address)
 			<-slots
 			begun.Done()
 			if err != nil {
 				return
 			}
-			_ = connection.(*net.TCPConn).SetLinger(0)
+			_ = dialed.(*net.TCPConn).SetLinger(0)
+			connection := &held{dialed, full}
 			defer connection.Close()
 			defer context.AfterFunc(ctx, func() { connection.Close() })()
 			do(ctx, connection)
@@ -82,6 +97,7 @@ func (a *attacker) holds(text string) func(context.Context, net.Conn) {
 		if _, err := io.WriteString(c, text); err != nil {
 			return
 		}
+		filled(c)
 		answers := bufio.NewReader(c)
 		for {
 			response, err := http.ReadResponse(answers, nil)
@@ -100,6 +116,7 @@ func drips(text string, every time.Duration) func(context.Context, net.Conn) {
 		if _, err := io.WriteString(c, text); err != nil {
 			return
 		}
+		filled(c)
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		for range 1000 {
@@ -119,7 +136,7 @@ func drips(text string, every time.Duration) func(context.Context, net.Conn) {
 // write then fails.
 func unread(text string) func(context.Context, net.Conn) {
 	return func(ctx context.Context, c net.Conn) {
-		_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+		_ = c.(*held).Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		drips(text, time.Second)(ctx, c)
 	}
 }
@@ -189,6 +206,7 @@ func frames(count int, deaf bool, next func(*h2) error) func(context.Context, ne
 		if h.buffered.Flush() != nil {
 			return
 		}
+		filled(c)
 		drained := make(chan struct{})
 		go func() { defer close(drained); _, _ = io.Copy(io.Discard, c) }()
 		select {
@@ -342,5 +360,6 @@ func (u unfinished) hold(ctx context.Context, c net.Conn) {
 			return
 		}
 	}
+	filled(c)
 	credit.take(1 << 40) // until the connection has ended
 }

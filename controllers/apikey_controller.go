@@ -11,8 +11,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
@@ -73,6 +75,8 @@ type APIKeyReconciler struct {
 	// importing has the hashes that are becoming versions, by which of them: for the
 	// milliseconds of the write that says so.
 	importing sync.Map
+	// courtesy has bulk work of a namespace come after that of others.
+	courtesy *courtesy
 	// looks are the turns in which workloads are looked at.
 	looks turns
 	// restarts has, by UID, what this process has restarted after an APIKey's last
@@ -94,9 +98,14 @@ type APIKeyReconciler struct {
 func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	key := &v1alpha1.APIKey{}
 	if err := r.Get(ctx, request.NamespacedName, key); err != nil {
+		r.courtesy.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	p := &pass{key: key, observed: key.DeepCopy(), now: r.Clock.Now()}
+	now := r.Clock.Now()
+	if r.courtesy.givesWay(key, now) {
+		return ctrl.Result{RequeueAfter: time.Millisecond, Priority: ptr.To(handler.LowPriority)}, nil
+	}
+	p := &pass{key: key, observed: key.DeepCopy(), now: now}
 	p.disclaim()
 
 	phases := []phase{r.permit, r.reap, r.forfeit, r.withdraw, r.takeUp, r.inspect, r.expel, r.register, r.acknowledge, r.publish, r.rotate, r.retire}
@@ -116,14 +125,14 @@ func (r *APIKeyReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 		r.Waiters.Done(p.identity())
 	}
 	if p.released || p.untold && p.publication.ok && !p.moved() {
-		return ctrl.Result{RequeueAfter: p.again}, nil
+		return p.result(), nil
 	}
 	if err := r.writeStatus(ctx, p); err != nil {
 		return retry(err)
 	}
 	r.Unwritten.forget(p.key)
 	r.announce(ctx, p)
-	return ctrl.Result{RequeueAfter: p.again}, nil
+	return p.result(), nil
 }
 
 // retry tells a write that met a newer object, which is ordinary, from an error.

@@ -158,6 +158,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		Usage:       options.Usage,
 		Gatherer:    gatherer,
 		repairs:     newRepairs(options.Clock),
+		courtesy:    newCourtesy(options.Clock),
 	}
 	if reconciler.Usage == nil {
 		reconciler.Usage = gatherer

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -134,6 +136,16 @@ func (f finding) or(other finding) finding {
 
 // phase is one step of a pass. It reports whether the next phase may go on.
 type phase func(context.Context, *pass) (next bool, err error)
+
+// result is when the next pass comes, and with which priority. A requeue keeps that of this
+// pass, which is right for the end of a key only: what is due later is due like all else.
+func (p *pass) result() ctrl.Result {
+	result := ctrl.Result{RequeueAfter: p.again}
+	if !p.waits && p.key.DeletionTimestamp.IsZero() && !p.key.Spec.Suspend {
+		result.Priority = ptr.To(0)
+	}
+	return result
+}
 
 // lookAgain has the next pass come after at most d.
 func (p *pass) lookAgain(d time.Duration) {

@@ -6,8 +6,10 @@ package controllers
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -37,7 +39,7 @@ const (
 	sharesKept = 4096
 )
 
-// shares are what each namespace has left of its share of revocations.
+// shares are what each namespace has left of its share of one kind of work.
 type shares struct {
 	clock clock.PassiveClock
 	// mu has one caller at a time make a limiter.
@@ -51,6 +53,14 @@ func newShares(clock clock.PassiveClock) *shares {
 
 // priority is that of one more revocation of a namespace.
 func (s *shares) priority(namespace string) int {
+	if s.take(namespace) {
+		return revocationPriority
+	}
+	return bulkPriority
+}
+
+// take takes one from what a namespace has left, and reports whether there was one.
+func (s *shares) take(namespace string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known, ok := s.limiters.Get(namespace)
@@ -58,10 +68,55 @@ func (s *shares) priority(namespace string) int {
 		known = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(sharePerSecond, shareBurst, s.clock)
 		s.limiters.Add(namespace, known)
 	}
-	if limiter, ok := known.(flowcontrol.PassiveRateLimiter); ok && limiter.TryAccept() {
-		return revocationPriority
+	limiter, ok := known.(flowcontrol.PassiveRateLimiter)
+	return ok && limiter.TryAccept()
+}
+
+// courtesy has what a namespace has much of at once, and can wait, come after the work of
+// others: new keys, rotations, and the ends of keys that expire, which auth servers refuse
+// by themselves. The share of a namespace comes in its turn, so that nobody waits for ever
+// for what others have much of.
+type courtesy struct {
+	shares *shares
+	// given has the APIKeys that have given way, until their turn comes.
+	given sync.Map
+}
+
+func newCourtesy(clock clock.PassiveClock) *courtesy { return &courtesy{shares: newShares(clock)} }
+
+// givesWay reports whether this pass over an APIKey is to come again, after all others
+// that wait. A nil courtesy has nobody give way.
+func (c *courtesy) givesWay(key *v1alpha1.APIKey, now time.Time) bool {
+	if c == nil {
+		return false
 	}
-	return bulkPriority
+	name := client.ObjectKeyFromObject(key)
+	if _, before := c.given.LoadAndDelete(name); before || !canWait(key, now) || c.shares.take(key.Namespace) {
+		return false
+	}
+	c.given.Store(name, nil)
+	return true
+}
+
+// forget forgets an APIKey that is gone.
+func (c *courtesy) forget(name types.NamespacedName) {
+	if c != nil {
+		c.given.Delete(name)
+	}
+}
+
+// canWait reports whether a key is to be made, or is due to be replaced or taken back
+// because of the time.
+func canWait(key *v1alpha1.APIKey, now time.Time) bool {
+	if !key.DeletionTimestamp.IsZero() || key.Spec.Suspend {
+		return false
+	}
+	expiry, expires := key.Expiry()
+	acted := ptr.Deref(key.Status.Rotation, v1alpha1.RotationStatus{})
+	return len(key.Status.Versions) == 0 ||
+		expires && !now.Before(expiry.Time) && !key.Status.Withdrawn() ||
+		key.Spec.Rotation.Trigger != acted.Trigger ||
+		acted.NextTime != nil && !now.Before(acted.NextTime.Time)
 }
 
 // revocationsFirst enqueues APIKeys whose keys are to be refused. It comes beside what

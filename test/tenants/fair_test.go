@@ -65,7 +65,52 @@ var _ = Describe("A tenant who is busy", func() {
 		Expect(stormGone).To(BeNumerically("<=", max(2*calmGone, bystanders.soon)))
 		Expect(perLease).To(BeNumerically("<=", perReplica))
 	}, NodeTimeout(10*minute))
+
+	It("whose keys all expire at one moment has no new key of others wait for them", func(ctx SpecContext) {
+		const count = 300
+		busy := newPermitted(ctx)
+		began := time.Now()
+		all := func(do func(key *unstructured.Unstructured) error) {
+			GinkgoHelper()
+			calling := errgroup.Group{}
+			calling.SetLimit(8)
+			for i := range count {
+				calling.Go(func() error { return do(busy.key(fmt.Sprint("expiring-", i), "")) })
+			}
+			Expect(calling.Wait()).To(Succeed())
+		}
+		all(func(key *unstructured.Unstructured) error { return busy.as.Create(ctx, key) })
+		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(Equal(count))
+		// All are to know of it before.
+		moment := time.Now().Add(max(10*time.Second, 2*time.Since(began))).Truncate(time.Second)
+		change := fmt.Sprintf(`{"spec":{"expiresAt":%q}}`, moment.UTC().Format(time.RFC3339))
+		all(func(key *unstructured.Unstructured) error { return patch(ctx, busy.as, key, change) })
+		Expect(time.Now()).To(BeTemporally("<", moment))
+
+		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(BeNumerically("<", count))
+		began = time.Now()
+		key, _ := bystanders.mint(ctx, "beside-"+rand.String(6), "")
+		took, left := time.Since(began), busy.ready(ctx)
+		fmt.Fprintf(os.Stderr, "tenants: beside %d keys that expire a new key is Ready after %s; %d were not taken back by then\n", count, took.Round(time.Millisecond), left)
+		Expect(left).To(BeNumerically(">", 0), "the new key has waited for all of them")
+		Expect(bystanders.as.Delete(ctx, key)).To(Succeed())
+		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(BeZero())
+	}, NodeTimeout(6*minute))
 })
+
+// ready counts the tenant's APIKeys that are Ready.
+func (t *tenant) ready(ctx context.Context) (count int) {
+	GinkgoHelper()
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(groupVersion.WithKind("APIKeyList"))
+	Expect(admin.List(ctx, list, client.InNamespace(t.namespace))).To(Succeed())
+	for i := range list.Items {
+		if status, _, _ := condition(&list.Items[i], "Ready"); status == "True" {
+			count++
+		}
+	}
+	return count
+}
 
 // latencies are how long each auth server goes on accepting a key that is deleted, and how
 // long it takes until that is known everywhere.

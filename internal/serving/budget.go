@@ -218,15 +218,16 @@ func (c *conn) takeTurn() {
 }
 
 func (c *conn) awaitTurn(queue chan struct{}) bool {
-	patience := time.NewTicker(turnTimeout)
-	defer patience.Stop()
 	for {
+		patience := c.listener.clock.NewTimer(turnTimeout)
 		select {
 		case queue <- struct{}{}:
+			patience.Stop()
 			return true
 		case <-c.ended:
+			patience.Stop()
 			return false
-		case <-patience.C:
+		case <-patience.C():
 			c.listener.endTurns()
 		}
 	}

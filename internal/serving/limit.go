@@ -45,7 +45,7 @@ type Listener struct {
 	net.Listener
 
 	limits  Limits
-	clock   clock.PassiveClock
+	clock   clock.Clock
 	metrics listenerMetrics
 
 	// owed is what all connections owe.
@@ -65,7 +65,7 @@ type client struct {
 }
 
 // Limit returns l with limits. Its ConnState and ConnContext are for its http.Server.
-func Limit(l net.Listener, name string, limits Limits, c clock.PassiveClock, metrics *Metrics) *Listener {
+func Limit(l net.Listener, name string, limits Limits, c clock.Clock, metrics *Metrics) *Listener {
 	return &Listener{
 		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
 		turns: make(chan struct{}, turns), early: make(chan struct{}, turns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]*client{},

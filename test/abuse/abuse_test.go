@@ -133,13 +133,11 @@ func attacks() []attack {
 			var at sync.WaitGroup
 			parts := &attacker{server: a.server, up: at.Done}
 			at.Add(4)
-			a.filling.Add(1)
-			go func() {
+			a.filling.Go(func() {
 				at.Wait()
 				a.up()
 				parts.filling.Wait()
-				a.filling.Done()
-			}()
+			})
 			running := &sync.WaitGroup{}
 			running.Go(func() { parts.each(ctx, 1000, a.Gateways, a.holds(tiny(15<<10))) })
 			running.Go(func() {

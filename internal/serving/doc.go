@@ -1,10 +1,12 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package serving bounds what a client may hold of a server: connections, and the time
-// in which a request makes no progress.
+// Package serving bounds what a client may hold of a server: connections, memory, and the
+// time in which a request makes no progress.
 //
 //	Limit        how many connections a listener has, and how many of one client
+//	Account      what all of them hold that was neither answered nor let in
+//	Shares       how many requests are under way that were let in, and of one organization
 //	Watch        a body that does not come, a response that nobody reads
 //	AnswerFirst  an answer does not wait for a body that it does not depend on
 //	IgnoreBody   the same, for handlers that read no body at all

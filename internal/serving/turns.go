@@ -1,0 +1,97 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serving
+
+import (
+	"runtime"
+	"time"
+)
+
+// turns is how many connections have what they have sent be made requests of at the same time.
+// Over HTTP/2 the requests of each take up to some MB before any of them can owe anything. There
+// are as many besides for connections that have had an answer and owe little.
+const turns = 4
+
+// owesLittle is what the few requests owe that a client has in flight at one time.
+const owesLittle = 8 * streamBytes
+
+// largeHeader is more than most clients send, in bytes.
+const largeHeader = 2 << 10
+
+// turnTimeout is how long a turn lasts where others wait. Most last for microseconds, but
+// net/http reads no further on a connection that it is about to close.
+const turnTimeout = 10 * time.Millisecond
+
+// turn is one turn, of one of the queues, since a time in nanoseconds.
+type turn struct {
+	queue chan struct{}
+	since int64
+}
+
+// takeTurn waits until it is the connection's turn, or the connection ends.
+func (c *conn) takeTurn() {
+	queue := c.listener.turns
+	if c.answered.Load() && c.owed.Load() <= owesLittle {
+		queue = c.listener.early
+	}
+	select {
+	case queue <- struct{}{}:
+	default:
+		if !c.awaitTurn(queue) {
+			return
+		}
+	}
+	c.turn.Store(&turn{queue, c.listener.clock.Now().UnixNano()})
+	select {
+	case <-c.ended:
+		c.leaveTurn()
+	default:
+	}
+}
+
+func (c *conn) awaitTurn(queue chan struct{}) bool {
+	for {
+		patience := c.listener.clock.NewTimer(turnTimeout)
+		select {
+		case queue <- struct{}{}:
+			patience.Stop()
+			return true
+		case <-c.ended:
+			patience.Stop()
+			return false
+		case <-patience.C():
+			c.listener.endTurns()
+		}
+	}
+}
+
+// endTurns ends those that have lasted for too long.
+func (l *Listener) endTurns() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	latest := l.clock.Now().Add(-turnTimeout).UnixNano()
+	for c := range l.open {
+		if t := c.turn.Load(); t != nil && t.since <= latest {
+			c.leave(t)
+		}
+	}
+}
+
+// endTurn is called when net/http asks for more: it has made requests of what it had.
+func (c *conn) endTurn() {
+	if t := c.turn.Load(); t != nil {
+		runtime.Gosched() // they are to have begun, and to owe what they take
+		c.leave(t)
+	}
+}
+
+// leaveTurn ends its turn, if it has one.
+func (c *conn) leaveTurn() { c.leave(c.turn.Load()) }
+
+// leave ends a turn, once: its connection may, or the next that waits, or who closes it.
+func (c *conn) leave(t *turn) {
+	if t != nil && c.turn.CompareAndSwap(t, nil) {
+		<-t.queue
+	}
+}

@@ -68,7 +68,7 @@ type client struct {
 func Limit(l net.Listener, name string, limits Limits, c clock.Clock, metrics *Metrics) *Listener {
 	return &Listener{
 		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
-		turns: make(chan struct{}, turns), early: make(chan struct{}, turns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]*client{},
+		turns: make(chan struct{}, turns), early: make(chan struct{}, earlyTurns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]*client{},
 	}
 }
 

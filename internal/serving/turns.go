@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// turns is how many connections have what they have sent be made requests of at the same time.
-// Over HTTP/2 the requests of each take up to some MB before any of them can owe anything. There
-// are as many besides for connections that have had an answer and owe little.
-const turns = 4
+// turns is how many connections have what they have sent be made requests of at the same time:
+// over HTTP/2 the requests of each take up to a MB before any of them can owe anything.
+// earlyTurns are for connections that have had an answer and owe little, as those of busy
+// gateways.
+const turns, earlyTurns = 4, 16
 
 // owesLittle is what the few requests owe that a client has in flight at one time.
 const owesLittle = 8 * streamBytes
@@ -80,10 +81,14 @@ func (l *Listener) endTurns() {
 
 // endTurn is called when net/http asks for more: it has made requests of what it had.
 func (c *conn) endTurn() {
-	if t := c.turn.Load(); t != nil {
-		runtime.Gosched() // they are to have begun, and to owe what they take
-		c.leave(t)
+	t := c.turn.Load()
+	if t == nil {
+		return
 	}
+	if t.queue == c.listener.turns {
+		runtime.Gosched() // they are to have begun, and to owe what they take
+	}
+	c.leave(t)
 }
 
 // leaveTurn ends its turn, if it has one.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"iter"
 	"net/http"
 	"time"
 )
@@ -40,6 +41,8 @@ type Debt struct {
 	conn *conn
 	// bytes are those of a stream; over HTTP/1.1 the connection owes them.
 	bytes int64
+	// unread is what the connection owes for bodies, if the stream has one.
+	unread int64
 }
 
 // Settle has the request owe nothing any more: from now on somebody else bounds it.
@@ -49,10 +52,13 @@ func (d *Debt) Settle() {
 	case d == &d.conn.debt:
 		d.conn.forgive()
 	default:
+		if d.unread > 0 && d.conn.bodies.Add(-1) == 0 {
+			d.conn.owe(-d.unread)
+		}
 		d.conn.owe(-d.bytes)
 		d.conn.progressed()
 		d.conn.answered.Store(true)
-		d.bytes = 0
+		d.bytes, d.unread = 0, 0
 	}
 }
 
@@ -89,7 +95,10 @@ func (l *Listener) Account(unread int64, next func(http.ResponseWriter, *http.Re
 		default:
 			debt := &Debt{conn: c, bytes: sizeOf(r)}
 			if r.ContentLength != 0 {
-				debt.bytes += unread
+				debt.unread = unread
+			}
+			if debt.unread > 0 && c.bodies.Add(1) == 1 {
+				c.owe(unread)
 			}
 			c.owe(debt.bytes)
 			defer debt.Settle()
@@ -255,10 +264,26 @@ func (l *Listener) relieve() {
 // Somebody has to hold mu.
 func (l *Listener) worst(now time.Time) (worst *conn) {
 	var most float64
-	for c := range l.open {
+	for c := range l.some() {
 		if burden := c.burden(now); burden > most {
 			worst, most = c, burden
 		}
 	}
 	return worst
+}
+
+// compared is how many connections are compared, at most, to close one of them. Of more, it
+// is one of the worst.
+const compared = 4096
+
+// some are the open connections, or as many as are compared. Somebody has to hold mu.
+func (l *Listener) some() iter.Seq[*conn] {
+	return func(yield func(*conn) bool) {
+		left := compared
+		for c := range l.open { // begins anywhere
+			if left--; left < 0 || !yield(c) {
+				return
+			}
+		}
+	}
 }

@@ -135,7 +135,7 @@ func (l *Listener) dispensable(from netip.Prefix) (c *conn) {
 	}
 	latest := l.clock.Now().Add(-evictAfter).UnixNano()
 	var longest int64
-	for other := range l.open {
+	for other := range l.some() {
 		since := other.waitsSince()
 		if since == 0 || since > latest || other.client.connections < least {
 			continue
@@ -249,6 +249,8 @@ type conn struct {
 	answered atomic.Bool
 	// ended is closed with the connection.
 	ended chan struct{}
+	// bodies is how many streams have one, and are neither answered nor let in.
+	bodies atomic.Int32
 	// writing is since when an answer is being sent, in nanoseconds, and behind what it owes
 	// for what has come since.
 	writing, behind atomic.Int64

@@ -114,6 +114,9 @@ func attacks() []attack {
 		{name: "the same with many fields", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 600, a.Proxy, unfinished{streams: 100, path: ingest, headers: tinyFields(), deaf: true}.hold)
 		}},
+		{name: "HTTP/2 streams that are reset beside others that are held", growth: most, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 100, a.Proxy, resets(100, 390, ingest, tinyFields()))
+		}},
 		{name: "gRPC questions of which half comes", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 200, a.GRPC, unfinished{streams: 100, path: check, headers: unary, prefix: announce(131_000), body: 64 << 10, piece: 16 << 10}.hold)
 		}},

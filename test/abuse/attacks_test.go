@@ -363,3 +363,35 @@ func (u unfinished) hold(ctx context.Context, c net.Conn) {
 	filled(c)
 	credit.take(1 << 40) // until the connection has ended
 }
+
+// resets holds as many streams as there may be, whose answers it does not take, and opens and
+// resets others beside them: net/http keeps the requests of those until a handler is free.
+func resets(held, beside int, path string, fields []string) func(context.Context, net.Conn) {
+	return func(_ context.Context, c net.Conn) {
+		h, err := speak(c)
+		if err != nil {
+			return
+		}
+		_ = h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		credit := h.listen()
+		for range held {
+			if h.open(true, path) != nil {
+				return
+			}
+		}
+		if h.buffered.Flush() != nil {
+			return
+		}
+		time.Sleep(300 * time.Millisecond) // until they are held
+		for range beside {
+			if h.open(true, path, fields...) != nil || h.WriteRSTStream(h.stream, http2.ErrCodeCancel) != nil {
+				return
+			}
+		}
+		if h.buffered.Flush() != nil {
+			return
+		}
+		filled(c)
+		credit.take(1 << 40)
+	}
+}

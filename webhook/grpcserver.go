@@ -69,23 +69,22 @@ func newChecks(service *extAuthz, health *health, log logr.Logger) *checks {
 }
 
 // serve answers one call.
-func (c *checks) serve(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
+func (c *checks) serve(w http.ResponseWriter, r *http.Request, request *serving.Request) {
 	call, ok := c.calls[r.URL.Path]
 	switch {
 	case !isGRPC(r):
 		c.other.ServeHTTP(w, r)
 	case ok:
-		r.Body = debt.Body(r.Body)
 		call.ServeHTTP(w, r)
 	case r.URL.Path == grpc_health_v1.Health_Watch_FullMethodName:
-		c.serveWatch(w, r, debt)
+		c.serveWatch(w, r, request)
 	default:
 		writeCode(w, connect.CodeUnimplemented, "no such method here")
 	}
 }
 
 // serveWatch serves a watch, which lasts, if there is room for one more.
-func (c *checks) serveWatch(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
+func (c *checks) serveWatch(w http.ResponseWriter, r *http.Request, request *serving.Request) {
 	select {
 	case c.watching <- struct{}{}:
 		defer func() { <-c.watching }()
@@ -93,13 +92,16 @@ func (c *checks) serveWatch(w http.ResponseWriter, r *http.Request, debt *servin
 		writeCode(w, connect.CodeResourceExhausted, "too many watches: ask once a connection, or use Check")
 		return
 	}
-	debt.Settle()
-	controller := http.NewResponseController(w)
-	if err := errors.Join(controller.SetReadDeadline(time.Time{}), controller.SetWriteDeadline(time.Time{})); err != nil {
-		return // the stream has ended
+	lasts := func() error {
+		request.LetIn()
+		controller := http.NewResponseController(w)
+		return errors.Join(controller.SetReadDeadline(time.Time{}), controller.SetWriteDeadline(time.Time{}))
 	}
-	c.watch.ServeHTTP(w, r)
+	c.watch.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), lastsKey{}, lasts)))
 }
+
+// lastsKey is where the context of a watch holds what has it last, once its message is here.
+type lastsKey struct{}
 
 // writeCode refuses a call.
 func writeCode(w http.ResponseWriter, code connect.Code, message string) {

@@ -50,6 +50,11 @@ func (h *health) Check(_ context.Context, request *grpc_health_v1.HealthCheckReq
 
 // Watch implements grpc.health.v1.Health.
 func (h *health) Watch(ctx context.Context, request *grpc_health_v1.HealthCheckRequest, stream *connect.ServerStream[grpc_health_v1.HealthCheckResponse]) error {
+	if lasts, ok := ctx.Value(lastsKey{}).(func() error); ok {
+		if err := lasts(); err != nil {
+			return connect.NewError(connect.CodeCanceled, err)
+		}
+	}
 	current := h.status
 	if !known(request.GetService()) {
 		// The protocol has the watch stay: the service may come.

@@ -39,9 +39,9 @@ const (
 	// windowBytes is what a connection may send of bodies that nobody reads: gateways send none,
 	// and the least that HTTP/2 permits is as much as a TCP connection has in the kernel.
 	windowBytes = 64 << 10
-	// proxyWindowBytes is the same for the proxy, where bodies come from afar: 5 MB/s at
+	// proxyWindowBytes is the same for the proxy, where bodies come from afar: 2.5 MB/s at
 	// 50 ms.
-	proxyWindowBytes = 256 << 10
+	proxyWindowBytes = 128 << 10
 	// livenessTimeout is after what silence an HTTP/2 connection is asked whether it is
 	// alive, and how long nothing that it was sent may be taken.
 	livenessTimeout = 30 * time.Second
@@ -50,11 +50,11 @@ const (
 )
 
 // answerer answers a request, which owes something until it is answered or let in.
-type answerer = func(http.ResponseWriter, *http.Request, *serving.Debt)
+type answerer = func(http.ResponseWriter, *http.Request, *serving.Request)
 
 // handledBy answers as a handler does, which lets nothing in.
 func handledBy(handler http.Handler) answerer {
-	return func(w http.ResponseWriter, r *http.Request, _ *serving.Debt) { handler.ServeHTTP(w, r) }
+	return func(w http.ResponseWriter, r *http.Request, _ *serving.Request) { handler.ServeHTTP(w, r) }
 }
 
 // listener is one address and who serves it, over HTTP/1.1 and HTTP/2.
@@ -68,15 +68,14 @@ type listener struct {
 // connection as there can be, so that is what gateways and operations have.
 type protocols struct{ http1, http2 bool }
 
-// newListener returns a listener whose requests owe what they may take. unread is how many
-// bytes a connection may send of a body that answer does not read.
-func newListener(name string, l *serving.Listener, speaks protocols, unread int64, answer answerer, log logr.Logger) *listener {
+// newListener returns a listener whose requests owe what they may take. TLS is the business
+// of l, so to net/http all is plain.
+func newListener(name string, l *serving.Listener, speaks protocols, answer answerer, log logr.Logger) *listener {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(speaks.http1)
-	protocols.SetHTTP2(speaks.http2)
 	protocols.SetUnencryptedHTTP2(speaks.http2)
 	return &listener{name: name, net: l, server: &http.Server{
-		Handler:   l.Account(unread, answer),
+		Handler:   l.Account(answer),
 		Protocols: protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
@@ -90,6 +89,8 @@ func newListener(name string, l *serving.Listener, speaks protocols, unread int6
 		ConnState:         l.ConnState,
 		ConnContext:       l.ConnContext,
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       exchangeTimeout,
+		WriteTimeout:      exchangeTimeout,
 		IdleTimeout:       clientIdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(log.V(1).WithValues("listener", name)), slog.LevelInfo),
@@ -100,16 +101,10 @@ func newListener(name string, l *serving.Listener, speaks protocols, unread int6
 
 // serve blocks until the listener is shut down, which is no error.
 func (l *listener) serve() error {
-	var err error
-	if l.server.TLSConfig != nil {
-		err = l.server.ServeTLS(l.net, "", "")
-	} else {
-		err = l.server.Serve(l.net)
+	if err := l.server.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.name, err)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serve %s: %w", l.name, err)
+	return nil
 }
 
 // shutdown waits for the requests in flight, and cuts off those that are still

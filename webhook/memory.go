@@ -9,9 +9,10 @@ const (
 	unansweredBytes = 48 << 20
 	// operationsBytes is the same for operations.
 	operationsBytes = 16 << 20
-	// connectionBytes is what a connection takes by itself, on HTTP/1.1 and on HTTP/2, and
-	// forwardedBytes a request that was let in: what was measured, and some more.
-	http1Bytes, http2Bytes, forwardedBytes = 20 << 10, 45 << 10, 100 << 10
+	// http1Bytes and http2Bytes are what a connection takes by itself, and forwardedBytes a
+	// request that was let in: what was measured, and some more, and a body that the upstream
+	// does not take.
+	http1Bytes, http2Bytes, forwardedBytes = 20 << 10, 45 << 10, 100<<10 + proxyWindowBytes
 )
 
 // ClientMemory is about how many bytes clients can have a Server take, whatever they do, with

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
@@ -71,7 +72,7 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id ide
 }
 
 // serve answers a request. It owes nothing once it is let in: then it has a share.
-func (p *proxy) serve(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
+func (p *proxy) serve(w http.ResponseWriter, r *http.Request, request *serving.Request) {
 	start := p.clock.Now()
 	c := proxyClaim(r)
 	d := p.decider.decide(r.Context(), r.Header, &c)
@@ -89,13 +90,16 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, debt *serving.Debt
 		return
 	}
 	defer p.shares.Return(organization)
-	debt.Settle()
+	request.LetIn()
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+		return // the client has gone
+	}
 	// What is left here is h2c, which a server may decline by ignoring it.
 	r.Header.Del(upgradeHeader)
 	r = r.WithContext(context.WithValue(r.Context(), grantKey{}, &d.grant))
-	watched, request, done := p.stalls.Watch(w, r)
+	watched, forwarded, done := p.stalls.Watch(w, r)
 	defer done()
-	p.forward.ServeHTTP(watched, request)
+	p.forward.ServeHTTP(watched, forwarded)
 }
 
 // proxyClaim takes the request at its word. The target is the one on the wire:
@@ -117,9 +121,6 @@ func proxyClaim(r *http.Request) claim {
 // refuse answers in the language of the client, at once: a refusal does not depend on the
 // body.
 func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, reason Reason, detail string) {
-	if r.ProtoMajor > 1 {
-		_ = http.NewResponseController(w).SetWriteDeadline(p.clock.Now().Add(exchangeTimeout))
-	}
 	serving.AnswerFirst(w, r, p.clock, func() {
 		if isGRPC(r) {
 			writeStatus(w, reason, detail)

@@ -32,8 +32,8 @@ const (
 	// DefaultMaxConnections leaves most of the memory that the deployment in config/ gives to
 	// what connections hold: a connection by itself takes some 20 KB, or 45 over HTTP/2.
 	DefaultMaxConnections = 1024
-	// DefaultMaxRequests is as many as that, at some 100 KB each.
-	DefaultMaxRequests = 1024
+	// DefaultMaxRequests is what is left of it, at some 230 KB each.
+	DefaultMaxRequests = 512
 	// DefaultStallTimeout is longer than an agent waits between two tries.
 	DefaultStallTimeout = time.Minute
 )
@@ -138,40 +138,38 @@ func New(config Config) (*Server, error) {
 	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 
 	// All connections of gateways come from few addresses: none has a share of its own.
-	few := serving.Limits{Total: config.MaxConnections, Memory: unansweredBytes}
-	gateways := newListener("gateways", serving.Limit(config.Gateways, "gateways", few, config.Clock, held), protocols{http1: true}, 0,
+	limits := serving.Limits{Total: config.MaxConnections, Memory: unansweredBytes}
+	if config.Certificates != nil {
+		limits.TLS = tlsConfig(config.Certificates)
+	}
+	limit := func(l net.Listener, name string, limits serving.Limits) *serving.Listener {
+		return serving.Limit(l, name, limits, config.Clock, held)
+	}
+	gateways := newListener("gateways", limit(config.Gateways, "gateways", limits), protocols{http1: true},
 		s.leaving(handledBy(serving.IgnoreBody(newGateways(d, id, m, config.Clock, config.Log), config.Clock))), config.Log)
-	gateways.server.ReadTimeout, gateways.server.WriteTimeout = exchangeTimeout, exchangeTimeout
-	s.serve(gateways)
-	if config.Proxy != nil {
-		s.serve(s.newProxyListener(d, id, m, held))
-	}
+	s.serving = append(s.serving, gateways)
+	limits.HTTP2 = true
 	if config.GRPC != nil {
-		s.serve(s.newExtAuthz(serving.Limit(config.GRPC, "grpc", few, config.Clock, held), d, id, m))
+		s.serving = append(s.serving, s.newExtAuthz(limit(config.GRPC, "grpc", limits), d, id, m))
 	}
-	s.operations = newListener("operations", serving.Limit(config.Operations, "operations", serving.Limits{Total: operationsConnections, Memory: operationsBytes}, config.Clock, held), protocols{http1: true}, 0,
+	if config.Proxy != nil {
+		limits.PerClient = config.MaxConnectionsPerClient
+		s.serving = append(s.serving, s.newProxyListener(limit(config.Proxy, "proxy", limits), d, id, m, held))
+	}
+	s.operations = newListener("operations", limit(config.Operations, "operations", serving.Limits{Total: operationsConnections, Memory: operationsBytes}), protocols{http1: true},
 		handledBy(serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock)), config.Log)
-	s.operations.server.ReadTimeout, s.operations.server.WriteTimeout = exchangeTimeout, exchangeTimeout
 	return s, nil
 }
 
-func (s *Server) newProxyListener(d *decider, id identity, m *metrics, held *serving.Metrics) *listener {
+func (s *Server) newProxyListener(limited *serving.Listener, d *decider, id identity, m *metrics, held *serving.Metrics) *listener {
 	config := &s.config
-	limits := serving.Limits{Total: config.MaxConnections, PerClient: config.MaxConnectionsPerClient, Memory: unansweredBytes}
 	p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
 	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: held}
 	p.shares = serving.NewShares(config.MaxRequests, (config.MaxRequests+1)/2)
-	l := newListener("proxy", serving.Limit(config.Proxy, "proxy", limits, config.Clock, held), protocols{http1: true, http2: true}, proxyWindowBytes, s.leaving(p.serve), config.Log)
+	l := newListener("proxy", limited, protocols{http1: true, http2: true}, s.leaving(p.serve), config.Log)
 	l.server.HTTP2.MaxReceiveBufferPerConnection, l.server.HTTP2.MaxReceiveBufferPerStream = proxyWindowBytes, proxyWindowBytes
+	l.server.ReadTimeout = 0 // what is let in takes its time, and the rest is answered at once
 	return l
-}
-
-// serve adds a listener, with TLS if there are certificates.
-func (s *Server) serve(l *listener) {
-	if s.config.Certificates != nil {
-		l.server.TLSConfig = l.net.TLS(tlsConfig(s.config.Certificates), l.server.Protocols.HTTP2())
-	}
-	s.serving = append(s.serving, l)
 }
 
 func (s *Server) newExtAuthz(l *serving.Listener, d *decider, id identity, m *metrics) *listener {
@@ -181,9 +179,7 @@ func (s *Server) newExtAuthz(l *serving.Listener, d *decider, id identity, m *me
 		metrics: m.endpoint(extAuthzEndpoint), clock: config.Clock,
 	}
 	calls := newChecks(service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, config.Log)
-	// What calls read of a body they owe as it comes.
-	grpc := newListener("grpc", l, protocols{http2: true}, 0, s.leaving(calls.serve), config.Log)
-	grpc.server.ReadTimeout, grpc.server.WriteTimeout = exchangeTimeout, exchangeTimeout
+	grpc := newListener("grpc", l, protocols{http2: true}, s.leaving(calls.serve), config.Log)
 	aging(grpc, config.Clock)
 	return grpc
 }
@@ -202,11 +198,11 @@ func (s *Server) ready() (bool, string) {
 // leaving asks the other end, while the server drains, to make its next connection
 // to somebody else. On HTTP/2 net/http turns this into a GOAWAY.
 func (s *Server) leaving(answer answerer) answerer {
-	return func(w http.ResponseWriter, r *http.Request, debt *serving.Debt) {
+	return func(w http.ResponseWriter, r *http.Request, request *serving.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		answer(w, r, debt)
+		answer(w, r, request)
 	}
 }
 

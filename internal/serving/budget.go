@@ -5,145 +5,96 @@ package serving
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"io"
 	"iter"
 	"net/http"
 	"time"
 )
 
-const (
-	// headerFactor is how many bytes each byte of an HTTP/1.1 header may take: net/http keeps
-	// 18 KiB of fields that have two letters and no value in 430 KB.
-	headerFactor = 25
-	// fieldBytes is what a field of an HTTP/2 header takes beside its text, twice. How many
-	// there may be is bounded, for each counts as 32 bytes more than its text (RFC 9113,
-	// section 6.5.2).
-	fieldBytes = 100
-	// streamBytes is what a request over HTTP/2 takes beside that.
-	streamBytes = 32 << 10
-	// bodyFactor is how many bytes each byte of a body takes that is read to its end before
-	// anything is decided: its buffer grows by doubling.
-	bodyFactor = 3
-	// controlFactor is how many bytes each byte of a frame takes whose answer waits: that to a
-	// PING of 17 bytes takes some 200.
-	controlFactor = 16
-	// blockedAfter is from when on a write waits for the client, and not for the machine.
-	blockedAfter = 50 * time.Millisecond
-	// minHeld is for how long a connection counts as holding what it owes, at least, so that of
-	// several that came a moment ago the one that owes most makes room.
-	minHeld = 10 * time.Millisecond
-)
+// headerFactor is how many bytes each byte of an HTTP/1.1 header may take: net/http keeps
+// 18 KiB of fields that have two letters and no value in 430 KB.
+const headerFactor = 25
 
-// Debt is what one request may take of the listener's memory, from its first byte until it
-// was answered, or let in.
-type Debt struct {
-	conn *conn
-	// bytes are those of a stream; over HTTP/1.1 the connection owes them.
-	bytes int64
-	// unread is what the connection owes for bodies, if the stream has one.
-	unread int64
+// minHeld is for how long a connection counts as holding what it owes, at least, so that of
+// several that came a moment ago the one that owes most makes room.
+const minHeld = 10 * time.Millisecond
+
+// debt is bytes that are owed, and when each began to be: weight is the sum of each by its
+// time in seconds.
+type debt struct {
+	bytes  int64
+	weight float64
 }
 
-// Settle has the request owe nothing any more: from now on somebody else bounds it.
-func (d *Debt) Settle() {
-	switch {
-	case d.conn == nil:
-	case d == &d.conn.debt:
-		d.conn.forgive()
-	default:
-		if d.unread > 0 && d.conn.bodies.Add(-1) == 0 {
-			d.conn.owe(-d.unread)
-		}
-		d.conn.owe(-d.bytes)
-		d.conn.progressed()
-		d.conn.answered.Store(true)
-		d.bytes, d.unread = 0, 0
+func (d *debt) owe(bytes int64, now float64) {
+	d.bytes += bytes
+	d.weight += float64(bytes) * now
+}
+
+// pay takes some of it away, as old as the rest.
+func (d *debt) pay(bytes int64) {
+	if d.bytes <= bytes {
+		*d = debt{}
+		return
 	}
+	d.weight *= 1 - float64(bytes)/float64(d.bytes)
+	d.bytes -= bytes
 }
 
-// Body has the request owe what is read of its body, too. One goroutine at a time may read it.
-func (d *Debt) Body(body io.ReadCloser) io.ReadCloser { return &owedBody{body, d} }
+func (d *debt) add(other debt) { d.bytes, d.weight = d.bytes+other.bytes, d.weight+other.weight }
+func (d *debt) sub(other debt) { d.bytes, d.weight = d.bytes-other.bytes, d.weight-other.weight }
 
-type owedBody struct {
-	io.ReadCloser
-	debt *Debt
+func (d *debt) times(share float64) debt {
+	return debt{int64(float64(d.bytes) * share), d.weight * share}
 }
 
-func (b *owedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.debt.conn != nil {
-		b.debt.bytes += int64(n) * bodyFactor
-		b.debt.conn.owe(int64(n) * bodyFactor)
+// burden is each byte by how long it has been owed.
+func (d *debt) burden(now float64) float64 {
+	return max(float64(d.bytes)*now-d.weight, float64(d.bytes)*minHeld.Seconds())
+}
+
+// Request is one request of a connection, which owes what it may take of the listener's
+// memory from its first byte on until it was answered, or let in.
+type Request struct {
+	conn  *conn
+	letIn bool
+}
+
+// LetIn has the request owe nothing any more: from now on somebody else bounds it.
+func (r *Request) LetIn() {
+	if r.conn == nil || r.letIn {
+		return
 	}
-	return n, err
-}
-
-// Account has requests owe what they may take while next answers them. unread is how many
-// bytes of a body a connection may send that next does not read. next may settle the debt
-// before it returns.
-func (l *Listener) Account(unread int64, next func(http.ResponseWriter, *http.Request, *Debt)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, ok := connOf(r.Context())
-		switch {
-		case !ok:
-			next(w, r, &Debt{})
-		case r.ProtoMajor == 1:
-			c.heading.Store(false)
-			c.leaveTurn()
-			next(w, r, &c.debt)
-		default:
-			debt := &Debt{conn: c, bytes: sizeOf(r)}
-			if r.ContentLength != 0 {
-				debt.unread = unread
-			}
-			if debt.unread > 0 && c.bodies.Add(1) == 1 {
-				c.owe(unread)
-			}
-			c.owe(debt.bytes)
-			defer debt.Settle()
-			taken := &noted{ResponseWriter: w}
-			next(taken, r, debt)
-			taken.flush()
+	r.letIn = true
+	r.conn.reckon(func() {
+		if m := r.conn.multiplex; m != nil {
+			m.letIn++
+		} else {
+			r.conn.heading = debt{}
 		}
 	})
 }
 
-// noted notes whether there is a body. net/http writes what is left of one after the
-// handler has returned, and a client that takes nothing would then hold the stream, and owe
-// nothing.
-type noted struct {
-	http.ResponseWriter
-	wrote bool
-}
-
-func (n *noted) Write(p []byte) (int, error) {
-	n.wrote = true
-	return n.ResponseWriter.Write(p)
-}
-
-// Flush is what handlers of gRPC look for.
-func (n *noted) Flush() { _ = http.NewResponseController(n.ResponseWriter).Flush() }
-
-// Unwrap is what http.ResponseController looks for.
-func (n *noted) Unwrap() http.ResponseWriter { return n.ResponseWriter }
-
-// flush waits until the client has taken the body. A header without one ends its stream.
-func (n *noted) flush() {
-	if n.wrote {
-		n.Flush() // whoever has gone away needs no answer
-	}
-}
-
-// sizeOf is what a request over HTTP/2 takes, without its body.
-func sizeOf(r *http.Request) int64 {
-	size := streamBytes + len(r.RequestURI)
-	for name, values := range r.Header {
-		for _, value := range values {
-			size += 2*(len(name)+len(value)) + fieldBytes
+// Account returns a handler that tells the listener what becomes of requests.
+func (l *Listener) Account(answer func(http.ResponseWriter, *http.Request, *Request)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := connOf(r.Context())
+		if !ok {
+			answer(w, r, &Request{})
+			return
 		}
-	}
-	return int64(size)
+		request := &Request{conn: c}
+		c.running.Add(1)
+		defer c.returned()
+		r.TLS = cmp.Or(r.TLS, c.tlsState())
+		if r.ProtoMajor == 1 {
+			c.begins(r)
+		} else {
+			defer c.reckon(func() { c.multiplex.served(request.letIn) })
+		}
+		answer(w, r, request)
+	})
 }
 
 // connOf returns the connection of a request.
@@ -152,91 +103,130 @@ func connOf(ctx context.Context) (*conn, bool) {
 	return c, ok
 }
 
-// Read counts what comes of a header, over HTTP/1.1. Over HTTP/2 it counts what comes while the
-// client takes nothing: net/http keeps an answer to each PING until then. Over HTTP/2, where a
-// few bytes make many requests, and where a header is large, the connections of the listener
-// take turns, so that others need not wait for all of them.
+// seconds is the time, for debts.
+func (c *conn) seconds() float64 { return c.listener.clock.Since(c.listener.began).Seconds() }
+
+// Read takes note of what the client sends. Where a few bytes make much work, as over HTTP/2
+// and in a large header, connections take turns.
 func (c *conn) Read(p []byte) (int, error) {
 	c.endTurn()
 	n, err := c.Conn.Read(p)
 	if n == 0 {
 		return n, err
 	}
-	if !c.greeted {
-		c.greeted = true
-		c.multiplexed.CompareAndSwap(false, bytes.HasPrefix(p[:n], []byte(preface)))
-	}
-	switch {
-	case c.multiplexed.Load():
-		c.takeTurn()
-		c.fallBehind(n)
-	case c.heading.Load():
-		c.owe(int64(n) * headerFactor)
-		if c.owed.Load() > largeHeader*headerFactor {
-			c.takeTurn()
-		}
+	var turn, early bool
+	c.reckon(func() {
+		early = c.answered && c.owed.bytes <= owesLittle
+		c.take(p[:n])
+		turn = c.multiplex != nil || c.reads && c.read > largeHeader
+	})
+	if turn {
+		c.takeTurn(early)
 	}
 	return n, err
 }
 
-// preface is what a connection begins with that speaks HTTP/2 without TLS (RFC 9113, section
-// 3.4).
-const preface = "PRI * HTTP/2.0"
-
-// fallBehind counts what comes while an answer is not taken.
-func (c *conn) fallBehind(n int) {
-	since := c.writing.Load()
-	if since == 0 || c.listener.clock.Now().UnixNano()-since < int64(blockedAfter) {
+// take counts what was read: of a header, over HTTP/1.1, or frames.
+func (c *conn) take(p []byte) {
+	if c.multiplex != nil {
+		c.received(p)
 		return
 	}
-	behind := int64(n) * controlFactor
-	c.behind.Add(behind)
-	c.owe(behind)
+	if !c.reads {
+		return
+	}
+	c.read += int64(len(p))
+	c.heading.owe(int64(len(p))*headerFactor, c.seconds())
+	if !c.listener.multiplexed || c.greeting < 0 {
+		return
+	}
+	n := min(len(p), len(preface)-c.greeting)
+	if !bytes.Equal(p[:n], preface[c.greeting:c.greeting+n]) {
+		c.greeting = -1
+		return
+	}
+	if c.greeting += n; c.greeting == len(preface) {
+		c.heading, c.multiplex = debt{}, &multiplex{streams: map[uint32]*stream{}}
+		c.received(p[n:])
+	}
 }
 
-// Write notes that an answer is being sent, over HTTP/2.
-func (c *conn) Write(p []byte) (int, error) {
-	if !c.multiplexed.Load() {
-		return c.Conn.Write(p)
+// begins notes that the header of a request over HTTP/1.1 has come. What has come with it may
+// be that of the next.
+func (c *conn) begins(r *http.Request) {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("  \r\n\r\nHost: \r\n") + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + len(": \r\n")
+		}
 	}
-	c.writing.Store(c.listener.clock.Now().UnixNano())
+	c.leaveTurn()
+	c.owing.Lock()
+	defer c.owing.Unlock()
+	if c.reads, c.read = false, c.read-int64(size); c.read < guessed {
+		c.read = 0
+	}
+}
+
+// guessed is by how much the size of a header may be guessed wrong.
+const guessed = 512
+
+// rests notes that a request over HTTP/1.1 was answered, or that the connection has ended.
+func (c *conn) rests() {
+	c.reckon(func() {
+		if c.multiplex != nil {
+			return
+		}
+		c.answered, c.reads, c.heading = true, true, debt{}
+		c.heading.owe(c.read*headerFactor, c.seconds())
+	})
+}
+
+// Write takes note of what is sent, over HTTP/2.
+func (c *conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.writing.Store(0)
-	if behind := c.behind.Swap(0); behind > 0 {
-		c.owe(-behind)
+	if n > 0 && c.multiplex != nil { // it is there before anything is written
+		c.reckon(func() { c.sent(p[:n]) })
 	}
 	return n, err
 }
 
-// owe has the connection owe some bytes more, or fewer.
-func (c *conn) owe(bytes int64) {
+// reckon changes what the connection owes.
+func (c *conn) reckon(change func()) {
 	c.owing.Lock()
 	if c.closed {
 		c.owing.Unlock()
 		return
 	}
-	c.owed.Add(bytes)
-	total := c.listener.owed.Add(bytes)
+	change()
+	before := c.owed
+	c.owed = c.heading
+	if c.multiplex != nil {
+		c.owed = c.multiplex.unsettled()
+	}
+	more := c.owed.bytes - before.bytes
+	total := c.listener.owed.Add(more)
 	c.owing.Unlock()
-	if limit := c.listener.limits.Memory; bytes > 0 && limit > 0 && total > limit {
+	if limit := c.listener.limits.Memory; more > 0 && limit > 0 && total > limit {
 		c.listener.relieve()
 	}
 }
 
-// forgive has it owe nothing.
-func (c *conn) forgive() {
-	c.owing.Lock()
-	c.listener.owed.Add(-c.owed.Swap(0))
-	c.owing.Unlock()
-	c.progressed()
+// returned is called when a handler has.
+func (c *conn) returned() {
+	if c.running.Add(-1) == 0 && c.over.Load() {
+		c.drained()
+	}
 }
 
-// progressed notes that a request has come to its end.
-func (c *conn) progressed() { c.settled.Store(c.listener.clock.Now().UnixNano()) }
+// drained notes that nothing is left of a connection that was closed.
+func (c *conn) drained() { c.listener.ending.Add(-c.dying.Swap(0)) }
 
-// burden is what it owes, by how long nothing has come to its end there.
-func (c *conn) burden(now time.Time) float64 {
-	return float64(c.owed.Load()) * float64(max(now.UnixNano()-c.settled.Load(), int64(minHeld)))
+// owes returns what it owes.
+func (c *conn) owes() debt {
+	c.owing.Lock()
+	defer c.owing.Unlock()
+	return c.owed
 }
 
 // relieve closes those connections that hold most for the longest, until what the others
@@ -245,8 +235,8 @@ func (c *conn) burden(now time.Time) float64 {
 func (l *Listener) relieve() {
 	l.mu.Lock()
 	var aborted []*conn
-	for now := l.clock.Now(); l.owed.Load() > l.limits.Memory; {
-		worst := l.worst(now)
+	for l.owed.Load() > l.limits.Memory {
+		worst := l.worst()
 		if worst == nil {
 			break
 		}
@@ -256,16 +246,17 @@ func (l *Listener) relieve() {
 	}
 	l.mu.Unlock()
 	for _, c := range aborted {
-		abort(c.Conn) // the server notices, and closes c
+		abort(c.raw) // the server notices, and closes c
 	}
 }
 
 // worst returns the connection that holds most for the longest, or nil if none owes anything.
 // Somebody has to hold mu.
-func (l *Listener) worst(now time.Time) (worst *conn) {
+func (l *Listener) worst() (worst *conn) {
 	var most float64
 	for c := range l.some() {
-		if burden := c.burden(now); burden > most {
+		owed := c.owes()
+		if burden := owed.burden(c.seconds()); owed.bytes > 0 && burden > most {
 			worst, most = c, burden
 		}
 	}

@@ -5,6 +5,7 @@ package serving
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -16,18 +17,25 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// stream opens a stream of HTTP/2 on a connection that has said hello.
-func (c *raw) stream(id uint32, path string) {
+// stream opens a stream of HTTP/2 on a connection that has said hello, unless the server
+// closes that meanwhile.
+func (c *raw) stream(id uint32, path string, more ...string) {
 	c.t.Helper()
 	var header bytes.Buffer
 	encoder := hpack.NewEncoder(&header)
 	for _, field := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "a"}, {":path", path}} {
 		_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
 	}
-	if err := http2.NewFramer(c, nil).WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header.Bytes(), EndHeaders: true}); err != nil {
+	for i := 0; i < len(more); i += 2 {
+		_ = encoder.WriteField(hpack.HeaderField{Name: more[i], Value: more[i+1]})
+	}
+	if err := http2.NewFramer(c, nil).WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header.Bytes(), EndHeaders: true}); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		c.t.Fatal(err)
 	}
 }
+
+// held is more than what a stream owes here, but by less than an eighth.
+const held = streamBytes + 2<<10
 
 // hello begins to speak HTTP/2, and reads what is answered until the connection ends.
 func (c *raw) hello() *raw {
@@ -48,7 +56,7 @@ func waits(_ *world, _ http.ResponseWriter, r *http.Request) {
 }
 
 func TestWhoHoldsMostForTheLongestIsClosed(t *testing.T) {
-	within(t, Limits{Memory: 8 * streamBytes}, waits, func(w *world) {
+	within(t, Limits{Memory: 7 * held}, waits, func(w *world) {
 		before, most, after := w.connect("192.0.2.1:1").hello(), w.connect("192.0.2.2:1").hello(), w.connect("192.0.2.3:1").hello()
 		before.stream(1, "/hold")
 		passes(time.Second)
@@ -70,7 +78,7 @@ func TestWhoHoldsMostForTheLongestIsClosed(t *testing.T) {
 }
 
 func TestWhoHoldsMoreForAMomentIsKept(t *testing.T) {
-	within(t, Limits{Memory: 8 * streamBytes}, waits, func(w *world) {
+	within(t, Limits{Memory: 8 * held}, waits, func(w *world) {
 		long, busy := w.connect("192.0.2.1:1").hello(), w.connect("192.0.2.2:1").hello()
 		for id := range uint32(3) {
 			long.stream(2*id+1, "/hold")
@@ -83,6 +91,70 @@ func TestWhoHoldsMoreForAMomentIsKept(t *testing.T) {
 		synctest.Wait()
 		if w.refused("memory") != 1 || !long.gone() || w.open() != 1 {
 			t.Errorf("%v were closed, not the one that holds less, for long", w.refused("memory"))
+		}
+	})
+}
+
+// A connection that was quiet for long owes nothing for that.
+func TestWhoWasQuietIsKept(t *testing.T) {
+	within(t, Limits{Memory: 7 * held}, waits, func(w *world) {
+		quiet, holds := w.connect("192.0.2.1:1").hello(), w.connect("192.0.2.2:1").hello()
+		quiet.stream(1, "/")
+		passes(time.Minute)
+		for id := range uint32(6) {
+			holds.stream(2*id+1, "/hold")
+		}
+		passes(time.Second)
+		for id := range uint32(2) {
+			quiet.stream(2*id+3, "/hold")
+		}
+		synctest.Wait()
+		if w.refused("memory") != 1 || !holds.gone() || w.open() != 1 {
+			t.Errorf("%v were closed, and not the one that holds", w.refused("memory"))
+		}
+	})
+}
+
+// HTTP/2 is told by its whole preface, however that comes.
+func TestThePrefaceMayComeInPieces(t *testing.T) {
+	within(t, Limits{Memory: 7 * held}, waits, func(w *world) {
+		c := w.connect("192.0.2.1:1")
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		for i := range len(http2.ClientPreface) {
+			c.send(http2.ClientPreface[i : i+1])
+		}
+		if err := http2.NewFramer(c, nil).WriteSettings(); err != nil {
+			t.Fatal(err)
+		}
+		for id := range uint32(8) {
+			c.stream(2*id+1, "/hold")
+		}
+		if synctest.Wait(); w.refused("memory") != 1 {
+			t.Error("streams owe nothing")
+		}
+	})
+	within(t, Limits{Memory: 100 << 10}, waits, func(w *world) {
+		c := w.connect("192.0.2.1:1")
+		_, _ = io.WriteString(c, "PRI * HTTP/2.0\r\nX: "+strings.Repeat("a", 5<<10)) // closed in the midst
+		if synctest.Wait(); w.refused("memory") != 1 {
+			t.Error("a header that begins as the preface does owes nothing")
+		}
+	})
+}
+
+// What net/http answers by itself is answered, too.
+func TestARefusalOfNetHTTPIsOwedUntilItIsTaken(t *testing.T) {
+	within(t, Limits{Memory: 7 * held}, waits, func(w *world) {
+		c := w.connect("192.0.2.1:1").hello()
+		framer := http2.NewFramer(c, nil)
+		if err := framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+			t.Fatal(err)
+		}
+		for id := range uint32(8) {
+			c.stream(2*id+1, "/", "connection", "close")
+		}
+		if synctest.Wait(); w.refused("memory") != 1 {
+			t.Errorf("%v were closed", w.refused("memory"))
 		}
 	})
 }
@@ -110,13 +182,13 @@ func TestAHeaderThatDoesNotEndIsOwed(t *testing.T) {
 }
 
 func TestWhatWasAnsweredOrLetInIsNotOwed(t *testing.T) {
-	lets := func(_ *world, _ http.ResponseWriter, r *http.Request, debt *Debt) {
+	lets := func(_ *world, _ http.ResponseWriter, r *http.Request, request *Request) {
 		if r.URL.Path == "/hold" {
-			debt.Settle()
+			request.LetIn()
 			<-r.Context().Done()
 		}
 	}
-	withinAccount(t, Limits{Memory: 2 * streamBytes}, lets, func(w *world) {
+	withinAccount(t, Limits{Memory: 2 * held}, lets, func(w *world) {
 		c := w.connect("192.0.2.1:1").hello()
 		for id := range uint32(50) {
 			path := "/"
@@ -137,23 +209,34 @@ func TestWhatWasAnsweredOrLetInIsNotOwed(t *testing.T) {
 	})
 }
 
-// Where more comes while answers are not taken, net/http keeps an answer to each.
-func TestWhoTakesNoAnswerOwesWhatItSends(t *testing.T) {
-	within(t, Limits{Memory: 1 << 20}, waits, func(w *world) {
+// net/http keeps an answer to each PING until it is taken, be others taken meanwhile.
+func TestAnswersThatAreNotTakenAreOwed(t *testing.T) {
+	const most = 200
+	within(t, Limits{Memory: most * answerBytes}, waits, func(w *world) {
 		c := w.connect("192.0.2.1:1") // a pipe takes nothing that is not read
 		c.send(http2.ClientPreface)
-		framer := http2.NewFramer(c, nil)
-		var err error
-		passes(time.Second)
-		for range 10_000 {
-			if err = framer.WritePing(false, [8]byte{}); err != nil {
+		framer := http2.NewFramer(c, c)
+		taken := make(chan struct{})
+		go func() {
+			defer close(taken)
+			for range 100 {
+				if _, err := framer.ReadFrame(); err != nil {
+					return
+				}
+			}
+		}()
+		sent := 0
+		for ; sent < 10_000; sent++ {
+			if framer.WritePing(false, [8]byte{}) != nil {
 				break
 			}
 		}
 		synctest.Wait()
-		if n := w.refused("memory"); n != 1 {
-			t.Errorf("%v were closed", n)
+		if n := w.refused("memory"); n != 1 || sent < 100+most/2 || sent > 2*(100+most) {
+			t.Errorf("%v were closed, after %d", n, sent)
 		}
+		c.Close()
+		<-taken
 	})
 }
 

@@ -5,7 +5,8 @@
 // time in which a request makes no progress.
 //
 //	Limit        how many connections a listener has, and how many of one client
-//	Account      what all of them hold that was neither answered nor let in
+//	Account      what all of them hold that was neither answered nor let in. Over HTTP/2 that
+//	             is told by the frames, so that nothing net/http does by itself escapes
 //	Shares       how many requests are under way that were let in, and of one organization
 //	Watch        a body that does not come, a response that nobody reads
 //	AnswerFirst  an answer does not wait for a body that it does not depend on

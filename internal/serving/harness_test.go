@@ -72,11 +72,11 @@ const stall = time.Minute
 
 // within runs a test in virtual time, with a server.
 func within(t *testing.T, limits Limits, handler func(*world, http.ResponseWriter, *http.Request), test func(*world)) {
-	withinAccount(t, limits, func(w *world, rw http.ResponseWriter, r *http.Request, _ *Debt) { handler(w, rw, r) }, test)
+	withinAccount(t, limits, func(w *world, rw http.ResponseWriter, r *http.Request, _ *Request) { handler(w, rw, r) }, test)
 }
 
 // withinAccount is within for a handler that settles what requests owe.
-func withinAccount(t *testing.T, limits Limits, handler func(*world, http.ResponseWriter, *http.Request, *Debt), test func(*world)) {
+func withinAccount(t *testing.T, limits Limits, handler func(*world, http.ResponseWriter, *http.Request, *Request), test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, pipes: newPipes(), metrics: prometheus.NewRegistry(), calls: make(chan string, 100)}
 		metrics, err := NewMetrics(w.metrics)
@@ -87,12 +87,13 @@ func withinAccount(t *testing.T, limits Limits, handler func(*world, http.Respon
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		protocols.SetUnencryptedHTTP2(true)
+		limits.HTTP2 = true
 		limited := Limit(w.pipes, "test", limits, clock.RealClock{}, metrics)
 		server := &http.Server{
 			Protocols: protocols, ConnState: limited.ConnState, ConnContext: limited.ConnContext, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute,
-			Handler: limited.Account(0, func(rw http.ResponseWriter, r *http.Request, debt *Debt) {
+			Handler: limited.Account(func(rw http.ResponseWriter, r *http.Request, request *Request) {
 				w.calls <- r.URL.Path
-				handler(w, rw, r, debt)
+				handler(w, rw, r, request)
 			}),
 		}
 		done := make(chan struct{})
@@ -100,6 +101,10 @@ func withinAccount(t *testing.T, limits Limits, handler func(*world, http.Respon
 		test(w)
 		server.Close()
 		<-done
+		synctest.Wait()
+		if left := limited.owed.Load() + limited.ending.Load(); left != 0 {
+			t.Errorf("%d bytes are owed by nobody", left)
+		}
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +35,12 @@ type Limits struct {
 	PerClient int
 	// Memory is how many bytes the requests of all connections may take that were neither
 	// answered nor let in; see Account. Beyond, the connection that holds most for the
-	// longest is closed.
+	// longest is closed. 0 is no bound.
 	Memory int64
+	// HTTP2: connections may speak it.
+	HTTP2 bool
+	// TLS is for connections to be secured with; nil for none.
+	TLS *tls.Config
 }
 
 // Listener is a listener with Limits.
@@ -47,11 +50,17 @@ type Listener struct {
 	limits  Limits
 	clock   clock.Clock
 	metrics listenerMetrics
-
-	// owed is what all connections owe.
-	owed atomic.Int64
-	// turns and early have a place for each connection whose turn it is.
+	// multiplexed: connections may speak HTTP/2.
+	multiplexed bool
+	// began is what times of debts are from.
+	began time.Time
+	// owed is how many bytes all connections owe, and ending what those did that were closed
+	// and whose handlers have not returned.
+	owed, ending atomic.Int64
+	// turns and early have a place for each connection whose turn it is; sweeping is had by
+	// who ends those that last.
 	turns, early chan struct{}
+	sweeping     sync.Mutex
 
 	mu      sync.Mutex
 	open    map[*conn]struct{}
@@ -66,8 +75,15 @@ type client struct {
 
 // Limit returns l with limits. Its ConnState and ConnContext are for its http.Server.
 func Limit(l net.Listener, name string, limits Limits, c clock.Clock, metrics *Metrics) *Listener {
+	if limits.TLS != nil {
+		limits.TLS = limits.TLS.Clone()
+		limits.TLS.NextProtos = []string{"http/1.1"}
+		if limits.HTTP2 {
+			limits.TLS.NextProtos = []string{"h2", "http/1.1"}
+		}
+	}
 	return &Listener{
-		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name),
+		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name), multiplexed: limits.HTTP2, began: c.Now(),
 		turns: make(chan struct{}, turns), early: make(chan struct{}, earlyTurns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]*client{},
 	}
 }
@@ -82,7 +98,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		c := l.newConn(accepted)
 		evicted, ok := l.admit(c, clientOf(accepted.RemoteAddr()))
 		if evicted != nil {
-			abort(evicted.Conn) // the server notices, and closes c
+			abort(evicted.raw) // the server notices, and closes c
 		}
 		if ok {
 			return c, nil
@@ -91,11 +107,14 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+// newConn returns a connection. What it reads and writes is plain, over TLS, too: net/http
+// takes it for one without, and tells HTTP/2 by its preface.
 func (l *Listener) newConn(accepted net.Conn) *conn {
-	c := &conn{Conn: accepted, listener: l}
-	c.debt.conn, c.ended = c, make(chan struct{})
-	c.heading.Store(true)
-	c.progressed()
+	c := &conn{Conn: accepted, raw: accepted, listener: l, reads: true, ended: make(chan struct{})}
+	if l.limits.TLS != nil {
+		c.secure = tls.Server(accepted, l.limits.TLS)
+		c.Conn = c.secure
+	}
 	return c
 }
 
@@ -126,8 +145,9 @@ func (l *Listener) admit(c *conn, from netip.Prefix) (evicted *conn, ok bool) {
 }
 
 // dispensable returns the connection that makes room for another: of those that keep the server
-// waiting for long enough, one of the client that has most, and of these the one that does for
-// the longest. Nobody makes room for a client that has more.
+// waiting, one of the client that has most, and of these the one that does for the longest. It
+// has to have done so for long enough, unless its client has twice as many as that of the
+// other. Nobody makes room for a client that has more.
 func (l *Listener) dispensable(from netip.Prefix) (c *conn) {
 	least := 0
 	if known := l.clients[from]; known != nil {
@@ -136,8 +156,8 @@ func (l *Listener) dispensable(from netip.Prefix) (c *conn) {
 	latest := l.clock.Now().Add(-evictAfter).UnixNano()
 	var longest int64
 	for other := range l.some() {
-		since := other.waitsSince()
-		if since == 0 || since > latest || other.client.connections < least {
+		since, has := other.waitsSince(), other.client.connections
+		if since == 0 || has < least || since > latest && has < 2*(least+1) {
 			continue
 		}
 		if c == nil || other.client.connections > c.client.connections || other.client == c.client && since < longest {
@@ -153,12 +173,14 @@ func (l *Listener) release(c *conn) {
 		return
 	}
 	c.released = true
+	c.owing.Lock()
+	l.owed.Add(-c.owed.bytes)
+	l.ending.Add(c.owed.bytes)
+	c.dying.Store(c.owed.bytes)
+	c.closed, c.owed = true, debt{}
+	c.owing.Unlock()
 	close(c.ended)
 	c.leaveTurn()
-	c.owing.Lock()
-	c.closed = true
-	l.owed.Add(-c.owed.Swap(0))
-	c.owing.Unlock()
 	delete(l.open, c)
 	if c.client.connections--; c.client.connections == 0 {
 		delete(l.clients, c.client.prefix)
@@ -173,12 +195,8 @@ func (l *Listener) ConnState(connection net.Conn, state http.ConnState) {
 	if !ok {
 		return
 	}
-	if state == http.StateIdle || state == http.StateClosed {
-		if !c.multiplexed.Load() {
-			c.forgive()
-			c.answered.Store(true)
-		}
-		c.heading.Store(!c.multiplexed.Load())
+	if state == http.StateIdle {
+		c.rests()
 	}
 	if state == http.StateNew || state == http.StateIdle {
 		c.idles()
@@ -196,10 +214,14 @@ func (c *conn) waitsSince() int64 {
 	if since := c.idle.Load(); since != 0 {
 		return since
 	}
-	if c.multiplexed.Load() && c.owed.Load() > 0 {
-		return c.settled.Load()
+	c.owing.Lock()
+	defer c.owing.Unlock()
+	if c.multiplex == nil || c.owed.bytes == 0 {
+		return 0
 	}
-	return 0
+	// What it owes has been owed since then, on the average.
+	since := c.owed.weight / float64(c.owed.bytes)
+	return c.listener.began.Add(time.Duration(since * float64(time.Second))).UnixNano()
 }
 
 // connKey is where the context of a request holds its connection.
@@ -239,30 +261,37 @@ type conn struct {
 	// idle is since when it waits for its client, in nanoseconds; 0 if it does not.
 	idle atomic.Int64
 
-	// heading: what is read is a header. multiplexed: over HTTP/2, whose streams owe.
-	heading, multiplexed atomic.Bool
-	// greeted: something was read, by the one who reads.
-	greeted bool
+	// raw is what was accepted, and secure TLS over that, or nil.
+	raw    net.Conn
+	secure *tls.Conn
+	state  atomic.Pointer[tls.ConnectionState]
+
 	// turn is the one that it has, or nil.
 	turn atomic.Pointer[turn]
-	// answered: a request of it was, or was let in.
-	answered atomic.Bool
-	// ended is closed with the connection.
+	// ended is closed when it is not counted any more; over: the server has closed it.
 	ended chan struct{}
-	// bodies is how many streams have one, and are neither answered nor let in.
-	bodies atomic.Int32
-	// writing is since when an answer is being sent, in nanoseconds, and behind what it owes
-	// for what has come since.
-	writing, behind atomic.Int64
-	// settled is when a request has come to its end the last time, in nanoseconds.
-	settled atomic.Int64
-	// debt is that of its request, over HTTP/1.1.
-	debt Debt
-	// owed is in bytes, and is written by whoever has owing; once it is closed, nothing is
-	// owed.
-	owing  sync.Mutex
-	owed   atomic.Int64
+	over  atomic.Bool
+	// running is how many handlers it has, and dying what it owed when it was not counted any
+	// more.
+	running atomic.Int32
+	dying   atomic.Int64
+
+	// owing guards what follows.
+	owing sync.Mutex
+	// owed is what it owes; once it is closed, nothing is.
+	owed   debt
 	closed bool
+	// answered: a request of it was.
+	answered bool
+	// heading is what it owes of a header of HTTP/1.1, while it reads one; read is how many
+	// bytes of that have come.
+	heading debt
+	reads   bool
+	read    int64
+	// greeting is how much has come of the preface of HTTP/2; less than 0 if something else has.
+	greeting int
+	// multiplex is there once it speaks HTTP/2.
+	multiplex *multiplex
 
 	// released is guarded by the listener's mu.
 	released bool
@@ -273,6 +302,10 @@ func (c *conn) Close() error {
 	c.listener.mu.Lock()
 	c.listener.release(c)
 	c.listener.mu.Unlock()
+	c.over.Store(true)
+	if c.running.Load() == 0 {
+		c.drained()
+	}
 	return c.Conn.Close()
 }
 
@@ -308,17 +341,15 @@ func abort(connection net.Conn) {
 	_ = connection.Close()
 }
 
-// TLS returns config for a server that serves the listener, over HTTP/2 where clients offer
-// it, unless that is not multiplexed. Of the handshake no memory is left, so it is no part of
-// a header.
-func (l *Listener) TLS(config *tls.Config, multiplexed bool) *tls.Config {
-	config = config.Clone()
-	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if c, ok := hello.Conn.(*conn); ok {
-			c.multiplexed.Store(multiplexed && slices.Contains(hello.SupportedProtos, "h2"))
-			c.forgive()
-		}
-		return nil, nil //nolint:nilnil // The documented way to keep the configuration.
+// tlsState is for requests that came over TLS; nil for others.
+func (c *conn) tlsState() *tls.ConnectionState {
+	if c.secure == nil {
+		return nil
 	}
-	return config
+	if state := c.state.Load(); state != nil {
+		return state
+	}
+	state := c.secure.ConnectionState()
+	c.state.Store(&state)
+	return &state
 }

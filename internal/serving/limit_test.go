@@ -52,7 +52,7 @@ func TestAFullListenerClosesWhatHasBeenIdleForTheLongest(t *testing.T) {
 			<-r.Context().Done()
 		}
 	}, func(w *world) {
-		busy, silent, idle := w.connect("192.0.2.1:1"), w.connect("192.0.2.1:2"), w.connect("192.0.2.1:3")
+		busy, silent, idle := w.connect("192.0.2.1:1"), w.connect("192.0.2.2:2"), w.connect("192.0.2.3:3")
 		busy.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
 		passes(time.Millisecond)
 		idle.send(get)
@@ -97,7 +97,9 @@ func TestNobodyMakesRoomForAClientThatHasMore(t *testing.T) {
 	within(t, Limits{Total: 3}, refuses, func(w *world) {
 		one := w.connect("192.0.2.1:1")
 		passes(time.Millisecond)
-		first, second := w.connect("192.0.2.2:1"), w.connect("192.0.2.2:2")
+		first := w.connect("192.0.2.2:1")
+		passes(time.Millisecond)
+		second := w.connect("192.0.2.2:2")
 		if !w.connect("192.0.2.2:3").gone() || w.refused("total") != 1 {
 			t.Errorf("%v refused", w.refused("total"))
 		}
@@ -107,6 +109,22 @@ func TestNobodyMakesRoomForAClientThatHasMore(t *testing.T) {
 		}
 		if w.connect("192.0.2.3:1").gone() || !second.gone() || one.gone() {
 			t.Error("it was not one of the client that has most")
+		}
+	})
+}
+
+func TestAClientThatHasManyMakesRoomAtOnce(t *testing.T) {
+	within(t, Limits{Total: 3}, refuses, func(w *world) {
+		first := w.connect("192.0.2.1:1")
+		passes(time.Millisecond)
+		for range 2 {
+			w.connect("192.0.2.1:1")
+		}
+		if w.connect("192.0.2.2:1").gone() || !first.gone() {
+			t.Error("one that has three has made no room for another's first")
+		}
+		if !w.connect("192.0.2.2:1").gone() {
+			t.Error("one that has two has made room for another's second")
 		}
 	})
 }

@@ -14,11 +14,14 @@ import (
 // gateways.
 const turns, earlyTurns = 4, 16
 
-// owesLittle is what the few requests owe that a client has in flight at one time.
-const owesLittle = 8 * streamBytes
+// owesLittle is what the requests owe that a gateway has in flight on a connection.
+const owesLittle = 64 * streamBytes
 
 // largeHeader is more than most clients send, in bytes.
 const largeHeader = 2 << 10
+
+// drainTimeout is how long a turn waits, at most, for what connections held that were closed.
+const drainTimeout = 100 * time.Millisecond
 
 // turnTimeout is how long a turn lasts where others wait. Most last for microseconds, but
 // net/http reads no further on a connection that it is about to close.
@@ -30,10 +33,11 @@ type turn struct {
 	since int64
 }
 
-// takeTurn waits until it is the connection's turn, or the connection ends.
-func (c *conn) takeTurn() {
+// takeTurn waits until it is the connection's turn, or the connection ends. early: it has had
+// an answer and owes little.
+func (c *conn) takeTurn(early bool) {
 	queue := c.listener.turns
-	if c.answered.Load() && c.owed.Load() <= owesLittle {
+	if early {
 		queue = c.listener.early
 	}
 	select {
@@ -48,6 +52,24 @@ func (c *conn) takeTurn() {
 	case <-c.ended:
 		c.leaveTurn()
 	default:
+		if !early {
+			c.awaitDrain()
+		}
+	}
+}
+
+// awaitDrain waits while what connections held that were closed is still there: it takes some
+// time until their handlers have returned, and others are not to take as much again meanwhile.
+func (c *conn) awaitDrain() {
+	l := c.listener
+	for began := l.clock.Now(); l.ending.Load() > l.limits.Memory && l.clock.Since(began) < drainTimeout; {
+		pause := l.clock.NewTimer(time.Millisecond)
+		select {
+		case <-pause.C():
+		case <-c.ended:
+			pause.Stop()
+			return
+		}
 	}
 }
 
@@ -69,9 +91,13 @@ func (c *conn) awaitTurn(queue chan struct{}) bool {
 
 // endTurns ends those that have lasted for too long.
 func (l *Listener) endTurns() {
+	if !l.sweeping.TryLock() {
+		return // somebody does
+	}
+	defer l.sweeping.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	latest := l.clock.Now().Add(-turnTimeout).UnixNano()
+	latest := l.clock.Now().Add(-turnTimeout - drainTimeout).UnixNano()
 	for c := range l.open {
 		if t := c.turn.Load(); t != nil && t.since <= latest {
 			c.leave(t)

@@ -46,10 +46,8 @@ type exchange struct {
 	ended, stalled bool
 	// renewed is when the deadline of the body was moved last.
 	renewed time.Time
-	// written is when that of the response was, by the one who writes, and wrote whether there
-	// is a body of one.
+	// written is when that of the response was, by the one who writes.
 	written time.Time
-	wrote   bool
 }
 
 // Watch returns w and r for a handler that passes a body, or a response, on. The handler
@@ -162,16 +160,11 @@ func (e *exchange) afterWrite(err error) {
 // does not say so.
 func (e *exchange) late() bool { return e.stalls.Clock.Since(e.written) >= e.stalls.Timeout }
 
-// done bounds what net/http still does after the handler: it writes what is buffered. On
-// HTTP/2 that is waited for here, so that the request is under way until then.
+// done bounds what net/http still does after the handler: it writes what is buffered.
 func (e *exchange) done() {
 	e.unwanted()
-	if e.request.Context().Err() != nil {
-		return
-	}
-	_ = e.controller.SetWriteDeadline(e.stalls.Clock.Now().Add(e.stalls.Timeout))
-	if e.wrote && e.request.ProtoMajor > 1 {
-		_ = e.controller.Flush()
+	if e.request.Context().Err() == nil {
+		_ = e.controller.SetWriteDeadline(e.stalls.Clock.Now().Add(e.stalls.Timeout))
 	}
 }
 
@@ -217,7 +210,6 @@ func (w *writer) WriteHeader(status int) {
 
 func (w *writer) Write(p []byte) (int, error) {
 	w.beforeWrite()
-	w.wrote = true
 	n, err := w.ResponseWriter.Write(p)
 	w.afterWrite(err)
 	return n, err

@@ -112,10 +112,13 @@ func attacks() []attack {
 			a.each(ctx, 600, a.Proxy, unfinished{streams: 100, path: ingest, headers: []string{"x-api-key", a.abused}, body: 60 << 10 / 100, piece: 1 << 10, deaf: true}.hold)
 		}},
 		{name: "the same with many fields", growth: most, run: func(ctx context.Context, a *attacker) {
-			a.each(ctx, 600, a.Proxy, unfinished{streams: 100, path: ingest, headers: tinyFields(), deaf: true}.hold)
+			a.each(ctx, 600, a.Proxy, unfinished{streams: 100, path: ingest, headers: tinyFields(400), deaf: true}.hold)
+		}},
+		{name: "HTTP/2 headers that are too long, whose refusals nobody reads", growth: most, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 600, a.Proxy, unfinished{streams: 100, path: ingest, headers: tinyFields(500), deaf: true}.hold)
 		}},
 		{name: "HTTP/2 streams that are reset beside others that are held", growth: most, run: func(ctx context.Context, a *attacker) {
-			a.each(ctx, 100, a.Proxy, resets(100, 390, ingest, tinyFields()))
+			a.each(ctx, 100, a.Proxy, resets(100, 390, ingest, tinyFields(400)))
 		}},
 		{name: "gRPC questions of which half comes", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 200, a.GRPC, unfinished{streams: 100, path: check, headers: unary, prefix: announce(131_000), body: 64 << 10, piece: 16 << 10}.hold)
@@ -125,6 +128,9 @@ func attacks() []attack {
 		}},
 		{name: "gRPC questions in pieces of a byte", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 50, a.GRPC, unfinished{streams: 100, path: check, headers: unary, prefix: announce(131_000), body: 64 << 10, piece: 1}.hold)
+		}},
+		{name: "gRPC watches of which half comes", growth: most, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 100, a.GRPC, unfinished{streams: 10, path: "/grpc.health.v1.Health/Watch", headers: unary, prefix: announce(131_000), body: 100 << 10, piece: 16 << 10}.hold)
 		}},
 		{name: "gRPC answers that nobody reads", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 600, a.GRPC, unfinished{streams: 100, path: check, headers: unary, prefix: announce(0), deaf: true}.hold)

@@ -171,10 +171,13 @@ func (c *conn) begins(r *http.Request) {
 // guessed is by how much the size of a header may be guessed wrong.
 const guessed = 512
 
-// rests notes that a request over HTTP/1.1 was answered, or that the connection has ended.
+// rests notes that every request of the connection was answered.
 func (c *conn) rests() {
 	c.reckon(func() {
 		if c.multiplex != nil {
+			if c.running.Load() == 0 {
+				c.multiplex.reset = debt{}
+			}
 			return
 		}
 		c.answered, c.reads, c.heading = true, true, debt{}

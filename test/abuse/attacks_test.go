@@ -286,6 +286,8 @@ type credit struct {
 	more *sync.Cond
 	left int
 	over bool
+	// begun is how many answers have begun.
+	begun int
 }
 
 // listen answers SETTINGS and has WINDOW_UPDATEs add to the credit of the connection, until
@@ -299,6 +301,9 @@ func (h *h2) listen() *credit {
 			update, ok := frame.(*http2.WindowUpdateFrame)
 			c.mu.Lock()
 			c.over = err != nil
+			if _, ok := frame.(*http2.HeadersFrame); ok {
+				c.begun++
+			}
 			if ok && update.StreamID == 0 {
 				c.left += int(update.Increment)
 			}
@@ -321,6 +326,15 @@ func (c *credit) take(n int) bool {
 	}
 	c.left -= n
 	return !c.over
+}
+
+// answers waits until n answers have begun, or the connection has ended.
+func (c *credit) answers(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.begun < n && !c.over {
+		c.more.Wait()
+	}
 }
 
 // unfinished are streams whose bodies begin and do not end.
@@ -382,7 +396,7 @@ func resets(held, beside int, path string, fields []string) func(context.Context
 		if h.buffered.Flush() != nil {
 			return
 		}
-		time.Sleep(300 * time.Millisecond) // until they are held
+		credit.answers(held) // whose bodies it does not take
 		for range beside {
 			if h.open(true, path, fields...) != nil || h.WriteRSTStream(h.stream, http2.ErrCodeCancel) != nil {
 				return

@@ -114,14 +114,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n == 0 {
 		return n, err
 	}
-	var turn, early bool
+	var turn, answered bool
+	var owed int64
 	c.reckon(func() {
-		early = c.answered && c.owed.bytes <= owesLittle
+		answered, owed = c.answered, c.owed.bytes
 		c.take(p[:n])
 		turn = c.multiplex != nil || c.reads && c.read > largeHeader
 	})
 	if turn {
-		c.takeTurn(early)
+		c.takeTurn(answered, owed)
 	}
 	return n, err
 }

@@ -14,8 +14,9 @@ import (
 // gateways.
 const turns, earlyTurns = 4, 16
 
-// owesLittle is what the requests owe that a gateway has in flight on a connection.
-const owesLittle = 64 * streamBytes
+// owesLittle is what the requests owe that a busy gateway has in flight on a connection, and
+// owesNext those of most clients.
+const owesLittle, owesNext = 64 * streamBytes, 8 * streamBytes
 
 // largeHeader is more than most clients send, in bytes.
 const largeHeader = 2 << 10
@@ -33,11 +34,11 @@ type turn struct {
 	since int64
 }
 
-// takeTurn waits until it is the connection's turn, or the connection ends. early: it has had
-// an answer and owes little.
-func (c *conn) takeTurn(early bool) {
+// takeTurn waits until it is the turn of a connection that owes so much, or the connection
+// ends. answered: it has had an answer.
+func (c *conn) takeTurn(answered bool, owed int64) {
 	queue := c.listener.turns
-	if early {
+	if answered && owed <= owesLittle {
 		queue = c.listener.early
 	}
 	select {
@@ -52,7 +53,7 @@ func (c *conn) takeTurn(early bool) {
 	case <-c.ended:
 		c.leaveTurn()
 	default:
-		if !early {
+		if !answered || owed > owesNext {
 			c.awaitDrain()
 		}
 	}

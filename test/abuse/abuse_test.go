@@ -108,6 +108,9 @@ func attacks() []attack {
 		{name: "HTTP/2 answers that nobody reads, with bodies that do not end", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 1500, a.Proxy, unfinished{streams: 100, path: ingest, body: 60 << 10 / 100, piece: 1 << 10, deaf: true}.hold)
 		}},
+		{name: "the same after one that was read", growth: most, run: func(ctx context.Context, a *attacker) {
+			a.each(ctx, 1500, a.Proxy, unfinished{streams: 30, path: ingest, body: 60 << 10 / 30, piece: 1 << 10, deaf: true, polite: true}.hold)
+		}},
 		{name: "the same with a key", growth: most, run: func(ctx context.Context, a *attacker) {
 			a.each(ctx, 600, a.Proxy, unfinished{streams: 100, path: ingest, headers: []string{"x-api-key", a.abused}, body: 60 << 10 / 100, piece: 1 << 10, deaf: true}.hold)
 		}},

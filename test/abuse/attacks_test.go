@@ -346,8 +346,8 @@ type unfinished struct {
 	body, piece int
 	// prefix begins the body.
 	prefix []byte
-	// deaf: no answer may be sent.
-	deaf bool
+	// deaf: no answer may be sent. polite: but to a request that comes before all others.
+	deaf, polite bool
 }
 
 // hold opens the streams of one connection, one body after the other, and holds them.
@@ -356,10 +356,16 @@ func (u unfinished) hold(ctx context.Context, c net.Conn) {
 	if err != nil {
 		return
 	}
+	credit := h.listen()
+	if u.polite {
+		if h.open(true, u.path) != nil || h.buffered.Flush() != nil {
+			return
+		}
+		credit.answers(1)
+	}
 	if u.deaf {
 		_ = h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	}
-	credit := h.listen()
 	body := append(slices.Clone(u.prefix), make([]byte, u.body)...)
 	for range u.streams {
 		if h.open(false, u.path, u.headers...) != nil || h.buffered.Flush() != nil {

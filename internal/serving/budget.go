@@ -91,7 +91,7 @@ func (l *Listener) Account(answer func(http.ResponseWriter, *http.Request, *Requ
 		if r.ProtoMajor == 1 {
 			c.begins(r)
 		} else {
-			defer c.reckon(func() { c.multiplex.served(request.letIn) })
+			defer c.reckon(func() { c.multiplex.served(request.letIn) }) // by its frames it speaks HTTP/2
 		}
 		answer(w, r, request)
 	})

@@ -209,6 +209,41 @@ func TestWhatWasAnsweredOrLetInIsNotOwed(t *testing.T) {
 	})
 }
 
+// An upload that was let in does not make the connection one that holds much.
+func TestALongUploadIsNotOwed(t *testing.T) {
+	reads := func(_ *world, _ http.ResponseWriter, r *http.Request, request *Request) {
+		if r.URL.Path == "/upload" {
+			request.LetIn()
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	}
+	withinAccount(t, Limits{Memory: bodyMost}, reads, func(w *world) {
+		c := w.connect("192.0.2.1:1").hello()
+		var header bytes.Buffer
+		encoder := hpack.NewEncoder(&header)
+		for _, field := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/upload"}} {
+			_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		}
+		framer := http2.NewFramer(c, nil)
+		if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: header.Bytes(), EndHeaders: true}); err != nil {
+			t.Fatal(err)
+		}
+		for range 500 {
+			if err := framer.WriteData(1, false, make([]byte, 16<<10)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		for id := range uint32(3) {
+			c.stream(2*id+3, "/")
+			synctest.Wait()
+		}
+		if n := w.refused("memory"); n != 0 || w.open() != 1 {
+			t.Errorf("%v were closed", n)
+		}
+	})
+}
+
 // net/http keeps an answer to each PING until it is taken, be others taken meanwhile.
 func TestAnswersThatAreNotTakenAreOwed(t *testing.T) {
 	const most = 200

@@ -17,8 +17,9 @@ const (
 	// takes, for each field counts as 32 bytes more than its text (RFC 9113, section 6.5.2).
 	fieldFactor, headerMost = 100, 50 << 10
 	// bodyFirst is what the first byte of a body takes, and bodyFactor what each takes that is
-	// read to its end before anything is decided: its buffer grows by doubling.
-	bodyFirst, bodyFactor = 16 << 10, 3
+	// read to its end before anything is decided: its buffer grows by doubling. bodyMost is the
+	// most of that: no more is read, and no more waits to be.
+	bodyFirst, bodyFactor, bodyMost = 16 << 10, 3, 400 << 10
 	// answerBytes is what an answer to a PING or to SETTINGS takes that was not sent yet.
 	answerBytes = 200
 )
@@ -90,11 +91,7 @@ func (c *conn) received(p []byte) {
 		case (kind == http2.FrameHeaders || kind == http2.FrameContinuation) && s != nil:
 			m.grow(s, s.addHeader(length), now)
 		case kind == http2.FrameData && s != nil:
-			if s.body == 0 && length > 0 {
-				m.grow(s, bodyFirst, now)
-			}
-			s.body += int64(length)
-			m.grow(s, int64(length)*bodyFactor, now)
+			m.grow(s, s.addBody(length), now)
 		case kind == http2.FrameRSTStream && s != nil:
 			m.reset.add(s.debt)
 			m.end(id, s)
@@ -109,6 +106,17 @@ func (c *conn) received(p []byte) {
 func (s *stream) addHeader(length int) int64 {
 	more := min(int64(length)*fieldFactor, headerMost-s.header)
 	s.header += more
+	return more
+}
+
+// addBody returns how many bytes more the body takes.
+func (s *stream) addBody(length int) int64 {
+	more := int64(length) * bodyFactor
+	if s.body == 0 && length > 0 {
+		more += bodyFirst
+	}
+	more = min(more, bodyMost-s.body)
+	s.body += more
 	return more
 }
 

@@ -115,3 +115,24 @@ func TestARepairIsPutOffWhenItWasMadeBefore(t *testing.T) {
 		t.Error("it is remembered after its APIKey is gone")
 	}
 }
+
+// Whoever may write a Secret may mark it as often as they like.
+func TestKeysAreGivenUpLaterAndLater(t *testing.T) {
+	clock := clocktesting.NewFakeClock(noon)
+	r := newRepairs(clock)
+	const uid = "1"
+	for _, wait := range []time.Duration{driftDelay, 2 * driftDelay, 4 * driftDelay} {
+		if got := r.giveUp(uid, clock.Now()); got != 0 {
+			t.Fatalf("waits %s when the time has come", got)
+		}
+		clock.Step(wait - time.Millisecond)
+		if got := r.giveUp(uid, clock.Now()); got != wait {
+			t.Errorf("waits %s instead of %s", got, wait)
+		}
+		clock.Step(2 * time.Millisecond)
+	}
+	r.forget(uid)
+	if got := r.giveUp(uid, clock.Now()); got != 0 {
+		t.Errorf("waits %s after it was forgotten", got)
+	}
+}

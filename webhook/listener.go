@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -64,16 +65,16 @@ type listener struct {
 	server *http.Server
 }
 
-// protocols are what a listener speaks. One request of HTTP/1.1 makes as little of a
+// What a listener speaks, as TLS names it. One request of HTTP/1.1 makes as little of a
 // connection as there can be, so that is what gateways and operations have.
-type protocols struct{ http1, http2 bool }
+const http1, http2 = "http/1.1", "h2"
 
 // newListener returns a listener whose requests owe what they may take. TLS is the business
 // of l, so to net/http all is plain.
-func newListener(name string, l *serving.Listener, speaks protocols, answer answerer, log logr.Logger) *listener {
+func newListener(name string, l *serving.Listener, speaks []string, answer answerer, log logr.Logger) *listener {
 	protocols := new(http.Protocols)
-	protocols.SetHTTP1(speaks.http1)
-	protocols.SetUnencryptedHTTP2(speaks.http2)
+	protocols.SetHTTP1(slices.Contains(speaks, http1))
+	protocols.SetUnencryptedHTTP2(slices.Contains(speaks, http2))
 	return &listener{name: name, net: l, server: &http.Server{
 		Handler:   l.Account(answer),
 		Protocols: protocols,

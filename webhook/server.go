@@ -145,18 +145,19 @@ func New(config Config) (*Server, error) {
 	limit := func(l net.Listener, name string, limits serving.Limits) *serving.Listener {
 		return serving.Limit(l, name, limits, config.Clock, held)
 	}
-	gateways := newListener("gateways", limit(config.Gateways, "gateways", limits), protocols{http1: true},
+	limits.Protocols = []string{http1}
+	gateways := newListener("gateways", limit(config.Gateways, "gateways", limits), limits.Protocols,
 		s.leaving(handledBy(serving.IgnoreBody(newGateways(d, id, m, config.Clock, config.Log), config.Clock))), config.Log)
 	s.serving = append(s.serving, gateways)
-	limits.HTTP2 = true
 	if config.GRPC != nil {
+		limits.Protocols = []string{http2}
 		s.serving = append(s.serving, s.newExtAuthz(limit(config.GRPC, "grpc", limits), d, id, m))
 	}
 	if config.Proxy != nil {
-		limits.PerClient = config.MaxConnectionsPerClient
+		limits.Protocols, limits.PerClient = []string{http2, http1}, config.MaxConnectionsPerClient
 		s.serving = append(s.serving, s.newProxyListener(limit(config.Proxy, "proxy", limits), d, id, m, held))
 	}
-	s.operations = newListener("operations", limit(config.Operations, "operations", serving.Limits{Total: operationsConnections, Memory: operationsBytes}), protocols{http1: true},
+	s.operations = newListener("operations", limit(config.Operations, "operations", serving.Limits{Total: operationsConnections, Memory: operationsBytes}), []string{http1},
 		handledBy(serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock)), config.Log)
 	return s, nil
 }
@@ -166,7 +167,7 @@ func (s *Server) newProxyListener(limited *serving.Listener, d *decider, id iden
 	p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
 	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: held}
 	p.shares = serving.NewShares(config.MaxRequests, (config.MaxRequests+1)/2)
-	l := newListener("proxy", limited, protocols{http1: true, http2: true}, s.leaving(p.serve), config.Log)
+	l := newListener("proxy", limited, []string{http2, http1}, s.leaving(p.serve), config.Log)
 	l.server.HTTP2.MaxReceiveBufferPerConnection, l.server.HTTP2.MaxReceiveBufferPerStream = proxyWindowBytes, proxyWindowBytes
 	l.server.ReadTimeout = 0 // what is let in takes its time, and the rest is answered at once
 	return l
@@ -179,7 +180,7 @@ func (s *Server) newExtAuthz(l *serving.Listener, d *decider, id identity, m *me
 		metrics: m.endpoint(extAuthzEndpoint), clock: config.Clock,
 	}
 	calls := newChecks(service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, config.Log)
-	grpc := newListener("grpc", l, protocols{http2: true}, s.leaving(calls.serve), config.Log)
+	grpc := newListener("grpc", l, []string{http2}, s.leaving(calls.serve), config.Log)
 	aging(grpc, config.Clock)
 	return grpc
 }

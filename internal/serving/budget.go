@@ -85,14 +85,9 @@ func (l *Listener) Account(answer func(http.ResponseWriter, *http.Request, *Requ
 			return
 		}
 		request := &Request{conn: c}
-		c.running.Add(1)
-		defer c.returned()
 		r.TLS = cmp.Or(r.TLS, c.tlsState())
-		if r.ProtoMajor == 1 {
-			c.begins(r)
-		} else {
-			defer c.reckon(func() { c.multiplex.served(request.letIn) }) // by its frames it speaks HTTP/2
-		}
+		c.begins(r)
+		defer c.returned(request)
 		answer(w, r, request)
 	})
 }
@@ -110,19 +105,27 @@ func (c *conn) seconds() float64 { return c.listener.clock.Since(c.listener.bega
 // and in a large header, connections take turns.
 func (c *conn) Read(p []byte) (int, error) {
 	c.endTurn()
+	if c.secure != nil {
+		c.wire.left.Store(wireMost)
+	}
 	n, err := c.Conn.Read(p)
 	if n == 0 {
 		return n, err
 	}
 	var turn, answered bool
-	var owed int64
+	var owed, more int64
 	c.reckon(func() {
 		answered, owed = c.answered, c.owed.bytes
 		c.take(p[:n])
-		turn = c.multiplex != nil || c.reads && c.read > largeHeader
+		if m := c.multiplex; m != nil {
+			turn = m.in.whole() // net/http has nothing to do before
+		} else {
+			turn = c.reads && c.read > largeHeader
+		}
 	})
+	more = c.owes().bytes - owed
 	if turn {
-		c.takeTurn(answered, owed)
+		c.takeTurn(answered, owed, more > 0)
 	}
 	return n, err
 }
@@ -147,23 +150,28 @@ func (c *conn) take(p []byte) {
 		return
 	}
 	if c.greeting += n; c.greeting == len(preface) {
-		c.heading, c.multiplex = debt{}, &multiplex{streams: map[uint32]*stream{}}
+		c.heading, c.multiplex = debt{}, &multiplex{}
 		c.received(p[n:])
 	}
 }
 
-// begins notes that the header of a request over HTTP/1.1 has come. What has come with it may
-// be that of the next.
+// begins notes that a handler has a request. Over HTTP/1.1 what has come with its header may be
+// that of the next.
 func (c *conn) begins(r *http.Request) {
+	c.running.Add(1)
+	c.owing.Lock()
+	defer c.owing.Unlock()
+	if c.multiplex != nil {
+		c.multiplex.running++
+		return
+	}
+	c.leaveTurn()
 	size := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("  \r\n\r\nHost: \r\n") + len(r.Host)
 	for name, values := range r.Header {
 		for _, value := range values {
 			size += len(name) + len(value) + len(": \r\n")
 		}
 	}
-	c.leaveTurn()
-	c.owing.Lock()
-	defer c.owing.Unlock()
 	if c.reads, c.read = false, c.read-int64(size); c.read < guessed {
 		c.read = 0
 	}
@@ -176,9 +184,7 @@ const guessed = 512
 func (c *conn) rests() {
 	c.reckon(func() {
 		if c.multiplex != nil {
-			if c.running.Load() == 0 {
-				c.multiplex.reset = debt{}
-			}
+			c.multiplex.resets = 0 // nothing is left that could wait
 			return
 		}
 		c.answered, c.reads, c.heading = true, true, debt{}
@@ -186,10 +192,15 @@ func (c *conn) rests() {
 	})
 }
 
-// Write takes note of what is sent, over HTTP/2.
+// Write takes note of what is sent. Over HTTP/1.1 that is an answer, so no more of a header is
+// read.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.multiplex == nil { // it is there before anything is written over HTTP/2
+		c.leaveTurn()
+		return c.Conn.Write(p)
+	}
 	n, err := c.Conn.Write(p)
-	if n > 0 && c.multiplex != nil { // it is there before anything is written
+	if n > 0 {
 		c.reckon(func() { c.sent(p[:n]) })
 	}
 	return n, err
@@ -197,27 +208,36 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // reckon changes what the connection owes.
 func (c *conn) reckon(change func()) {
-	c.owing.Lock()
-	if c.closed {
-		c.owing.Unlock()
-		return
-	}
-	change()
-	before := c.owed
-	c.owed = c.heading
-	if c.multiplex != nil {
-		c.owed = c.multiplex.unsettled()
-	}
-	more := c.owed.bytes - before.bytes
-	total := c.listener.owed.Add(more)
-	c.owing.Unlock()
+	more, total := c.change(change)
 	if limit := c.listener.limits.Memory; more > 0 && limit > 0 && total > limit {
 		c.listener.relieve()
 	}
 }
 
+// change returns how much more the connection owes, and what all do.
+func (c *conn) change(change func()) (more, total int64) {
+	c.owing.Lock()
+	defer c.owing.Unlock()
+	if c.closed {
+		return 0, 0
+	}
+	change()
+	before := c.owed.bytes
+	c.owed = c.heading
+	if c.multiplex != nil {
+		c.owed = c.multiplex.unsettled()
+	}
+	more = c.owed.bytes - before
+	return more, c.listener.owed.Add(more)
+}
+
 // returned is called when a handler has.
-func (c *conn) returned() {
+func (c *conn) returned(request *Request) {
+	c.reckon(func() {
+		if c.multiplex != nil {
+			c.multiplex.served(request.letIn, c.seconds())
+		}
+	})
 	if c.running.Add(-1) == 0 && c.over.Load() {
 		c.drained()
 	}

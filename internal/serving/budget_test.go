@@ -290,3 +290,18 @@ func TestNoOrganizationHasAllShares(t *testing.T) {
 		t.Errorf("no share that was given back: %v", s.of)
 	}
 }
+
+// net/http has a handler answer the preface, where it is no beginning of HTTP/2, as a request of
+// HTTP/2.0 that came over HTTP/1.1.
+func TestAPrefaceByItselfIsARequest(t *testing.T) {
+	within(t, Limits{Memory: 1 << 20}, refuses, func(w *world) {
+		for _, text := range []string{"PRI * HTTP/2.0\r\nHost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"} {
+			c := w.connect("192.0.2.1:1")
+			_, _ = io.WriteString(c, text)
+			c.Close()
+		}
+		other := w.connect("192.0.2.2:1")
+		other.send(get)
+		other.response()
+	})
+}

@@ -4,7 +4,9 @@
 package serving
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/net/http2"
 )
@@ -17,15 +19,19 @@ const (
 	// takes, for each field counts as 32 bytes more than its text (RFC 9113, section 6.5.2).
 	fieldFactor, headerMost = 100, 50 << 10
 	// bodyFirst is what the first byte of a body takes, and bodyFactor what each takes that is
-	// read to its end before anything is decided: its buffer grows by doubling. bodyMost is the
-	// most of that: no more is read, and no more waits to be.
-	bodyFirst, bodyFactor, bodyMost = 16 << 10, 3, 400 << 10
-	// answerBytes is what an answer to a PING or to SETTINGS takes that was not sent yet.
+	// read to its end before anything is decided: its buffer grows by doubling, unless it comes
+	// in one piece. bodyMost is the most of that: no more is read, and no more waits to be.
+	bodyFirst, bodyFactor, wholeFactor, bodyMost = 16 << 10, 3, 2, 400 << 10
+	// answerBytes is what an answer to a PING, to SETTINGS or to a frame of a stream that is no
+	// more takes that was not sent yet.
 	answerBytes = 200
+	// mostDelay is how long something may have waited, in seconds, while others were sent.
+	mostDelay = 1
 )
 
 // frames follows the frames of one direction of an HTTP/2 connection.
 type frames struct {
+	frame
 	// header is of the frame that begins, as far as it has come.
 	header [9]byte
 	have   int
@@ -33,29 +39,48 @@ type frames struct {
 	left int
 }
 
-// follow calls begins with each frame that begins in p.
-func (f *frames) follow(p []byte, begins func(kind http2.FrameType, flags http2.Flags, stream uint32, length int)) {
+// frame is one of them, without its payload.
+type frame struct {
+	kind   http2.FrameType
+	flags  http2.Flags
+	stream uint32
+	length int
+	// word is what its payload begins with, if it has come.
+	word []byte
+}
+
+// follow calls ends with each frame that ends in p.
+func (f *frames) follow(p []byte, ends func(frame)) {
 	for len(p) > 0 {
-		if f.left > 0 {
-			n := min(f.left, len(p))
-			f.left -= n
-			p = p[n:]
-			continue
-		}
-		n := copy(f.header[f.have:], p)
-		f.have += n
-		p = p[n:]
 		if f.have < len(f.header) {
-			return
+			n := copy(f.header[f.have:], p)
+			f.have += n
+			if p = p[n:]; f.have < len(f.header) {
+				return
+			}
+			f.left = int(f.header[0])<<16 | int(f.header[1])<<8 | int(f.header[2])
+			f.frame = frame{
+				kind: http2.FrameType(f.header[3]), flags: http2.Flags(f.header[4]),
+				stream: binary.BigEndian.Uint32(f.header[5:]) & (1<<31 - 1), length: f.left, word: f.word[:0],
+			}
 		}
-		f.have = 0
-		f.left = int(f.header[0])<<16 | int(f.header[1])<<8 | int(f.header[2])
-		begins(http2.FrameType(f.header[3]), http2.Flags(f.header[4]), binary.BigEndian.Uint32(f.header[5:])&(1<<31-1), f.left)
+		n := min(f.left, len(p))
+		f.word = append(f.word, p[:min(n, 4-len(f.word))]...)
+		f.left -= n
+		p = p[n:]
+		if f.left == 0 {
+			f.have = 0
+			ends(f.frame)
+		}
 	}
 }
 
+// whole reports whether no frame has begun that has not ended.
+func (f *frames) whole() bool { return f.have == 0 }
+
 // stream is what a stream takes, and since when.
 type stream struct {
+	id           uint32
 	header, body int64
 	debt
 }
@@ -64,42 +89,68 @@ type stream struct {
 // it.
 type multiplex struct {
 	in, out frames
-	streams map[uint32]*stream
+	// streams are those whose answer has not been sent to its end, in the order of their IDs.
+	streams []*stream
 	last    uint32
-	// owed is what the streams owe whose answer has not been sent to its end.
-	owed debt
-	// reset is what those owe that the client has given up, until a handler returns: net/http
+	// reset is what those owe that were given up, until their handlers have returned: net/http
 	// keeps the requests of some until then.
 	reset debt
-	// answers is how many answers wait to PINGs and SETTINGS, and what they owe.
-	answers int
-	waiting debt
-	// letIn is how many of the streams were let in and are served.
-	letIn int
+	// pings, settings and resets are how many answers may wait to PINGs, to SETTINGS, and to
+	// frames of streams that are no more; waits is since when any does.
+	pings, settings, resets int
+	waits                   float64
+	// letIn is how many of the streams were let in and are served, and running how many are
+	// served.
+	letIn, running int
+	// leaves: streams with IDs above last are ignored.
+	leaves bool
+}
+
+// find returns the stream of an ID, and where it is.
+func (m *multiplex) find(id uint32) (int, *stream) {
+	i, ok := slices.BinarySearchFunc(m.streams, id, func(s *stream, id uint32) int { return cmp.Compare(s.id, id) })
+	if !ok {
+		return 0, nil
+	}
+	return i, m.streams[i]
 }
 
 // received takes frames in that the client has sent.
 func (c *conn) received(p []byte) {
 	m, now := c.multiplex, c.seconds()
-	m.in.follow(p, func(kind http2.FrameType, flags http2.Flags, id uint32, length int) {
-		s := m.streams[id]
+	m.in.follow(p, func(f frame) {
+		i, s := m.find(f.stream)
 		switch {
-		case kind == http2.FrameHeaders && s == nil && id > m.last:
-			m.last, s = id, &stream{}
-			m.streams[id] = s
-			m.grow(s, streamBytes+s.addHeader(length), now)
-		case (kind == http2.FrameHeaders || kind == http2.FrameContinuation) && s != nil:
-			m.grow(s, s.addHeader(length), now)
-		case kind == http2.FrameData && s != nil:
-			m.grow(s, s.addBody(length), now)
-		case kind == http2.FrameRSTStream && s != nil:
-			m.reset.add(s.debt)
-			m.end(id, s)
-		case (kind == http2.FramePing || kind == http2.FrameSettings) && flags&http2.FlagPingAck == 0:
-			m.answers++
-			m.waiting.owe(answerBytes, now)
+		case f.kind == http2.FrameHeaders && s == nil && f.stream > m.last:
+			if !m.leaves {
+				m.last, s = f.stream, &stream{id: f.stream}
+				m.streams = append(m.streams, s)
+				s.owe(streamBytes+s.addHeader(f.length), now)
+			}
+		case (f.kind == http2.FrameHeaders || f.kind == http2.FrameContinuation) && s != nil:
+			s.owe(s.addHeader(f.length), now)
+		case f.kind == http2.FrameData && s != nil:
+			s.owe(s.addBody(f), now)
+		case f.kind == http2.FrameRSTStream && s != nil:
+			m.giveUp(i)
+		case f.kind == http2.FramePing && !f.flags.Has(http2.FlagPingAck):
+			m.awaits(&m.pings, now)
+		case f.kind == http2.FrameSettings && !f.flags.Has(http2.FlagSettingsAck):
+			m.awaits(&m.settings, now)
+		case (f.kind == http2.FrameHeaders || f.kind == http2.FrameData || f.kind == http2.FrameWindowUpdate) && f.stream != 0:
+			if f.kind != http2.FrameWindowUpdate || s != nil {
+				m.awaits(&m.resets, now)
+			}
 		}
 	})
+}
+
+// awaits counts one more answer that may wait.
+func (m *multiplex) awaits(answers *int, now float64) {
+	if m.pings+m.settings+m.resets == 0 {
+		m.waits = now
+	}
+	*answers++
 }
 
 // addHeader returns how many bytes more the header takes.
@@ -110,9 +161,12 @@ func (s *stream) addHeader(length int) int64 {
 }
 
 // addBody returns how many bytes more the body takes.
-func (s *stream) addBody(length int) int64 {
-	more := int64(length) * bodyFactor
-	if s.body == 0 && length > 0 {
+func (s *stream) addBody(f frame) int64 {
+	more := int64(f.length) * bodyFactor
+	switch {
+	case s.body == 0 && f.flags.Has(http2.FlagDataEndStream):
+		more = int64(f.length) * wholeFactor
+	case s.body == 0 && f.length > 0:
 		more += bodyFirst
 	}
 	more = min(more, bodyMost-s.body)
@@ -122,50 +176,78 @@ func (s *stream) addBody(length int) int64 {
 
 // sent takes frames in that were sent to the client.
 func (c *conn) sent(p []byte) {
-	m := c.multiplex
-	m.out.follow(p, func(kind http2.FrameType, flags http2.Flags, id uint32, _ int) {
-		s := m.streams[id]
+	m, now := c.multiplex, c.seconds()
+	m.out.follow(p, func(f frame) {
+		i, s := m.find(f.stream)
 		switch {
-		case s != nil && (kind == http2.FrameRSTStream || (kind == http2.FrameData || kind == http2.FrameHeaders) && flags&http2.FlagDataEndStream != 0):
-			m.end(id, s)
-			c.answered = true
-		case kind == http2.FrameGoAway:
+		case f.kind == http2.FrameRSTStream && s != nil:
+			m.giveUp(i)
+		case f.kind == http2.FrameRSTStream:
+			m.resets = max(0, m.resets-1)
+		case (f.kind == http2.FrameData || f.kind == http2.FrameHeaders) && s != nil:
+			if f.flags.Has(http2.FlagDataEndStream) {
+				m.streams = slices.Delete(m.streams, i, i+1)
+				c.answered = true
+			}
+		case f.kind == http2.FramePing && f.flags.Has(http2.FlagPingAck):
+			// They are sent in the order in which they were caused.
+			if m.pings = max(0, m.pings-1); m.pings == 0 {
+				m.resets = 0
+			}
+		case f.kind == http2.FrameSettings && f.flags.Has(http2.FlagSettingsAck):
+			m.settings = 0 // one may be for several
+		case f.kind == http2.FrameGoAway && len(f.word) == 4:
 			c.leaveTurn() // no more may be read
-		case (kind == http2.FramePing || kind == http2.FrameSettings) && flags&http2.FlagPingAck != 0 && m.answers > 0:
-			m.waiting.pay(m.waiting.bytes / int64(m.answers))
-			m.answers--
+			m.leave(binary.BigEndian.Uint32(f.word) & (1<<31 - 1))
 		}
 	})
+	// What is sent is sent in order, so what has waited since then does not any more.
+	m.waits = max(m.waits, now-mostDelay)
 }
 
-func (m *multiplex) grow(s *stream, bytes int64, now float64) {
-	s.owe(bytes, now)
-	m.owed.owe(bytes, now)
+// leave drops the streams that net/http ignores, once it has said so.
+func (m *multiplex) leave(last uint32) {
+	m.leaves = true
+	m.streams = slices.DeleteFunc(m.streams, func(s *stream) bool { return s.id > last })
 }
 
-func (m *multiplex) end(id uint32, s *stream) {
-	m.owed.sub(s.debt)
-	delete(m.streams, id)
+// giveUp ends a stream whose handler may go on.
+func (m *multiplex) giveUp(i int) {
+	m.reset.add(m.streams[i].debt)
+	m.streams = slices.Delete(m.streams, i, i+1)
+	m.forget()
 }
 
-// served is called when a handler has returned, which had let its request in or not: net/http
-// then drops what it has kept of streams that were reset.
-func (m *multiplex) served(letIn bool) {
-	m.reset = debt{}
+// served is called when a handler has returned. What its stream still owes, if it was let in,
+// it owes from now on.
+func (m *multiplex) served(letIn bool, now float64) {
+	m.running--
 	if letIn {
 		m.letIn--
+		if m.letIn < len(m.streams) {
+			s := m.streams[m.letIn]
+			s.weight = float64(s.bytes) * now
+		}
+	}
+	m.reset.pay(m.reset.bytes / int64(m.running+1))
+	m.forget()
+}
+
+// forget drops what was given up once no handler can be one of those.
+func (m *multiplex) forget() {
+	if m.running <= m.letIn {
+		m.reset = debt{}
 	}
 }
 
-// unsettled is what is owed: of those that were let in, which are not told apart, as much as
-// of the others.
+// unsettled is what is owed: by all streams but as many as were let in, which are the oldest,
+// for those are what last.
 func (m *multiplex) unsettled() debt {
-	d := m.owed
-	if open := len(m.streams); open > 0 {
-		d = d.times(float64(max(0, open-m.letIn)) / float64(open))
+	d := m.reset
+	for _, s := range m.streams[min(m.letIn, len(m.streams)):] {
+		d.add(s.debt)
 	}
-	d.add(m.reset)
-	d.add(m.waiting)
+	d.owe(answerBytes*int64(m.pings+m.settings+m.resets), m.waits)
 	return d
 }
 

@@ -87,7 +87,7 @@ func withinAccount(t *testing.T, limits Limits, handler func(*world, http.Respon
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		protocols.SetUnencryptedHTTP2(true)
-		limits.HTTP2 = true
+		limits.Protocols = []string{"h2", "http/1.1"}
 		limited := Limit(w.pipes, "test", limits, clock.RealClock{}, metrics)
 		server := &http.Server{
 			Protocols: protocols, ConnState: limited.ConnState, ConnContext: limited.ConnContext, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute,

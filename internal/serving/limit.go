@@ -6,9 +6,11 @@ package serving
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,8 +39,8 @@ type Limits struct {
 	// answered nor let in; see Account. Beyond, the connection that holds most for the
 	// longest is closed. 0 is no bound.
 	Memory int64
-	// HTTP2: connections may speak it.
-	HTTP2 bool
+	// Protocols are what connections may speak, as TLS names them: "h2", "http/1.1".
+	Protocols []string
 	// TLS is for connections to be secured with; nil for none.
 	TLS *tls.Config
 }
@@ -77,13 +79,10 @@ type client struct {
 func Limit(l net.Listener, name string, limits Limits, c clock.Clock, metrics *Metrics) *Listener {
 	if limits.TLS != nil {
 		limits.TLS = limits.TLS.Clone()
-		limits.TLS.NextProtos = []string{"http/1.1"}
-		if limits.HTTP2 {
-			limits.TLS.NextProtos = []string{"h2", "http/1.1"}
-		}
+		limits.TLS.NextProtos = limits.Protocols
 	}
 	return &Listener{
-		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name), multiplexed: limits.HTTP2, began: c.Now(),
+		Listener: l, limits: limits, clock: c, metrics: metrics.listener(name), multiplexed: slices.Contains(limits.Protocols, "h2"), began: c.Now(),
 		turns: make(chan struct{}, turns), early: make(chan struct{}, earlyTurns), open: map[*conn]struct{}{}, clients: map[netip.Prefix]*client{},
 	}
 }
@@ -112,7 +111,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) newConn(accepted net.Conn) *conn {
 	c := &conn{Conn: accepted, raw: accepted, listener: l, reads: true, ended: make(chan struct{})}
 	if l.limits.TLS != nil {
-		c.secure = tls.Server(accepted, l.limits.TLS)
+		c.wire = &wire{Conn: accepted}
+		c.secure = tls.Server(c.wire, l.limits.TLS)
 		c.Conn = c.secure
 	}
 	return c
@@ -160,7 +160,7 @@ func (l *Listener) dispensable(from netip.Prefix) (c *conn) {
 		if since == 0 || has < least || since > latest && has < 2*(least+1) {
 			continue
 		}
-		if c == nil || other.client.connections > c.client.connections || other.client == c.client && since < longest {
+		if c == nil || has > c.client.connections || has == c.client.connections && since < longest {
 			c, longest = other, since
 		}
 	}
@@ -263,6 +263,7 @@ type conn struct {
 
 	// raw is what was accepted, and secure TLS over that, or nil.
 	raw    net.Conn
+	wire   *wire
 	secure *tls.Conn
 	state  atomic.Pointer[tls.ConnectionState]
 
@@ -312,6 +313,7 @@ func (c *conn) Close() error {
 // CloseWrite has net/http close the direction of a connection whose other one is still
 // read, so that an answer arrives.
 func (c *conn) CloseWrite() error {
+	c.leaveTurn()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
@@ -339,6 +341,27 @@ func abort(connection net.Conn) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = connection.Close()
+}
+
+// wire is what is under TLS.
+type wire struct {
+	net.Conn
+	// left is how many bytes more may come before any that is plain.
+	left atomic.Int64
+}
+
+// wireMost is more than a handshake takes, and than a record. crypto/tls by itself would keep
+// 64 KiB of a message that does not end.
+const wireMost = 40 << 10
+
+var errTooMuchTLS = errors.New("too much of TLS without any data")
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if w.left.Add(int64(-n)) < 0 {
+		return 0, errTooMuchTLS
+	}
+	return n, err
 }
 
 // tlsState is for requests that came over TLS; nil for others.

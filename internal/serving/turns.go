@@ -16,12 +16,13 @@ const turns, earlyTurns = 4, 16
 
 // owesLittle is what the requests owe that a busy gateway has in flight on a connection, and
 // owesNext those of most clients.
-const owesLittle, owesNext = 64 * streamBytes, 8 * streamBytes
+const owesLittle, owesNext = 8 << 20, 8 * streamBytes
 
 // largeHeader is more than most clients send, in bytes.
 const largeHeader = 2 << 10
 
-// drainTimeout is how long a turn waits, at most, for what connections held that were closed.
+// drainTimeout is how long one waits for its turn, at most, because what connections held that
+// were closed is still there.
 const drainTimeout = 100 * time.Millisecond
 
 // turnTimeout is how long a turn lasts where others wait. Most last for microseconds, but
@@ -35,8 +36,11 @@ type turn struct {
 }
 
 // takeTurn waits until it is the turn of a connection that owes so much, or the connection
-// ends. answered: it has had an answer.
-func (c *conn) takeTurn(answered bool, owed int64) {
+// ends. answered: it has had an answer. more: what it has sent makes it owe more.
+func (c *conn) takeTurn(answered bool, owed int64, more bool) {
+	if more && (!answered || owed > owesNext) {
+		c.awaitDrain()
+	}
 	queue := c.listener.turns
 	if answered && owed <= owesLittle {
 		queue = c.listener.early
@@ -53,9 +57,6 @@ func (c *conn) takeTurn(answered bool, owed int64) {
 	case <-c.ended:
 		c.leaveTurn()
 	default:
-		if !answered || owed > owesNext {
-			c.awaitDrain()
-		}
 	}
 }
 
@@ -98,7 +99,7 @@ func (l *Listener) endTurns() {
 	defer l.sweeping.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	latest := l.clock.Now().Add(-turnTimeout - drainTimeout).UnixNano()
+	latest := l.clock.Now().Add(-turnTimeout).UnixNano()
 	for c := range l.open {
 		if t := c.turn.Load(); t != nil && t.since <= latest {
 			c.leave(t)

@@ -43,12 +43,6 @@ func (d *debt) pay(bytes int64) {
 }
 
 func (d *debt) add(other debt) { d.bytes, d.weight = d.bytes+other.bytes, d.weight+other.weight }
-func (d *debt) sub(other debt) { d.bytes, d.weight = d.bytes-other.bytes, d.weight-other.weight }
-
-func (d *debt) times(share float64) debt {
-	return debt{int64(float64(d.bytes) * share), d.weight * share}
-}
-
 // burden is each byte by how long it has been owed.
 func (d *debt) burden(now float64) float64 {
 	return max(float64(d.bytes)*now-d.weight, float64(d.bytes)*minHeld.Seconds())

@@ -43,6 +43,7 @@ func (d *debt) pay(bytes int64) {
 }
 
 func (d *debt) add(other debt) { d.bytes, d.weight = d.bytes+other.bytes, d.weight+other.weight }
+
 // burden is each byte by how long it has been owed.
 func (d *debt) burden(now float64) float64 {
 	return max(float64(d.bytes)*now-d.weight, float64(d.bytes)*minHeld.Seconds())

@@ -11,8 +11,10 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +97,21 @@ func loadCertificates(t testing.TB, directory string) *certwatcher.CertWatcher {
 		t.Fatal(err)
 	}
 	return watcher.WithWatchInterval(20 * time.Millisecond)
+}
+
+func TestWhoSpeaksPlainHTTPIsTold(t *testing.T) {
+	directory := t.TempDir()
+	newCertificate(t, "127.0.0.1").write(t, directory)
+	h := start(t, func(c *Config) { c.Certificates = loadCertificates(t, directory) })
+	response, err := http.Get("http://" + h.gateways + "/auth/original")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "HTTPS") {
+		t.Errorf("%d: %s", response.StatusCode, body)
+	}
 }
 
 func TestCertificateIsReplacedWhileServing(t *testing.T) {

@@ -105,6 +105,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if n == 0 {
+		explain(err)
 		return n, err
 	}
 	var turn, answered bool

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -362,6 +363,19 @@ func (w *wire) Read(p []byte) (int, error) {
 		return 0, errTooMuchTLS
 	}
 	return n, err
+}
+
+// explain tells who speaks plain HTTP where TLS is spoken, as net/http does where it has the
+// handshake.
+func explain(err error) {
+	notTLS, ok := errors.AsType[tls.RecordHeaderError](err)
+	if !ok || notTLS.Conn == nil {
+		return
+	}
+	switch string(notTLS.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		_, _ = io.WriteString(notTLS.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+	}
 }
 
 // tlsState is for requests that came over TLS; nil for others.

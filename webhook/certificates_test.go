@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
 // certificate is a self-signed one for 127.0.0.1.
@@ -111,6 +114,42 @@ func TestWhoSpeaksPlainHTTPIsTold(t *testing.T) {
 	body, _ := io.ReadAll(response.Body)
 	if response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "HTTPS") {
 		t.Errorf("%d: %s", response.StatusCode, body)
+	}
+}
+
+// TLS ends in the listener, and the upstream is told of it all the same.
+func TestTheProxySpeaksBothProtocolsOverTLS(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-Proto"))
+	}))
+	t.Cleanup(upstream.Close)
+	directory := t.TempDir()
+	certificate := newCertificate(t, "127.0.0.1")
+	certificate.write(t, directory)
+	h := start(t, func(c *Config) {
+		withProxy(t, upstream.URL)(c)
+		c.Certificates = loadCertificates(t, directory)
+	})
+	key := h.registry.accept(t, v1alpha1.AllScopes()...)
+	for major, force := range map[int]bool{1: false, 2: true} {
+		transport := &http.Transport{TLSClientConfig: certificate.clientConfig(), ForceAttemptHTTP2: force}
+		t.Cleanup(transport.CloseIdleConnections)
+		for range 2 {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+h.proxy+"/api/v1/annotations", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("X-API-Key", key)
+			response, err := (&http.Client{Transport: transport}).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if response.ProtoMajor != major || response.StatusCode != http.StatusOK || string(body) != "https" {
+				t.Errorf("over HTTP/%d, wanted %d: %d %s", response.ProtoMajor, major, response.StatusCode, body)
+			}
+		}
 	}
 }
 

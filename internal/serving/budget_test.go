@@ -209,8 +209,8 @@ func TestWhatWasAnsweredOrLetInIsNotOwed(t *testing.T) {
 	})
 }
 
-// An upload that was let in does not make the connection one that holds much.
-func TestALongUploadIsNotOwed(t *testing.T) {
+// Neither a long upload nor a long response makes a connection one that holds much.
+func TestWhatIsLetInIsNotOwedHoweverLongItTakes(t *testing.T) {
 	reads := func(_ *world, _ http.ResponseWriter, r *http.Request, request *Request) {
 		if r.URL.Path == "/upload" {
 			request.LetIn()
@@ -238,6 +238,13 @@ func TestALongUploadIsNotOwed(t *testing.T) {
 			c.stream(2*id+3, "/")
 			synctest.Wait()
 		}
+		// As whoever takes a long response does.
+		for range 10 * bodyMost / answerBytes {
+			if err := framer.WriteWindowUpdate(1, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
 		if n := w.refused("memory"); n != 0 || w.open() != 1 {
 			t.Errorf("%v were closed", n)
 		}

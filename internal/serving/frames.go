@@ -25,7 +25,9 @@ const (
 	// answerBytes is what an answer to a PING, to SETTINGS or to a frame of a stream that is no
 	// more takes that was not sent yet.
 	answerBytes = 200
-	// mostDelay is how long something may have waited, in seconds, while others were sent.
+	// mostAnswers is with how many net/http closes a connection (maxQueuedControlFrames).
+	mostAnswers = 10_000
+	// mostDelay is how long answers count as waiting, in seconds, while others are sent.
 	mostDelay = 1
 )
 
@@ -137,10 +139,8 @@ func (c *conn) received(p []byte) {
 			m.awaits(&m.pings, now)
 		case f.kind == http2.FrameSettings && !f.flags.Has(http2.FlagSettingsAck):
 			m.awaits(&m.settings, now)
-		case (f.kind == http2.FrameHeaders || f.kind == http2.FrameData || f.kind == http2.FrameWindowUpdate) && f.stream != 0:
-			if f.kind != http2.FrameWindowUpdate || s != nil {
-				m.awaits(&m.resets, now)
-			}
+		case f.kind == http2.FrameHeaders || f.kind == http2.FrameData:
+			m.awaits(&m.resets, now)
 		}
 	})
 }
@@ -150,7 +150,7 @@ func (m *multiplex) awaits(answers *int, now float64) {
 	if m.pings+m.settings+m.resets == 0 {
 		m.waits = now
 	}
-	*answers++
+	*answers = min(*answers+1, mostAnswers)
 }
 
 // addHeader returns how many bytes more the header takes.
@@ -201,7 +201,7 @@ func (c *conn) sent(p []byte) {
 			m.leave(binary.BigEndian.Uint32(f.word) & (1<<31 - 1))
 		}
 	})
-	// What is sent is sent in order, so what has waited since then does not any more.
+	// Not every frame is answered that may be, and what is counted in vain must not grow old.
 	m.waits = max(m.waits, now-mostDelay)
 }
 

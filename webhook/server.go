@@ -285,7 +285,7 @@ func (s *Server) shutdown(ctx context.Context) {
 
 // describe says, for the log, what is served where.
 func (s *Server) describe() []any {
-	values := []any{"clientMemory", ClientMemory(s.config.MaxConnections, s.config.MaxRequests), "operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil, "sessions", s.config.Sessions != nil}
+	values := []any{"clientMemoryBytes", ClientMemory(s.config.MaxConnections, s.config.MaxRequests), "operations", s.operations.net.Addr().String(), "tls", s.config.Certificates != nil, "sessions", s.config.Sessions != nil}
 	for _, l := range s.serving {
 		values = append(values, l.name, l.net.Addr().String())
 	}

@@ -19,8 +19,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// evictAfter is how long a connection has to be idle until it may make room for another.
-// Those of a gateway that is busy never are.
+// evictAfter is how long a connection has to keep the server waiting until it may make room
+// for another. Those of a gateway that is busy never do.
 const evictAfter = 250 * time.Millisecond
 
 // clientBits is the part of an IPv6 address that is one client's: whoever has one
@@ -29,9 +29,10 @@ const clientBits = 64
 
 // Limits bound the connections of a listener. 0 is no bound.
 type Limits struct {
-	// Total is how many there are at a time. Beyond, the one that has been idle for the
-	// longest makes room for another, and if none is idle the other is closed. Idle is also
-	// whose request has not come yet, and who was answered and has a body to send.
+	// Total is how many there are at a time. Beyond, one that keeps the server waiting makes
+	// room for another, and if none does the other is closed. Idle ones do, those whose request
+	// has not come to its end, and those that were answered and have a body to send or an
+	// answer to take.
 	Total int
 	// PerClient is how many one address has, or a /64 of IPv6. Beyond, another is closed.
 	// It is not for listeners whose clients are few gateways.

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// turns is how many connections have what they have sent be made requests of at the same time:
-// over HTTP/2 the requests of each take up to a MB before any of them can owe anything.
-// earlyTurns are for connections that have had an answer and owe little, as those of busy
+// turns is how many connections have what they have sent be made requests of at the same time,
+// so that no more goroutines compete for the processors than that makes. earlyTurns are for connections that have had an answer and owe little, as those of busy
 // gateways.
 const turns, earlyTurns = 4, 16
 
@@ -114,7 +113,7 @@ func (c *conn) endTurn() {
 		return
 	}
 	if t.queue == c.listener.turns {
-		runtime.Gosched() // they are to have begun, and to owe what they take
+		runtime.Gosched() // the requests are to have begun
 	}
 	c.leave(t)
 }

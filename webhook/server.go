@@ -30,7 +30,7 @@ const (
 	// Kubernetes gives a pod by default.
 	DefaultShutdownTimeout = 20 * time.Second
 	// DefaultMaxConnections leaves most of the memory that the deployment in config/ gives to
-	// what connections hold: a connection by itself takes some 20 KB, or 45 over HTTP/2.
+	// what connections hold: a connection by itself takes some 25 KB, or 45 over HTTP/2.
 	DefaultMaxConnections = 1024
 	// DefaultMaxRequests is what is left of it, at some 230 KB each.
 	DefaultMaxRequests = 512

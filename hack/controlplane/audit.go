@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
 // auditPolicy logs every request once or, if it is a watch, at its start and at its end; without bodies.
@@ -63,17 +61,16 @@ func (cp *ControlPlane) AuditEvents() ([]AuditEvent, error) {
 
 func (cp *ControlPlane) auditLogPath() string { return filepath.Join(cp.LogDir(), "audit.log") }
 
-func (cp *ControlPlane) configureAudit(flags *envtest.Arguments) error {
+func (cp *ControlPlane) configureAudit(flags arguments) error {
 	policy := filepath.Join(cp.apiServerDir(), "audit-policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return err
 	}
-	flags.
-		Set("audit-policy-file", policy).
-		Set("audit-log-path", cp.auditLogPath()).
-		Set("audit-log-mode", "blocking").
-		// No rotation: one file has it all.
-		Set("audit-log-maxsize", "0")
+	flags["audit-policy-file"] = []string{policy}
+	flags["audit-log-path"] = []string{cp.auditLogPath()}
+	flags["audit-log-mode"] = []string{"blocking"}
+	// No rotation: one file has it all.
+	flags["audit-log-maxsize"] = []string{"0"}
 	return nil
 }
 

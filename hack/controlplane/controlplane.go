@@ -19,15 +19,16 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/hexcovery/apikey-operator/hack/build"
+	"github.com/hexcovery/apikey-operator/hack/link"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 const (
-	// startTimeout bounds the start of one program. It takes seconds; a machine that runs other tests too may need longer.
-	startTimeout = time.Minute
-	// stopTimeout bounds the graceful end of one program.
+	// stopTimeout bounds the graceful end of a control plane.
 	stopTimeout = 20 * time.Second
-	// pollInterval is how often readiness is asked for.
+	// pollInterval is how often it is looked for an object.
 	pollInterval = 50 * time.Millisecond
 )
 
@@ -67,15 +68,16 @@ type ControlPlane struct {
 	temporary bool
 	auditLog  bool
 	binaries  Binaries
-	say       *progress
+	log       io.Writer
 
-	lifeline   *lifeline
-	etcdLink   *etcdLink
-	plane      *envtest.ControlPlane
-	logs       []io.Closer
-	controller *process
-	admin      *rest.Config
-	client     client.Client
+	identity
+	// address is the API server's, etcdURL is where etcd is.
+	address, etcdURL string
+	etcdLink         *link.Link
+	etcd, apiServer  *process.Process
+	controllers      *process.Process
+	admin            *rest.Config
+	client           client.Client
 
 	stopOnce sync.Once
 	stopErr  error
@@ -93,12 +95,8 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 			err = errors.Join(fmt.Errorf("start control plane: %w", err), cp.Stop())
 		}
 	}()
-
 	began := time.Now()
-	if err := cp.prepareDir(); err != nil {
-		return nil, err
-	}
-	if err := cp.startAPIServer(ctx, opts); err != nil {
+	if _, err := process.StartOnFreePorts(ctx, func(ctx context.Context) (*attempt, error) { return cp.newAttempt(ctx, opts) }); err != nil {
 		return nil, err
 	}
 	serving := time.Since(began)
@@ -108,93 +106,122 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 		}
 	}
 	if !opts.WithoutControllerManager {
-		if err := cp.startControllerManager(ctx); err != nil {
+		if cp.controllers, err = cp.newControllerManager(); err != nil {
+			return nil, err
+		}
+		if err := cp.controllers.Start(ctx); err != nil {
 			return nil, err
 		}
 	}
-	cp.say.sayf("Kubernetes %s is ready in %s (API server %s) at %s",
-		cp.binaries.Version, seconds(time.Since(began)), seconds(serving), cp.admin.Host)
+	fmt.Fprintf(cp.log, "controlplane: Kubernetes %s is ready in %.1f s (API server %.1f s) at %s\n",
+		cp.binaries.Version, time.Since(began).Seconds(), serving.Seconds(), cp.admin.Host)
 	return cp, nil
 }
 
 func newControlPlane(ctx context.Context, opts Options) (*ControlPlane, error) {
-	p, err := newProvisioner(opts.Log)
+	if opts.Log == nil {
+		opts.Log = io.Discard
+	}
+	binaries, err := Provision(ctx, opts.Log)
 	if err != nil {
 		return nil, err
 	}
-	wanted := []binary{etcdBinary, apiServerBinary, kubectlBinary}
-	if !opts.WithoutControllerManager {
-		wanted = append(wanted, controllerBinary)
-	}
-	binaries, err := p.provision(ctx, wanted...)
+	root, err := build.Root()
 	if err != nil {
 		return nil, err
 	}
-	root, err := repositoryRoot()
-	if err != nil {
-		return nil, err
+	cp := &ControlPlane{root: root, auditLog: opts.AuditLog, binaries: binaries, log: opts.Log}
+	if opts.Dir == "" {
+		cp.temporary = true
+		cp.dir, err = os.MkdirTemp("", "controlplane-")
+	} else {
+		cp.dir, err = filepath.Abs(opts.Dir)
 	}
-	return &ControlPlane{root: root, dir: opts.Dir, auditLog: opts.AuditLog, binaries: binaries, say: p.say}, nil
+	return cp, err
 }
 
-// prepareDir makes an empty layout of folders, and the lifeline.
-func (cp *ControlPlane) prepareDir() (err error) {
-	if cp.dir == "" {
-		cp.temporary = true
-		if cp.dir, err = os.MkdirTemp("", "controlplane-"); err != nil {
-			return err
+// attempt is one to start etcd and kube-apiserver at addresses that are free.
+type attempt struct{ *ControlPlane }
+
+// newAttempt makes the layout of folders, empty, and in it what there has to be before the start.
+func (cp *ControlPlane) newAttempt(ctx context.Context, opts Options) (_ *attempt, err error) {
+	fmt.Fprintf(cp.log, "controlplane: starting etcd and kube-apiserver %s\n", cp.binaries.Version)
+	for _, dir := range []string{cp.etcdDir(), cp.apiServerDir(), cp.LogDir()} {
+		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+			return nil, err
 		}
 	}
-	if cp.dir, err = filepath.Abs(cp.dir); err != nil {
-		return err
+	addresses, err := process.FreeAddresses(ctx, 2)
+	if err != nil {
+		return nil, err
 	}
-	for _, dir := range []string{cp.etcdDir(), cp.apiServerDir(), cp.runDir(), cp.LogDir()} {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
+	cp.address, cp.etcdURL = addresses[0], "http://"+addresses[1]
+	if err := cp.newIdentity(); err != nil {
+		return nil, err
+	}
+	cp.admin = cp.config(cp.adminToken)
+	if cp.client, err = newClient(cp.admin); err != nil {
+		return nil, err
+	}
+	if err := writeKubeconfig(cp.admin, cp.AdminKubeconfig()); err != nil {
+		return nil, err
+	}
+	cp.etcd = cp.newEtcd(addresses[1])
+	etcd := cp.etcdURL
+	if opts.EtcdLink {
+		if cp.etcdLink, err = link.ToEtcd(ctx, cp.etcdURL); err != nil {
+			return nil, err
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
+		etcd = cp.etcdLink.URL
 	}
-	remove := ""
-	if cp.temporary {
-		remove = cp.dir
-	}
-	cp.lifeline, err = newLifeline(cp.runDir(), remove)
-	return err
+	cp.apiServer, err = cp.newAPIServer(cp.address, etcd, opts)
+	return &attempt{cp}, err
 }
+
+// Start starts both. What has been started when it fails is stopped: another attempt may follow.
+func (a *attempt) Start(ctx context.Context) error {
+	err := a.etcd.Start(ctx)
+	if err == nil {
+		if err = a.apiServer.Start(ctx); err == nil {
+			return a.awaitSystemNamespaces(ctx)
+		}
+	}
+	return errors.Join(err, a.stopPrograms())
+}
+
+// PortTaken reports whether the failure was that of a port.
+func (a *attempt) PortTaken() bool { return a.etcd.PortTaken() || a.apiServer.PortTaken() }
 
 // Stop ends every program and, if the folder is a temporary one, removes it. Further calls return what the first returned.
 // It takes no context: cleaning up is due also when the test's context has ended; what does not end by itself is killed.
 func (cp *ControlPlane) Stop() error {
-	cp.stopOnce.Do(func() { cp.stopErr = cp.stop() })
+	cp.stopOnce.Do(func() {
+		err := cp.stopPrograms()
+		if cp.temporary {
+			err = errors.Join(err, os.RemoveAll(cp.dir))
+		}
+		if err != nil {
+			cp.stopErr = fmt.Errorf("stop control plane: %w", err)
+		}
+	})
 	return cp.stopErr
 }
 
-func (cp *ControlPlane) stop() error {
+// stopPrograms ends them in the order in which they need each other.
+func (cp *ControlPlane) stopPrograms() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
 	var errs []error
-	if cp.controller != nil {
-		cp.controller.stop()
-	}
-	if cp.plane != nil {
-		errs = append(errs, cp.plane.Stop())
+	for _, program := range []*process.Process{cp.controllers, cp.apiServer, cp.etcd} {
+		if program != nil {
+			errs = append(errs, program.Stop(ctx))
+		}
 	}
 	if cp.etcdLink != nil {
-		errs = append(errs, cp.etcdLink.close())
+		errs = append(errs, cp.etcdLink.Close())
+		cp.etcdLink = nil
 	}
-	if cp.lifeline != nil {
-		cp.lifeline.cut()
-	}
-	for _, log := range cp.logs {
-		errs = append(errs, log.Close())
-	}
-	if cp.temporary {
-		errs = append(errs, os.RemoveAll(cp.dir))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("stop control plane: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Binaries are the programs that this control plane runs.
@@ -208,7 +235,6 @@ func (cp *ControlPlane) LogDir() string { return filepath.Join(cp.dir, "logs") }
 
 func (cp *ControlPlane) etcdDir() string      { return filepath.Join(cp.dir, "etcd") }
 func (cp *ControlPlane) apiServerDir() string { return filepath.Join(cp.dir, "kube-apiserver") }
-func (cp *ControlPlane) runDir() string       { return filepath.Join(cp.dir, "run") }
 
 // awaitObject waits until the object exists, and reads it.
 func (cp *ControlPlane) awaitObject(ctx context.Context, obj client.Object) error {
@@ -227,13 +253,17 @@ func (cp *ControlPlane) awaitObject(ctx context.Context, obj client.Object) erro
 // awaitSystemNamespaces waits for the namespaces that kube-apiserver makes shortly after it has begun to serve.
 func (cp *ControlPlane) awaitSystemNamespaces(ctx context.Context) error {
 	for _, name := range []string{corev1.NamespaceDefault, metav1.NamespaceSystem} {
-		namespace := &corev1.Namespace{}
-		namespace.Name = name
-		if err := cp.awaitObject(ctx, namespace); err != nil {
+		if err := cp.awaitObject(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hasDefaultServiceAccount reports whether the controllers have made it.
+func (cp *ControlPlane) hasDefaultServiceAccount(ctx context.Context) (bool, error) {
+	err := cp.client.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceDefault, Name: "default"}, &corev1.ServiceAccount{})
+	return err == nil, err
 }
 
 func newClient(cfg *rest.Config) (client.Client, error) {

@@ -5,9 +5,9 @@
 // child processes on loopback ports, without nodes, containers or root. It is for tests and demos only; it keeps no secret
 // and survives no crash.
 //
-// Compared with controller-runtime's envtest, which it uses, it has real controllers: what a deleted object owns is
-// collected, a deleted namespace goes away, ServiceAccounts exist and have tokens. And it lets a test look where nothing
-// may be hidden from it: into the audit log and into etcd.
+// Compared with controller-runtime's envtest, it has real controllers: what a deleted object owns is collected, a deleted
+// namespace goes away, ServiceAccounts exist and have tokens. It lets a test look where nothing may be hidden from it: into
+// the audit log and into etcd. And its programs can fail, which those of envtest cannot: see package process.
 //
 //	cp, err := controlplane.Start(ctx, controlplane.Options{
 //		AuditLog: true,
@@ -16,7 +16,7 @@
 //	})
 //	if err != nil { … }
 //	defer cp.Stop()
-//	cfg, err := cp.ServiceAccount(ctx, "apikey-system", "manager") // a rest.Config with the rights of the manager, no more
+//	cfg, err := cp.ServiceAccount(ctx, "hexcovery-system", "apikey-manager") // a rest.Config with the rights of the manager, no more
 //
 // # Where the programs come from
 //
@@ -25,13 +25,13 @@
 //  1. the folder that KUBEBUILDER_ASSETS names, which has to have etcd, kube-apiserver and kubectl;
 //  2. bin/k8s/VERSION-OS-ARCH in the repository, where steps 3 and 4 put them;
 //  3. setup-envtest, which downloads all but kube-controller-manager in seconds, where it can;
-//  4. Go modules: "go build" in hack/controlplane/binaries, about ten minutes on two cores the first time, with nothing but
+//  4. Go modules: "go build" in hack/controlplane/binaries, about six minutes on two cores the first time, with nothing but
 //     a Go module proxy.
 //
 // The version is the one of k8s.io/kubernetes in hack/controlplane/binaries/go.mod; no other place says it. A download may
 // be another patch of the same minor version. To provision beforehand:
 //
-//	go run ./hack/controlplane/cmd/controlplane build
+//	go run ./hack/build/cmd/build kubernetes
 //
 // Provisioning may run in several processes at once: a file lock lets one work while the others wait, and a binary appears
 // under its name only when it is complete.
@@ -57,6 +57,6 @@
 //
 // # How it ends
 //
-// Stop ends everything. So does the death of this process, be it by SIGKILL, by an interrupt or by the timeout of go test:
-// each program has a watcher that kills it then, and that removes a temporary folder. This needs a Unix with /bin/sh.
+// Stop ends everything. So does the death of this process, be it by SIGKILL, by an interrupt or by the timeout of go test; a
+// temporary folder is removed then, too.
 package controlplane

@@ -16,7 +16,7 @@ import (
 const etcdPage = 500
 
 // Etcd is the endpoint of etcd: plain HTTP, on loopback, without authentication.
-func (cp *ControlPlane) Etcd() string { return cp.plane.Etcd.URL.String() }
+func (cp *ControlPlane) Etcd() string { return cp.etcdURL }
 
 // DumpEtcd calls visit with every key and value in etcd, as of one revision and in the order of the keys, until visit
 // returns an error. Values are as kube-apiserver stored them: custom resources as JSON, the rest as protobuf, in which

@@ -9,30 +9,27 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/hexcovery/apikey-operator/hack/link"
 )
+
+// ErrNoEtcdLink is returned by HoldEtcdWatches without Options.EtcdLink.
+var ErrNoEtcdLink = errors.New("the control plane was started without EtcdLink")
 
 // StopAPIServer ends kube-apiserver gracefully. Watches break, and requests are refused until StartAPIServer.
 func (cp *ControlPlane) StopAPIServer() error {
-	if err := cp.plane.APIServer.Stop(); err != nil {
-		return fmt.Errorf("stop API server: %w", err)
-	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return cp.apiServer.Stop(ctx)
 }
 
 // StartAPIServer starts kube-apiserver again, at the same address and with the same certificates, so that every client can go
 // on, and returns when it serves.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
-	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("start API server: %w", err)
+	if err := cp.apiServer.Start(ctx); err != nil {
+		return err
 	}
-	if err := cp.plane.APIServer.Start(); err != nil {
-		return fmt.Errorf("start API server: %w\n%s", err, cp.logTail(apiServerLog))
-	}
-	if err := cp.awaitSystemNamespaces(ctx); err != nil {
-		return fmt.Errorf("start API server: %w", err)
-	}
-	return nil
+	return cp.awaitSystemNamespaces(ctx)
 }
 
 // RestartAPIServer is StopAPIServer and StartAPIServer.
@@ -45,14 +42,10 @@ func (cp *ControlPlane) RestartAPIServer(ctx context.Context) error {
 
 // PauseAPIServer holds kube-apiserver still until ResumeAPIServer: connections stay, and nothing answers. A paused one does not
 // stop gracefully.
-func (cp *ControlPlane) PauseAPIServer() error {
-	return cp.lifeline.signal(cp.binaries.KubeAPIServer, syscall.SIGSTOP)
-}
+func (cp *ControlPlane) PauseAPIServer() error { return cp.apiServer.Pause() }
 
 // ResumeAPIServer lets a paused kube-apiserver go on.
-func (cp *ControlPlane) ResumeAPIServer() error {
-	return cp.lifeline.signal(cp.binaries.KubeAPIServer, syscall.SIGCONT)
-}
+func (cp *ControlPlane) ResumeAPIServer() error { return cp.apiServer.Resume() }
 
 // RestartEtcd ends etcd gracefully and starts it again, with its data and at the same address. kube-apiserver runs on, and
 // returns errors meanwhile.
@@ -74,31 +67,29 @@ func (cp *ControlPlane) BackUpEtcd(ctx context.Context) (restore func(context.Co
 		if err := cp.StopAPIServer(); err != nil {
 			return err
 		}
-		if err := cp.plane.Etcd.Stop(); err != nil {
+		if err := cp.replaceEtcd(ctx, func() error { return replaceDir(cp.etcdDir(), kept) }); err != nil {
 			return fmt.Errorf("restore etcd: %w", err)
-		}
-		if err := replaceDir(cp.etcdDir(), kept); err != nil {
-			return fmt.Errorf("restore etcd: %w", err)
-		}
-		if err := cp.plane.Etcd.Start(); err != nil {
-			return fmt.Errorf("restore etcd: %w\n%s", err, cp.logTail(etcdLog))
 		}
 		return cp.StartAPIServer(ctx)
 	}, nil
 }
 
-// restartEtcd restarts etcd, and calls f while it is stopped.
+// restartEtcd restarts etcd, calls f while it is stopped, and waits until the API server has found it again.
 func (cp *ControlPlane) restartEtcd(ctx context.Context, f func() error) error {
-	if err := cp.plane.Etcd.Stop(); err != nil {
+	if err := cp.replaceEtcd(ctx, f); err != nil {
 		return err
-	}
-	if err := errors.Join(context.Cause(ctx), f()); err != nil {
-		return err
-	}
-	if err := cp.plane.Etcd.Start(); err != nil {
-		return fmt.Errorf("%w\n%s", err, cp.logTail(etcdLog))
 	}
 	return cp.awaitSystemNamespaces(ctx)
+}
+
+func (cp *ControlPlane) replaceEtcd(ctx context.Context, f func() error) error {
+	if err := cp.etcd.Stop(ctx); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	return cp.etcd.Start(ctx)
 }
 
 // replaceDir has the folder to hold what the folder from holds.
@@ -107,4 +98,14 @@ func replaceDir(to, from string) error {
 		return err
 	}
 	return os.CopyFS(to, os.DirFS(from))
+}
+
+// HoldEtcdWatches holds back what etcd tells watches of keys that begin with prefix, such as "/registry/leases/", until
+// release is called. So kube-apiserver's watch cache of that kind falls behind, as it does when etcd is overloaded: lists at
+// resourceVersion "0" are old, watches bring nothing. Reads of the present, and writes, go on.
+func (cp *ControlPlane) HoldEtcdWatches(prefix string) (release func(), err error) {
+	if cp.etcdLink == nil {
+		return nil, ErrNoEtcdLink
+	}
+	return cp.etcdLink.HoldAnswers(link.WatchesEtcd(prefix)).Release, nil
 }

@@ -8,23 +8,23 @@ import (
 	"net"
 	"path/filepath"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 const caddyName = "caddy"
 
 // StartCaddy starts the Caddy that is pinned.
 func StartCaddy(ctx context.Context, options Options) (*Gateway, error) {
-	return start(ctx, caddyName, options, onePort(func(at *place, options Options) (stack.Launch, error) {
+	return start(ctx, caddyName, options, onePort(func(at *place, options Options) (process.Launch, error) {
 		program, err := Binary(ctx, Caddy, options.Log)
 		if err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
 		host, port, err := net.SplitHostPort(at.http)
 		if err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
-		return stack.Launch{
+		return process.Launch{
 			Path: program,
 			Args: []string{"run", "--config", filepath.Join(options.Config, "Caddyfile"), "--adapter", "caddyfile"},
 			Env: []string{

@@ -14,7 +14,7 @@
 // from its Go module at the version that binaries/caddy/go.mod pins, as is
 // prom-label-proxy, which tests run beside Prometheus.
 //
-// What was started here does not outlive this process, where stack can promise it.
+// What was started here does not outlive this process.
 //
 // It is for development: nothing of the product may import it.
 package gateways

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/build"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 // stopTimeout bounds the end of a gateway.
@@ -47,7 +47,7 @@ type Gateway struct {
 	// be the same.
 	H2C string
 	// Process is what runs.
-	*stack.Process
+	*process.Process
 }
 
 // Program is a gateway that can be started.
@@ -78,11 +78,11 @@ type place struct{ http, h2c, spare string }
 
 // launch says how a gateway is started at some place. One that speaks HTTP/1.1 and
 // HTTP/2 at the same address makes its place so.
-type launch func(*place, Options) (stack.Launch, error)
+type launch func(*place, Options) (process.Launch, error)
 
 // onePort is for gateways that speak both at one address.
 func onePort(launch launch) launch {
-	return func(at *place, options Options) (stack.Launch, error) {
+	return func(at *place, options Options) (process.Launch, error) {
 		at.h2c = at.http
 		return launch(at, options)
 	}
@@ -90,11 +90,11 @@ func onePort(launch launch) launch {
 
 // start starts a gateway on free ports.
 func start(ctx context.Context, name string, options Options, launch launch) (*Gateway, error) {
-	if err := options.complete(ctx, name); err != nil {
+	if err := options.complete(name); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	return stack.StartOnFreePorts(ctx, func(ctx context.Context) (*Gateway, error) {
-		addresses, err := stack.FreeAddresses(ctx, 3)
+	return process.StartOnFreePorts(ctx, func(ctx context.Context) (*Gateway, error) {
+		addresses, err := process.FreeAddresses(ctx, 3)
 		if err != nil {
 			return nil, fmt.Errorf("start %s: %w", name, err)
 		}
@@ -103,15 +103,11 @@ func start(ctx context.Context, name string, options Options, launch launch) (*G
 		if err != nil {
 			return nil, fmt.Errorf("start %s: %w", name, err)
 		}
-		g := &Gateway{Name: name, HTTP: at.http, H2C: at.h2c}
-		g.Process = stack.NewProcess(name, options.Dir, launching, func(ctx context.Context) (bool, error) {
-			return listening(ctx, g.HTTP, g.H2C)
-		})
-		return g, nil
+		return &Gateway{Name: name, HTTP: at.http, H2C: at.h2c, Process: process.New(name, options.Dir, launching, process.Listens(at.http, at.h2c))}, nil
 	})
 }
 
-func (o *Options) complete(ctx context.Context, name string) error {
+func (o *Options) complete(name string) error {
 	if o.Dir == "" {
 		return errors.New("Options.Dir is not set")
 	}
@@ -124,23 +120,9 @@ func (o *Options) complete(ctx context.Context, name string) error {
 	if o.Config != "" {
 		return nil
 	}
-	root, err := stack.ModuleRoot(ctx)
+	root, err := build.Root()
 	o.Config = filepath.Join(root, "config", "gateways", name)
 	return err
-}
-
-// listening reports whether somebody takes connections at every address.
-func listening(ctx context.Context, addresses ...string) (bool, error) {
-	for _, address := range addresses {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return false, err
-		}
-		if err := conn.Close(); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // installed finds a program of the distribution. Debian keeps some in folders that

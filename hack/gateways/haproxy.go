@@ -7,19 +7,19 @@ import (
 	"context"
 	"path/filepath"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 const haproxyName = "haproxy"
 
 // StartHAProxy starts the distribution's HAProxy.
 func StartHAProxy(ctx context.Context, options Options) (*Gateway, error) {
-	return start(ctx, haproxyName, options, onePort(func(at *place, options Options) (stack.Launch, error) {
+	return start(ctx, haproxyName, options, onePort(func(at *place, options Options) (process.Launch, error) {
 		program, err := installed("haproxy", "haproxy")
 		if err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
-		return stack.Launch{
+		return process.Launch{
 			Path: program,
 			// -db: in the foreground.
 			Args: []string{"-db", "-f", filepath.Join(options.Config, "haproxy.cfg")},

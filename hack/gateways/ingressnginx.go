@@ -16,7 +16,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 const ingressNginxName = "ingress-nginx"
@@ -26,19 +26,19 @@ const ingressNginxName = "ingress-nginx"
 // (rootfs/etc/nginx/template/nginx.tmpl, 1.15.1) the part that these files have to do
 // with. The controller itself, and its Lua, do not run here.
 func StartIngressNginx(ctx context.Context, options Options) (*Gateway, error) {
-	return start(ctx, ingressNginxName, options, func(at *place, options Options) (stack.Launch, error) {
+	return start(ctx, ingressNginxName, options, func(at *place, options Options) (process.Launch, error) {
 		program, err := installed("nginx", "nginx")
 		if err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
 		conf, err := renderIngressNginx(at, options)
 		if err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
 		if err := os.WriteFile(filepath.Join(options.Dir, "nginx.conf"), []byte(conf), 0o600); err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
-		return stack.Launch{Path: program, Args: []string{"-p", options.Dir, "-e", "stderr", "-c", "nginx.conf"}}, nil
+		return process.Launch{Path: program, Args: []string{"-p", options.Dir, "-e", "stderr", "-c", "nginx.conf"}}, nil
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 const nginxName = "nginx"
@@ -47,25 +47,25 @@ http {
 
 // StartNginx starts the distribution's nginx.
 func StartNginx(ctx context.Context, options Options) (*Gateway, error) {
-	return start(ctx, nginxName, options, func(at *place, options Options) (stack.Launch, error) {
+	return start(ctx, nginxName, options, func(at *place, options Options) (process.Launch, error) {
 		program, err := installed("nginx", "nginx")
 		if err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
 		link := filepath.Join(options.Dir, "hexcovery")
 		if err := os.RemoveAll(link); err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
 		if err := os.Symlink(options.Config, link); err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
 		conf := strings.NewReplacer(
 			"AUTHSERVER", options.AuthServer, "UPSTREAM_HTTP", options.Upstream, "UPSTREAM_GRPC", options.UpstreamGRPC,
 			"LISTEN_HTTP", at.http, "LISTEN_H2C", at.h2c,
 		).Replace(nginxConf)
 		if err := os.WriteFile(filepath.Join(options.Dir, "nginx.conf"), []byte(conf), 0o600); err != nil {
-			return stack.Launch{}, err
+			return process.Launch{}, err
 		}
-		return stack.Launch{Path: program, Args: []string{"-p", options.Dir, "-e", "stderr", "-c", "nginx.conf"}}, nil
+		return process.Launch{Path: program, Args: []string{"-p", options.Dir, "-e", "stderr", "-c", "nginx.conf"}}, nil
 	})
 }

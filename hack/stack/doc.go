@@ -10,12 +10,8 @@
 //	      ──► control plane, config/base
 //	      ──► manager, auth server 1 … n   each until its /readyz says so
 //
-// The demo, the benchmark and the tests of faults start from here. A [Process]
-// can be stopped, killed, paused and started again, and then is what a container
-// that restarts in its pod is: same addresses, same pod UID.
-//
-// What was started here does not outlive this process. On Linux the kernel sees
-// to it; elsewhere a program survives if this process is killed with SIGKILL.
+// The demo, the benchmark and the tests of faults start from here. Each program is a
+// [Process], which can fail, and with Options.Links so can its network.
 //
 // It is for development: nothing of the product may import it.
 package stack

@@ -12,6 +12,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+
+	"github.com/hexcovery/apikey-operator/hack/link"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 // The names that config/ gives.
@@ -52,7 +55,7 @@ func User(account string) string {
 }
 
 func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
-	addresses, err := FreeAddresses(ctx, 2)
+	addresses, err := process.FreeAddresses(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -61,66 +64,65 @@ func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
 	if number > 1 {
 		name = fmt.Sprintf("manager-%d", number)
 	}
-	process, changes, err := s.newProcess(ctx, name)
+	p, changes, err := s.newProcess(ctx, name, probes, process.Launch{
+		Path: s.programs.Manager,
+		Args: append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...),
+	})
 	if err != nil {
 		return nil, err
 	}
-	process.NewPod()
+	p.NewPod()
 	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, ManagerAccount, s.kubeconfig(name), changes...); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	process.launching.Path = s.programs.Manager
-	process.launching.Args = append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...)
-	process.ready = answers("http://" + probes + "/readyz")
-	return &Manager{Process: process, Metrics: "http://" + metrics}, nil
+	return &Manager{Process: p, Metrics: "http://" + metrics}, nil
 }
 
 func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, error) {
-	addresses, err := FreeAddresses(ctx, 5)
+	addresses, err := process.FreeAddresses(ctx, 5)
 	if err != nil {
 		return nil, err
 	}
 	gateways, operations, proxy, grpc, usage := addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
-	process, changes, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number))
-	if err != nil {
-		return nil, err
-	}
-	process.enter = s.pods(process.Name, AuthServerAccount, changes)
-	process.launching.Path = s.programs.AuthServer
-	process.launching.Args = []string{
+	server := &AuthServer{Gateways: "http://" + gateways, GRPC: grpc, Operations: "http://" + operations}
+	args := []string{
 		"--listen=" + gateways, "--grpc-listen=" + grpc, "--ops-listen=" + operations,
 		// All programs end together, so nobody may be there to take what was counted.
 		"--usage-listen=" + usage, "--usage-handover-timeout=1s",
 		// Nobody sends requests here that would have to be told to go elsewhere.
 		"--drain-delay=0s",
 	}
-	process.ready = answers("http://" + operations + "/readyz")
-	server := &AuthServer{Process: process, Gateways: "http://" + gateways, GRPC: grpc, Operations: "http://" + operations}
 	if s.options.Upstream != "" {
-		process.launching.Args = append(process.launching.Args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
+		args = append(args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
 		server.Proxy = "http://" + proxy
 	}
-	process.launching.Args = append(process.launching.Args, s.options.AuthServerFlags...)
+	p, changes, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), operations, process.Launch{
+		Path: s.programs.AuthServer, Args: append(args, s.options.AuthServerFlags...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.enter = s.pods(p.Name, AuthServerAccount, changes)
+	server.Process = p
 	return server, nil
 }
 
-// newProcess returns a process, and what its kubeconfig has to be changed by.
-func (s *Stack) newProcess(ctx context.Context, name string) (*Process, []func(*rest.Config), error) {
-	process := &Process{
-		Name:       name,
-		LogPath:    filepath.Join(s.ControlPlane.LogDir(), name+".log"),
-		OutputPath: filepath.Join(s.ControlPlane.LogDir(), name+".out"),
-	}
-	process.launching.Env = []string{"KUBECONFIG=" + s.kubeconfig(name), "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+// newProcess returns a process that says at probes whether it is ready, and what its
+// kubeconfig has to be changed by.
+func (s *Stack) newProcess(ctx context.Context, name, probes string, launch process.Launch) (*Process, []func(*rest.Config), error) {
+	launch.Env = []string{"KUBECONFIG=" + s.kubeconfig(name), "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+	p := &Process{Process: process.New(name, s.ControlPlane.LogDir(), launch, process.Answers("http://"+probes+"/readyz"))}
 	if !s.options.Links {
-		return process, nil, nil
+		return p, nil, nil
 	}
-	link, err := s.newLink(ctx)
-	if err != nil {
+	var err error
+	if p.Link, err = link.ToAPIServer(ctx, s.ControlPlane.Admin()); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	process.Link = link
-	return process, []func(*rest.Config){link.through}, nil
+	s.linksMu.Lock()
+	defer s.linksMu.Unlock()
+	s.links = append(s.links, p.Link) // They end with the stack.
+	return p, []func(*rest.Config){p.Link.Through}, nil
 }
 
 func (s *Stack) kubeconfig(name string) string {
@@ -135,18 +137,6 @@ func (s *Stack) pods(name, account string, changes []func(*rest.Config)) func(co
 		pod := fmt.Sprintf("%s-%d", name, made.Add(1))
 		return s.ControlPlane.PodKubeconfig(ctx, Namespace, account, pod, s.kubeconfig(name), changes...)
 	}
-}
-
-// newLink starts a Link that ends with the stack.
-func (s *Stack) newLink(ctx context.Context) (*Link, error) {
-	link, err := newLink(ctx, s.ControlPlane.Admin())
-	if err != nil {
-		return nil, err
-	}
-	s.linksMu.Lock()
-	defer s.linksMu.Unlock()
-	s.links = append(s.links, link)
-	return link, nil
 }
 
 // Question returns what a gateway asks the auth server about a request with this

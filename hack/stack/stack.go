@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
+	"github.com/hexcovery/apikey-operator/hack/link"
+	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
 const (
@@ -65,7 +67,7 @@ type Stack struct {
 	options  Options
 	programs Programs
 	linksMu  sync.Mutex
-	links    []*Link
+	links    []*link.Link
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -105,7 +107,7 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	s.Managers = make([]*Manager, s.options.Managers)
 	for i := range s.Managers {
 		starting.Go(func() (err error) {
-			s.Managers[i], err = StartOnFreePorts(ctx, func(ctx context.Context) (*Manager, error) {
+			s.Managers[i], err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*Manager, error) {
 				return s.newManager(ctx, i+1)
 			})
 			return err
@@ -114,7 +116,7 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	s.AuthServers = make([]*AuthServer, s.options.AuthServers)
 	for i := range s.AuthServers {
 		starting.Go(func() (err error) {
-			s.AuthServers[i], err = StartOnFreePorts(ctx, func(ctx context.Context) (*AuthServer, error) {
+			s.AuthServers[i], err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*AuthServer, error) {
 				return s.newAuthServer(ctx, i+1)
 			})
 			return err
@@ -159,12 +161,12 @@ func (s *Stack) Stop() error {
 		processes := s.Processes()
 		errs := make([]error, len(processes), len(processes)+1)
 		var stopping sync.WaitGroup
-		for i, process := range processes {
-			stopping.Go(func() { errs[i] = process.Stop(ctx) })
+		for i, p := range processes {
+			stopping.Go(func() { errs[i] = p.Stop(ctx) })
 		}
 		stopping.Wait()
-		for _, link := range s.links {
-			errs = append(errs, link.close())
+		for _, l := range s.links {
+			errs = append(errs, l.Close())
 		}
 		s.stopErr = errors.Join(append(errs, s.ControlPlane.Stop())...)
 	})

@@ -5,7 +5,6 @@ package stack
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
@@ -65,7 +65,8 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if ready, _ := server.ready(t.Context()); ready {
+	ready := process.Answers(server.Operations + "/readyz")
+	if answers, _ := ready(t.Context()); answers {
 		t.Error("it answers after it was killed")
 	}
 	if err := server.Start(t.Context()); err != nil {
@@ -83,9 +84,9 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	paused := false
 	for range 25 {
 		short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		ready, _ := server.ready(short)
+		answers, _ := ready(short)
 		cancel()
-		if paused = !ready; paused {
+		if paused = !answers; paused {
 			break
 		}
 	}
@@ -98,17 +99,5 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	}
 	if left := leases(t, s); len(left) != 0 {
 		t.Errorf("a graceful stop leaves Leases: %v", left)
-	}
-}
-
-func TestWhatDiesByItselfIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	p := &Process{Name: "false", LogPath: dir + "/log", OutputPath: dir + "/out", launching: Launch{Path: "/bin/sh", Args: []string{"-c", "echo no such flag >&2; exit 3"}}, ready: answers("http://127.0.0.1:1")}
-	err := p.Start(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such flag") {
-		t.Errorf("%v", err)
-	}
-	if err := p.Stop(t.Context()); err != nil {
-		t.Errorf("stop after a failed start: %v", err)
 	}
 }

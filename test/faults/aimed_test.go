@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hexcovery/apikey-operator/hack/link"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
@@ -17,11 +18,11 @@ func leaseRequests(r *http.Request) bool { return strings.Contains(r.URL.Path, "
 
 // surveys are a manager's consistent lists of Leases.
 func surveys(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/leases") && !stack.Watches(r) && r.URL.Query().Get("resourceVersion") == ""
+	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/leases") && !link.Watches(r) && r.URL.Query().Get("resourceVersion") == ""
 }
 
 // caught waits until a hold has caught something; false if it has not in time.
-func caught(ctx context.Context, h *stack.Hold, within time.Duration) bool {
+func caught(ctx context.Context, h *link.Hold, within time.Duration) bool {
 	select {
 	case <-h.Caught():
 		return true
@@ -57,7 +58,7 @@ func (w *world) stun(ctx context.Context, server *machine, lasts time.Duration) 
 	// First of all: who starts it waits until it has joined, for which it needs the link.
 	server.busy.Lock()
 	defer server.busy.Unlock()
-	lag := server.Link.HoldAnswers(stack.Watches)
+	lag := server.Link.HoldAnswers(link.Watches)
 	defer lag.Release()
 	muted := server.Link.HoldRequests(leaseRequests)
 	defer muted.Release()
@@ -91,7 +92,7 @@ func (w *world) joinLate(ctx context.Context, server *machine, lasts time.Durati
 		held.Release()
 		return <-started
 	}
-	lag := server.Link.HoldAnswers(stack.Watches)
+	lag := server.Link.HoldAnswers(link.Watches)
 	defer lag.Release()
 	select {
 	case <-w.revokeSome(ctx):
@@ -112,7 +113,7 @@ func (w *world) joinLate(ctx context.Context, server *machine, lasts time.Durati
 // after the list, the auth server seems to have been silent all the time.
 func (w *world) listLate(ctx context.Context, server *machine, lasts time.Duration) error {
 	manager := w.leader(ctx, w.managers[0])
-	lag := server.Link.HoldAnswers(stack.Watches)
+	lag := server.Link.HoldAnswers(link.Watches)
 	defer lag.Release()
 	w.revokeSome(ctx)
 	muted := server.Link.HoldRequests(leaseRequests)
@@ -136,7 +137,7 @@ func (w *world) listLate(ctx context.Context, server *machine, lasts time.Durati
 		return nil
 	}
 	// Nor does an informer tell it of the renewals that follow.
-	blind := manager.Link.HoldAnswers(stack.Watches)
+	blind := manager.Link.HoldAnswers(link.Watches)
 	defer blind.Release()
 	muted.Release()
 	if err := wait(ctx, lasts); err != nil {
@@ -151,7 +152,7 @@ func (w *world) listLate(ctx context.Context, server *machine, lasts time.Durati
 // every auth server seems to be silent to who reads it, while one that has not heard of
 // a revocation goes on to renew, and to serve.
 func (w *world) listStale(ctx context.Context, server *machine, lasts time.Duration) error {
-	lag := server.Link.HoldAnswers(stack.Watches)
+	lag := server.Link.HoldAnswers(link.Watches)
 	defer lag.Release()
 	release, err := w.stack.ControlPlane.HoldEtcdWatches("/registry/leases/")
 	if err != nil {
@@ -172,7 +173,7 @@ func leaseWrites(r *http.Request) bool { return leaseRequests(r) && r.Method != 
 // just before the bound has passed. The renewal arrives when the auth server has been
 // counted out and the end of a key was reported, of which it has not heard.
 func (w *world) renewLate(ctx context.Context, server *machine) error {
-	lag := server.Link.HoldAnswers(stack.Watches)
+	lag := server.Link.HoldAnswers(link.Watches)
 	defer lag.Release()
 	last := server.Link.HoldRequests(leaseWrites)
 	if !caught(ctx, last, longStaleness) {

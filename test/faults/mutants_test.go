@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/mutation"
 )
@@ -158,14 +159,14 @@ var _ = Describe("The suite", func() {
 func run(ctx context.Context, programs stack.Programs, flags []string) {
 	GinkgoHelper()
 	change := func(m *machine, path string, flags []string) {
-		var before stack.Launch
-		m.Change(func(l *stack.Launch) {
+		var before process.Launch
+		m.Change(func(l *process.Launch) {
 			before = *l
 			l.Path, l.Args = path, append(l.Args, flags...)
 		})
 		Expect(m.start(ctx)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) {
-			m.Change(func(l *stack.Launch) { *l = before })
+			m.Change(func(l *process.Launch) { *l = before })
 			Expect(m.start(ctx)).To(Succeed())
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hexcovery/apikey-operator/hack/link"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
@@ -34,15 +36,15 @@ func (w *world) perform(ctx context.Context, f fault) error {
 		defer server.Link.Flow()
 		return wait(ctx, f.lasts)
 	case unheard:
-		server.Link.Stall(stack.Requests)
+		server.Link.Stall(link.Requests)
 		defer server.Link.Flow()
 		return wait(ctx, f.lasts)
 	case deaf:
-		server.Link.Stall(stack.Answers)
+		server.Link.Stall(link.Answers)
 		defer server.Link.Flow()
 		return wait(ctx, f.lasts)
 	case lagging:
-		defer server.Link.HoldAnswers(stack.Watches).Release()
+		defer server.Link.HoldAnswers(link.Watches).Release()
 		return wait(ctx, f.lasts)
 	case mute:
 		defer server.Link.HoldRequests(leaseRequests).Release()
@@ -99,9 +101,9 @@ func (w *world) performOnPlane(ctx context.Context, f fault) error {
 
 // shiftClock has an auth server run with another clock, and then with the right one.
 func (w *world) shiftClock(ctx context.Context, server *machine, f fault) error {
-	var before stack.Launch
+	var before process.Launch
 	err := server.restart(ctx, 0, func() {
-		server.Change(func(l *stack.Launch) {
+		server.Change(func(l *process.Launch) {
 			before = *l
 			l.Path = w.shiftedServer
 			l.Env = append(l.Env, shiftVariable+"="+f.shift.String())
@@ -113,7 +115,7 @@ func (w *world) shiftClock(ctx context.Context, server *machine, f fault) error 
 	if err := wait(ctx, f.lasts); err != nil {
 		return err
 	}
-	return server.restart(ctx, 0, func() { server.Change(func(l *stack.Launch) { *l = before }) })
+	return server.restart(ctx, 0, func() { server.Change(func(l *process.Launch) { *l = before }) })
 }
 
 // roll has an auth server end gracefully, and another pod take its place.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/build"
 )
 
 // mutant is a configuration of config/gateways in which something that it needs is
@@ -36,7 +36,7 @@ func TestMutants(t *testing.T) {
 	if *configFolder != "" {
 		t.Fatal("-config is for TestGateways")
 	}
-	root, err := stack.ModuleRoot(t.Context())
+	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
@@ -142,7 +143,7 @@ func confine(process *stack.Process, cgroup string) {
 		limit = filepath.Join(cgroup, "memory.limit_in_bytes") // cgroup v1
 	}
 	Expect(os.WriteFile(limit, []byte(strconv.Itoa(memoryLimit)), 0o644)).To(Succeed())
-	process.Change(func(l *stack.Launch) {
+	process.Change(func(l *process.Launch) {
 		l.Args = append([]string{"-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, cgroup, l.Path}, l.Args...)
 		l.Path = "/bin/sh"
 	})

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
@@ -57,7 +58,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(func() { Expect(product.Stop()).To(Succeed()) })
 	plane = product.ControlPlane
 	for _, process := range product.Processes() {
-		process.Change(func(l *stack.Launch) { l.Env = append(l.Env, softLimit) })
+		process.Change(func(l *process.Launch) { l.Env = append(l.Env, softLimit) })
 	}
 	admin, err = client.NewWithWatch(plane.Admin(), client.Options{Scheme: scheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())

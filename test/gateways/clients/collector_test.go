@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/mount"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 )
@@ -28,7 +28,7 @@ type collectorShipper struct {
 	changes func() (map[string]any, error)
 
 	volume  *mount.Volume
-	process *stack.Process
+	process *process.Process
 	feeder  *podShipper
 }
 
@@ -64,14 +64,14 @@ func (s *collectorShipper) start(ctx context.Context, secret map[string][]byte) 
 		return err
 	}
 	var receiver string
-	s.process, err = stack.StartOnFreePorts(ctx, func(ctx context.Context) (*stack.Process, error) {
-		addresses, err := stack.FreeAddresses(ctx, 2)
+	s.process, err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*process.Process, error) {
+		addresses, err := process.FreeAddresses(ctx, 2)
 		if err != nil {
 			return nil, err
 		}
 		receiver = addresses[0]
 		launching, err := s.launch(dir, addresses[0], addresses[1])
-		return stack.NewProcess(s.title, dir, launching, func(ctx context.Context) (bool, error) {
+		return process.New(s.title, dir, launching, func(ctx context.Context) (bool, error) {
 			return listening(ctx, receiver)
 		}), err
 	})
@@ -83,10 +83,10 @@ func (s *collectorShipper) start(ctx context.Context, secret map[string][]byte) 
 }
 
 // launch has the collector read its file, and after that another one, which overrides.
-func (s *collectorShipper) launch(dir, receiverHTTP, receiverGRPC string) (stack.Launch, error) {
+func (s *collectorShipper) launch(dir, receiverHTTP, receiverGRPC string) (process.Launch, error) {
 	overrides, err := s.changes()
 	if err != nil {
-		return stack.Launch{}, err
+		return process.Launch{}, err
 	}
 	overrides["extensions"] = map[string]any{
 		"bearertokenauth": map[string]any{"filename": s.volume.Path("api-key")},
@@ -99,14 +99,14 @@ func (s *collectorShipper) launch(dir, receiverHTTP, receiverGRPC string) (stack
 	overrides["service"] = map[string]any{"telemetry": map[string]any{"metrics": map[string]any{"level": "none"}}}
 	data, err := json.Marshal(overrides)
 	if err != nil {
-		return stack.Launch{}, err
+		return process.Launch{}, err
 	}
 	path := filepath.Join(dir, "overrides.yaml") // JSON is YAML
 	if err := os.WriteFile(path, data, 0o600); err != nil {
-		return stack.Launch{}, err
+		return process.Launch{}, err
 	}
 	config := filepath.Join(world.root, "config", "gateways", "otel-collector", s.config)
-	return stack.Launch{Path: world.collector, Args: []string{"--config=" + config, "--config=" + path}}, nil
+	return process.Launch{Path: world.collector, Args: []string{"--config=" + config, "--config=" + path}}, nil
 }
 
 func (s *collectorShipper) replace(_ context.Context, secret map[string][]byte) error {

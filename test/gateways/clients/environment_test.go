@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/mount"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 )
@@ -33,7 +33,7 @@ type podShipper struct {
 
 // pod is one life of the program.
 type pod struct {
-	*stack.Process
+	*process.Process
 	service string
 }
 
@@ -91,9 +91,9 @@ func (s *podShipper) newPod(ctx context.Context, secret map[string][]byte) (*pod
 	}
 	s.count++
 	p := &pod{service: fmt.Sprintf("%s-%d", s.title, s.count)}
-	launching := stack.Launch{Path: world.otlpclient, Env: append(mount.Env(secret), s.environment...)}
+	launching := process.Launch{Path: world.otlpclient, Env: append(mount.Env(secret), s.environment...)}
 	launching.Env = append(launching.Env, "OTEL_SERVICE_NAME="+p.service)
-	p.Process = stack.NewProcess(p.service, dir, launching, func(context.Context) (bool, error) {
+	p.Process = process.New(p.service, dir, launching, func(context.Context) (bool, error) {
 		for _, stream := range p.streams() {
 			if world.store.Tally(stream).Distinct == 0 {
 				return false, fmt.Errorf("nothing has arrived of its %s", stream.Signal)

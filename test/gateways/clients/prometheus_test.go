@@ -22,7 +22,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/mount"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 )
@@ -40,7 +40,7 @@ type prometheusShipper struct {
 
 	dir     string
 	volume  *mount.Volume
-	process *stack.Process
+	process *process.Process
 	address string
 	target  *httptest.Server
 	scrapes atomic.Int64
@@ -70,17 +70,17 @@ func (s *prometheusShipper) start(ctx context.Context, secret map[string][]byte)
 	if err := s.configure(0); err != nil {
 		return err
 	}
-	s.process, err = stack.StartOnFreePorts(ctx, func(ctx context.Context) (*stack.Process, error) {
-		addresses, err := stack.FreeAddresses(ctx, 1)
+	s.process, err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*process.Process, error) {
+		addresses, err := process.FreeAddresses(ctx, 1)
 		if err != nil {
 			return nil, err
 		}
 		s.address = addresses[0]
-		launching := stack.Launch{Path: s.program, Args: []string{
+		launching := process.Launch{Path: s.program, Args: []string{
 			"--config.file=" + s.configPath(), "--storage.tsdb.path=" + filepath.Join(s.dir, "data"),
 			"--web.listen-address=" + s.address, "--web.enable-lifecycle",
 		}}
-		return stack.NewProcess(s.title, s.dir, launching, func(ctx context.Context) (bool, error) {
+		return process.New(s.title, s.dir, launching, func(ctx context.Context) (bool, error) {
 			_, err := s.get(ctx, "/-/ready")
 			return err == nil, err
 		}), nil

@@ -22,7 +22,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/hexcovery/apikey-operator/hack/gateways"
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 )
 
@@ -72,14 +72,14 @@ func startStore(ctx context.Context, t *testing.T) *store {
 		t.Fatal(err)
 	}
 	s := &store{}
-	s.prometheus = startProgram(ctx, t, "store", func(address string) stack.Launch {
-		return stack.Launch{Path: world.prometheus, Args: []string{
+	s.prometheus = startProgram(ctx, t, "store", func(address string) process.Launch {
+		return process.Launch{Path: world.prometheus, Args: []string{
 			"--config.file=" + config, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
 			"--web.enable-remote-write-receiver", "--web.listen-address=" + address,
 		}}
 	}, "/-/ready")
-	s.queries = startProgram(ctx, t, "prom-label-proxy", func(address string) stack.Launch {
-		return stack.Launch{Path: labelProxy, Args: []string{
+	s.queries = startProgram(ctx, t, "prom-label-proxy", func(address string) process.Launch {
+		return process.Launch{Path: labelProxy, Args: []string{
 			"-header-name=X-Scope-OrgID", "-label=" + tenantLabel, "-enable-label-apis",
 			"-upstream=" + s.prometheus.String(), "-insecure-listen-address=" + address,
 		}}
@@ -90,20 +90,20 @@ func startStore(ctx context.Context, t *testing.T) *store {
 }
 
 // startProgram starts a server that ends with the test, and returns its URL.
-func startProgram(ctx context.Context, t *testing.T, name string, launch func(address string) stack.Launch, ready string) *url.URL {
+func startProgram(ctx context.Context, t *testing.T, name string, launch func(address string) process.Launch, ready string) *url.URL {
 	t.Helper()
 	dir := filepath.Join(world.dir, t.Name())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	base := &url.URL{Scheme: "http"}
-	process, err := stack.StartOnFreePorts(ctx, func(ctx context.Context) (*stack.Process, error) {
-		addresses, err := stack.FreeAddresses(ctx, 1)
+	process, err := process.StartOnFreePorts(ctx, func(ctx context.Context) (*process.Process, error) {
+		addresses, err := process.FreeAddresses(ctx, 1)
 		if err != nil {
 			return nil, err
 		}
 		base.Host = addresses[0]
-		return stack.NewProcess(name, dir, launch(base.Host), func(ctx context.Context) (bool, error) {
+		return process.New(name, dir, launch(base.Host), func(ctx context.Context) (bool, error) {
 			_, err := fetch(ctx, base.String()+ready)
 			return err == nil, err
 		}), nil

@@ -20,6 +20,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/hexcovery/apikey-operator/hack/gateways"
+	"github.com/hexcovery/apikey-operator/hack/build"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
@@ -84,7 +85,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(world.dir)) }()
-	if world.root, err = stack.ModuleRoot(ctx); err != nil {
+	if world.root, err = build.Root(); err != nil {
 		return 1, err
 	}
 	world.store = recorder.New()

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package stack
+package process
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"sync"
 )
 
-// startAttempts bounds how often a start is tried again when a port was taken.
-const startAttempts = 3
+// StartAttempts bounds how often a start is tried again when a port was taken.
+const StartAttempts = 3
 
 // The range that ports are chosen from ends where most systems begin to give ports to
 // connections: one of these must not get the port of a program that is about to start again.
@@ -57,7 +57,7 @@ func listenSomewhere(ctx context.Context) (net.Listener, error) {
 // Program is a Process, or what has one: a Manager, an AuthServer, a gateway.
 type Program interface {
 	Start(ctx context.Context) error
-	portTaken() bool
+	PortTaken() bool
 }
 
 // StartOnFreePorts makes and starts a program, and makes another one if a port was
@@ -69,14 +69,14 @@ func StartOnFreePorts[P Program](ctx context.Context, build func(context.Context
 			return p, err
 		}
 		err = p.Start(ctx)
-		if err == nil || attempt == startAttempts || ctx.Err() != nil || !p.portTaken() {
+		if err == nil || attempt == StartAttempts || ctx.Err() != nil || !p.PortTaken() {
 			return p, err
 		}
 	}
 }
 
-// portTaken reports whether the log says so.
-func (p *Process) portTaken() bool {
+// PortTaken reports whether the log says so.
+func (p *Process) PortTaken() bool {
 	data, err := os.ReadFile(p.LogPath)
 	return err == nil && bytes.Contains(bytes.ToLower(data), []byte("address already in use"))
 }

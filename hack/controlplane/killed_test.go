@@ -5,66 +5,13 @@ package controlplane
 
 import (
 	"bufio"
-	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
-	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 )
-
-func TestLifelineKillsWhatHangsOnIt(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "it's a folder")
-	line, err := newLifeline(dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer line.cut()
-	cat, err := exec.LookPath("cat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	launcher, err := line.launcher(cat)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	cmd := exec.Command(launcher)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// cat answers: so it runs, and its watcher is there.
-	if _, err := stdin.Write([]byte("ping\n")); err != nil {
-		t.Fatal(err)
-	}
-	if answer, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || answer != "ping\n" {
-		t.Fatalf("got %q, %v", answer, err)
-	}
-
-	line.cut()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	var exit *exec.ExitError
-	if err := receive(t, ended); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("got %v, want the end by SIGKILL", err)
-	}
-	if err := exec.Command(launcher).Run(); err == nil {
-		t.Error("a program was started after the lifeline was cut")
-	}
-}
 
 var _ = Describe("a control plane whose process is killed", func() {
 	It("dies, and its temporary folder goes away", func(ctx SpecContext) {
@@ -88,7 +35,7 @@ var _ = Describe("a control plane whose process is killed", func() {
 	})
 })
 
-// processesOf returns the command lines that mention the folder.
+// processesOf returns the command lines of all processes that have to do with the folder.
 func processesOf(dir string) []string {
 	GinkgoHelper()
 	listing, err := exec.Command("ps", "-A", "-o", "args=").Output()

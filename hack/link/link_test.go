@@ -1,7 +1,7 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package stack
+package link
 
 import (
 	"context"
@@ -59,17 +59,17 @@ func linked(t *testing.T) (*server, *Link, func(path string) (string, error)) {
 	behind.EnableHTTP2 = true
 	behind.StartTLS()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: behind.Certificate().Raw})
-	link, err := newLink(t.Context(), &rest.Config{Host: behind.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
+	link, err := ToAPIServer(t.Context(), &rest.Config{Host: behind.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = link.close()
+		_ = link.Close()
 		behind.CloseClientConnections()
 		behind.Close()
 	})
 	config := &rest.Config{}
-	link.through(config)
+	link.Through(config)
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package stack
+package link
 
 import (
 	"net"

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package stack
+package link
 
 import (
 	"context"
@@ -24,16 +24,18 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Link is the network between one program and the API server, as a proxy that can
-// fail as networks and load balancers do.
+// Link is the network between one program and a server, as a proxy that can fail as
+// networks and load balancers do.
 //
 // Stall holds back all bytes, of connections that there are and of new ones, in one
 // direction or in both, and closes nothing: a partition. HoldRequests, HoldAnswers
 // and Refuse are about some requests: the proxy ends TLS, so it sees them.
 type Link struct {
+	// URL is where the program reaches the server.
+	URL string
+
 	server *http.Server
 	proxy  *httputil.ReverseProxy
-	url    string
 	ca     []byte
 	// requests and answers are passed by the bytes of either direction.
 	requests, answers *gate
@@ -71,39 +73,46 @@ const (
 	refuse
 )
 
-// newLink starts a Link to the API server that config names.
-func newLink(ctx context.Context, config *rest.Config) (*Link, error) {
-	target, err := url.Parse(config.Host)
-	if err != nil {
-		return nil, fmt.Errorf("link: %w", err)
-	}
+// ToAPIServer starts a Link to the API server that config names.
+func ToAPIServer(ctx context.Context, config *rest.Config) (*Link, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(config.CAData) {
 		return nil, errors.New("link: the API server has no certificate authority")
 	}
+	certificate, ca := loopbackCertificate()
+	l, listener, err := newLink(ctx, "https", config.Host)
+	if err != nil {
+		return nil, err
+	}
+	l.ca = ca
+	l.proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	l.proxy.ErrorHandler = unreachable
+	l.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	go func() { _ = l.server.ServeTLS(listener, "", "") }()
+	return l, nil
+}
+
+// newLink returns one that does not serve yet.
+func newLink(ctx context.Context, scheme, server string) (*Link, net.Listener, error) {
+	target, err := url.Parse(server)
+	if err != nil {
+		return nil, nil, fmt.Errorf("link: %w", err)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("link: %w", err)
+		return nil, nil, fmt.Errorf("link: %w", err)
 	}
-	certificate, ca := loopbackCertificate()
-	l := &Link{url: "https://" + listener.Addr().String(), ca: ca, requests: newGate(), answers: newGate()}
+	l := &Link{URL: scheme + "://" + listener.Addr().String(), requests: newGate(), answers: newGate()}
+	// A program that is killed in the midst of an answer is no news here.
+	silent := log.New(io.Discard, "", 0)
 	l.proxy = &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:      &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
 		FlushInterval:  -1,
 		ModifyResponse: l.answered,
-		// A program that is killed in the midst of an answer is no news here.
-		ErrorLog:     log.New(io.Discard, "", 0),
-		ErrorHandler: unreachable,
+		ErrorLog:       silent,
 	}
-	l.server = &http.Server{
-		Handler: l, ErrorLog: l.proxy.ErrorLog, ReadHeaderTimeout: time.Minute,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-	}
-	go func() {
-		_ = l.server.ServeTLS(&gatedListener{Listener: listener, in: l.requests, out: l.answers}, "", "")
-	}()
-	return l, nil
+	l.server = &http.Server{Handler: l, ErrorLog: silent, ReadHeaderTimeout: time.Minute}
+	return l, &gatedListener{Listener: listener, in: l.requests, out: l.answers}, nil
 }
 
 // loopbackCertificate returns a certificate for 127.0.0.1, and itself in PEM.
@@ -117,8 +126,8 @@ func loopbackCertificate() (tls.Certificate, []byte) {
 // unreachable drops the connection when the API server does.
 func unreachable(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 
-// through has a client go through the link.
-func (l *Link) through(config *rest.Config) { config.Host, config.CAData = l.url, l.ca }
+// Through has a client of the API server go through the link.
+func (l *Link) Through(config *rest.Config) { config.Host, config.CAData = l.URL, l.ca }
 
 // Direction is one of the two of a Link.
 type Direction int
@@ -220,13 +229,13 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if l.pass(r, holdRequests) != nil {
 		return // whoever asked has given up
 	}
-	l.proxy.ServeHTTP(w, r)
+	l.proxy.ServeHTTP(w, noteWatchedKey(r))
 }
 
 // answered is called when the API server has answered.
 func (l *Link) answered(response *http.Response) error {
 	request := response.Request
-	if Watches(request) {
+	if Watches(request) || watchedKey(request) != nil {
 		response.Body = &heldBody{ReadCloser: response.Body, pass: func() error { return l.pass(request, holdAnswers) }}
 	}
 	return l.pass(request, holdAnswers)
@@ -246,8 +255,8 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// close ends the link and every connection through it.
-func (l *Link) close() error {
+// Close ends the link and every connection through it.
+func (l *Link) Close() error {
 	l.Flow()
 	l.mu.Lock()
 	for _, h := range l.holds {

@@ -1,0 +1,134 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controlplane
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/hexcovery/apikey-operator/hack/process"
+)
+
+// gcPercent is the GOGC of etcd and Kubernetes. A control plane with a small heap collects garbage several times a second, and
+// each collection takes what a machine with few cores has: at Go's default of 100 it, and not what is tested, decides the
+// slowest tenth of all times. This costs some hundred MiB.
+const gcPercent = "GOGC=400"
+
+// program returns a process of the control plane.
+func (cp *ControlPlane) program(path string, args []string, ready process.Ready) *process.Process {
+	launching := process.Launch{Path: path, Args: args, Env: []string{gcPercent}, DiesOfTerm: true}
+	if cp.temporary {
+		launching.Scratch = cp.dir
+	}
+	return process.New(filepath.Base(path), cp.LogDir(), launching, ready)
+}
+
+// newEtcd returns etcd at an address of the loopback interface.
+func (cp *ControlPlane) newEtcd(address string) *process.Process {
+	url := "http://" + address
+	return cp.program(cp.binaries.Etcd, []string{
+		"--data-dir=" + cp.etcdDir(), "--listen-client-urls=" + url, "--advertise-client-urls=" + url,
+		// Nobody connects to it as a peer, so it may choose the port itself.
+		"--listen-peer-urls=http://127.0.0.1:0",
+		// A test does not outlive a power failure.
+		"--unsafe-no-fsync",
+	}, process.Answers(url+"/readyz"))
+}
+
+// newAPIServer returns kube-apiserver at an address of the loopback interface, which reaches etcd at another.
+func (cp *ControlPlane) newAPIServer(address, etcd string, opts Options) (*process.Process, error) {
+	_, port, _ := strings.Cut(address, ":")
+	flags := arguments{
+		// Without this, kube-apiserver looks for the address of a default route, which a machine without network lacks. It
+		// accepts to advertise loopback only if it keeps no endpoints of itself.
+		"advertise-address":        {"127.0.0.1"},
+		"endpoint-reconciler-type": {"none"},
+		"bind-address":             {"127.0.0.1"},
+		"secure-port":              {port},
+		"etcd-servers":             {etcd},
+		"authorization-mode":       {"RBAC"},
+		"allow-privileged":         {"true"},
+		"service-cluster-ip-range": {"10.0.0.0/24"},
+		"token-auth-file":          {cp.tokensPath()},
+		"tls-cert-file":            {cp.certificatePath()},
+		"tls-private-key-file":     {cp.privateKeyPath()},
+		"service-account-issuer":   {"https://kubernetes.default.svc"},
+		// The private key serves for the public one, too.
+		"service-account-key-file":         {cp.signingKeyPath()},
+		"service-account-signing-key-file": {cp.signingKeyPath()},
+		// A graceful end waits a minute for open watches, of which every controller has some; in this mode it waits 2 seconds.
+		"shutdown-send-retry-after": {"true"},
+	}
+	if opts.WithoutControllerManager {
+		// Nothing would make the default ServiceAccounts that it asks for.
+		flags["disable-admission-plugins"] = []string{"ServiceAccount"}
+	}
+	if opts.AuditLog {
+		if err := cp.configureAudit(flags); err != nil {
+			return nil, err
+		}
+	}
+	if err := flags.override(opts.APIServerFlags); err != nil {
+		return nil, err
+	}
+	client, err := rest.HTTPClientFor(cp.admin)
+	if err != nil {
+		return nil, err
+	}
+	return cp.program(cp.binaries.KubeAPIServer, flags.list(), process.AnswersTo(client, cp.admin.Host+"/readyz")), nil
+}
+
+// newControllerManager returns kube-controller-manager, which is ready when a controller has been seen to work.
+func (cp *ControlPlane) newControllerManager() (*process.Process, error) {
+	kubeconfig := filepath.Join(cp.dir, "kube-controller-manager.kubeconfig")
+	if err := writeKubeconfig(cp.config(cp.controllerManagerToken), kubeconfig); err != nil {
+		return nil, err
+	}
+	return cp.program(cp.binaries.KubeControllerManager, []string{
+		"--kubeconfig=" + kubeconfig,
+		"--leader-elect=false",
+		"--use-service-account-credentials",
+		"--service-account-private-key-file=" + cp.signingKeyPath(),
+		"--root-ca-file=" + cp.certificatePath(),
+		// It serves nothing, so that it needs no port that could be taken.
+		"--secure-port=0",
+		// The defaults are for machines that many share; here they would make a test wait.
+		"--kube-api-qps=500", "--kube-api-burst=1000",
+	}, cp.hasDefaultServiceAccount), nil
+}
+
+// arguments are flags by their names.
+type arguments map[string][]string
+
+// override replaces the values of each flag given by those given.
+func (a arguments) override(given []string) error {
+	overriding := arguments{}
+	for _, flag := range given {
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+		if !strings.HasPrefix(flag, "--") || name == "" {
+			return fmt.Errorf("flag %q: want --name=value or --name", flag)
+		}
+		if !hasValue {
+			value = "true"
+		}
+		overriding[name] = append(overriding[name], value)
+	}
+	maps.Copy(a, overriding)
+	return nil
+}
+
+func (a arguments) list() []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		for _, value := range a[name] {
+			list = append(list, "--"+name+"="+value)
+		}
+	}
+	return list
+}

@@ -11,6 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/utils/ptr"
 )
 
 // auditPolicy logs every request once or, if it is a watch, at its start and at its end; without bodies.
@@ -74,43 +80,17 @@ func (cp *ControlPlane) configureAudit(flags arguments) error {
 	return nil
 }
 
-// auditLine is what is read of an audit.k8s.io/v1 Event.
-type auditLine struct {
-	AuditID    string `json:"auditID"`
-	RequestURI string `json:"requestURI"`
-	Verb       string `json:"verb"`
-	User       struct {
-		Username string `json:"username"`
-	} `json:"user"`
-	ImpersonatedUser struct {
-		Username string `json:"username"`
-	} `json:"impersonatedUser"`
-	UserAgent string `json:"userAgent"`
-	ObjectRef struct {
-		APIGroup    string `json:"apiGroup"`
-		Resource    string `json:"resource"`
-		Subresource string `json:"subresource"`
-		Namespace   string `json:"namespace"`
-		Name        string `json:"name"`
-	} `json:"objectRef"`
-	ResponseStatus struct {
-		Code int `json:"code"`
-	} `json:"responseStatus"`
-	RequestReceivedTimestamp time.Time         `json:"requestReceivedTimestamp"`
-	Annotations              map[string]string `json:"annotations"`
-}
-
 // parseAuditLog reads one event a request: of the lines about a watch, which share an id, the first.
 func parseAuditLog(data []byte) ([]AuditEvent, error) {
 	var events []AuditEvent
-	seen := map[string]bool{}
+	seen := map[types.UID]bool{}
 	for {
 		line, rest, complete := bytes.Cut(data, []byte("\n"))
 		if !complete { // The server is writing this line right now.
 			return events, nil
 		}
 		data = rest
-		var parsed auditLine
+		var parsed auditv1.Event
 		if err := json.Unmarshal(line, &parsed); err != nil {
 			return nil, fmt.Errorf("audit log: %w", err)
 		}
@@ -118,24 +98,25 @@ func parseAuditLog(data []byte) ([]AuditEvent, error) {
 			continue
 		}
 		seen[parsed.AuditID] = true
-		events = append(events, parsed.event())
+		events = append(events, eventOf(&parsed))
 	}
 }
 
-func (l *auditLine) event() AuditEvent {
+func eventOf(e *auditv1.Event) AuditEvent {
+	object := ptr.Deref(e.ObjectRef, auditv1.ObjectReference{})
 	return AuditEvent{
-		User:             l.User.Username,
-		ImpersonatedUser: l.ImpersonatedUser.Username,
-		Verb:             l.Verb,
-		URI:              l.RequestURI,
-		Group:            l.ObjectRef.APIGroup,
-		Resource:         l.ObjectRef.Resource,
-		Subresource:      l.ObjectRef.Subresource,
-		Namespace:        l.ObjectRef.Namespace,
-		Name:             l.ObjectRef.Name,
-		UserAgent:        l.UserAgent,
-		Code:             l.ResponseStatus.Code,
-		Time:             l.RequestReceivedTimestamp,
-		Annotations:      l.Annotations,
+		User:             e.User.Username,
+		ImpersonatedUser: ptr.Deref(e.ImpersonatedUser, authenticationv1.UserInfo{}).Username,
+		Verb:             e.Verb,
+		URI:              e.RequestURI,
+		Group:            object.APIGroup,
+		Resource:         object.Resource,
+		Subresource:      object.Subresource,
+		Namespace:        object.Namespace,
+		Name:             object.Name,
+		UserAgent:        e.UserAgent,
+		Code:             int(ptr.Deref(e.ResponseStatus, metav1.Status{}).Code),
+		Time:             e.RequestReceivedTimestamp.Time,
+		Annotations:      e.Annotations,
 	}
 }

@@ -24,10 +24,11 @@ go_test_race := CGO_ENABLED=1 $(go_test) -race
 # Packages where goroutines of the product meet are tested with the race detector. All
 # others are tested without: what they need does not have to be compiled twice.
 RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
-# The specs of the life of a key are run with it, too. They wait more than they work, so
-# they are run in two halves at the same time, each on a control plane of its own.
+# Those that are run by targets of their own.
+OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse
+# The specs of the life of a key are run with the race detector, too. They wait more than
+# they work, so they are run in shards, each on a control plane of its own.
 LATER_LIFE := (audit|backup|etcd|expiry|import|rotation|touched|unwritten|usage)_test.go
-lifecycle := $(go_test_race) -timeout=20m $(TESTFLAGS) ./test/lifecycle
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
@@ -77,7 +78,7 @@ clean: ## Remove what was built, but for bin/k8s and bin/gateways, which take lo
 ##@ Check
 
 .PHONY: verify
-verify: verify-generated tidy-check vet lint ## Everything that is checked without running the code. Changes nothing.
+verify: verify-generated tidy-check versions vet lint ## Everything that is checked without running the code. Changes nothing.
 
 .PHONY: verify-generated
 verify-generated: $(CONTROLLER_GEN) ## Fail if generated files are not what api/ generates.
@@ -86,6 +87,14 @@ verify-generated: $(CONTROLLER_GEN) ## Fail if generated files are not what api/
 .PHONY: tidy-check
 tidy-check: ## Fail if a go.mod or go.sum is not tidy.
 	$(run) "go mod tidy -diff" hack/tools/tidy-check.sh $(MODULES)
+
+.PHONY: versions
+versions: ## Fail if modules of this repository use different versions of what they share.
+	$(run) "versions that modules share" hack/tools/versions.sh check $(MODULES)
+
+.PHONY: align
+align: ## Raise what is behind to the version that other modules of this repository use.
+	hack/tools/versions.sh align $(MODULES)
 
 .PHONY: vet
 vet: ## Run go vet.
@@ -99,38 +108,70 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 ##@ Test
 
+# What is run beside others, and what needs the machine for itself: what times out there
+# because others use the machine looks like a fault.
+beside := test-race test-life-early test-life-late test-tenants test-mutation test-plain test-simulation test-clients test-gateways-table test-model
+alone := test-faults-short test-rotation-short test-abuse
+# How many targets run at the same time: each waits for something now and then.
+TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
+
+# File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
+# rest of what a target prints comes when it has ended.
 .PHONY: test
-test: test-race test-simulation test-faults-short test-rotation-short test-plain test-abuse test-gateways ## Run every test, on a real API server where one is needed.
+test: programs controlplane gateways ## Run every test, on a real API server where one is needed.
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target $(beside) 5>&2
+	@$(MAKE) --no-print-directory $(alone)
 
 .PHONY: test-race
 test-race: controlplane
-	$(run) "tests with the race detector" go test -race -count=1 -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
-	$(run) "the life of a key, with the race detector" hack/tools/beside.sh \
-		$(lifecycle) -ginkgo.skip-file='$(LATER_LIFE)' --- $(lifecycle) -ginkgo.focus-file='$(LATER_LIFE)'
+	$(run) "tests with the race detector" $(go_test_race) -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+
+life := $(go_test_race) -timeout=20m $(TESTFLAGS) ./test/lifecycle
+
+.PHONY: test-life-early
+test-life-early: controlplane
+	$(run) "the life of a key, first half, with the race detector" $(life) -ginkgo.skip-file='$(LATER_LIFE)'
+
+.PHONY: test-life-late
+test-life-late: controlplane
+	$(run) "the life of a key, second half, with the race detector" $(life) -ginkgo.focus-file='$(LATER_LIFE)'
 
 # The race detector takes ten times as long, and has its schedules in test-race.
 .PHONY: test-simulation
 test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
-	$(run) "simulation" go test -count=1 -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+	$(run) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+
+.PHONY: test-mutation
+test-mutation: ## See that the simulation notices when a protective step of the registry is missing.
+	$(run) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+
+.PHONY: test-tenants
+test-tenants: controlplane ## Attack the product with the rights of a tenant.
+	$(run) "tenants" $(go_test) -timeout=20m $(TESTFLAGS) ./test/tenants
 
 .PHONY: test-plain
 test-plain: controlplane
-	$(run) "tests" go test -count=1 -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) ./test/faults ./test/rotation ./test/lifecycle ./test/abuse | sort))
+	$(run) "tests" $(go_test) -timeout=20m $(TESTFLAGS) \
+		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) $(OWN_TARGETS) | sort))
 
 # By themselves: what they do to a server, they do to the machine.
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
-	$(run) "abuse" go test -count=1 -timeout=10m $(TESTFLAGS) ./test/abuse
+	$(run) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
+
+.PHONY: test-gateways
+test-gateways: test-gateways-table test-clients ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
-.PHONY: test-gateways
-test-gateways: controlplane gateways ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
-	$(run) "gateways" bash -c 'cd test/gateways && go test -count=1 -timeout=20m $(TESTFLAGS)'
-	$(run) "clients and attackers of gateways" bash -c 'cd test/gateways && go test -count=1 -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
+.PHONY: test-gateways-table
+test-gateways-table: controlplane gateways
+	$(run) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
 
-# By themselves: what times out because others use the machine looks like a fault.
-faults := bash -c 'cd test/faults && go test -count=1 -timeout=5h $(TESTFLAGS) -args "$$@"' faults
+.PHONY: test-clients
+test-clients: controlplane gateways
+	$(run) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
+
+faults := bash -c 'cd test/faults && $(go_test) -timeout=5h $(TESTFLAGS) -args "$$@"' faults
 
 .PHONY: test-faults-short
 test-faults-short: controlplane
@@ -145,7 +186,7 @@ test-faults-mutants: controlplane ## See that this fails when a protective step 
 	$(run) "faults of mutants" $(faults) -mutants
 
 # By themselves, too: what is refused must not be what came too late.
-rotation := bash -c 'cd test/rotation && go test -count=1 -timeout=1h -v $(TESTFLAGS) -args "$$@"' rotation
+rotation := bash -c 'cd test/rotation && $(go_test) -timeout=1h -v $(TESTFLAGS) -args "$$@"' rotation
 
 .PHONY: test-rotation-short
 test-rotation-short: controlplane
@@ -154,6 +195,10 @@ test-rotation-short: controlplane
 .PHONY: test-rotation
 test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a second, from clients that learn of it a minute late.
 	$(run) "50 rotations" $(rotation) -rotations=50 -rate=2000 -lag=60s -min=70s -pause=7s -quiet=10s
+
+.PHONY: test-model
+test-model:
+	$(run) "the core of the model of revocation" test/model/run.sh quick
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).
@@ -184,6 +229,16 @@ demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fail
 	@bin/demo $(if $(filter check,$(DEMO)),-check)
 
 ##@ Tools
+
+# What is no Go module: installed where that is possible, and otherwise named, before
+# anything else is done.
+.PHONY: programs
+programs: install-programs ## Install what tests run that is no Go module, as root on Debian, or name what is missing.
+	$(if $(shell hack/tools/programs.sh missing),$(error $(shell hack/tools/programs.sh missing)))
+
+.PHONY: install-programs
+install-programs:
+	@hack/tools/programs.sh install
 
 .PHONY: controlplane
 controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s.

@@ -35,14 +35,12 @@ const (
 func (b *bench) burst(ctx context.Context, count int) ([]figure, error) {
 	names := numbered("burst", count)
 	note("%d keys at once", count)
-	mints, err := b.mintAll(ctx, names)
+	mints, err := b.atOnce(ctx, names, becameReady, b.create)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("create: %w", err)
 	}
 	note("ready, %.0f a second; deleting all of them at once", mints)
-	deletes, err := b.atOnce(ctx, names, isGone, func(ctx context.Context, name string) error {
-		return b.client.Delete(ctx, newKey(name))
-	})
+	deletes, err := b.atOnce(ctx, names, isGone, b.delete)
 	if err != nil {
 		return nil, fmt.Errorf("delete: %w", err)
 	}
@@ -59,21 +57,10 @@ func (b *bench) burst(ctx context.Context, count int) ([]figure, error) {
 	}, nil
 }
 
-// mintAll returns how many keys a second came to life.
-func (b *bench) mintAll(ctx context.Context, names []string) (perSecond float64, err error) {
-	perSecond, err = b.atOnce(ctx, names, becameReady, func(ctx context.Context, name string) error {
-		return b.client.Create(ctx, newKey(name))
-	})
-	if err != nil {
-		return 0, fmt.Errorf("create: %w", err)
-	}
-	return perSecond, nil
-}
-
 // floor has the product mint keys, stops it, and does what it does for a deletion itself:
 // some, one after another, and then the others at once.
 func (b *bench) floor(ctx context.Context, names []string) (alone load.Latencies, perSecond float64, err error) {
-	if _, err := b.mintAll(ctx, names); err != nil {
+	if _, err := b.atOnce(ctx, names, becameReady, b.create); err != nil {
 		return nil, 0, err
 	}
 	for _, process := range b.product.Processes() {
@@ -106,7 +93,7 @@ func (b *bench) floor(ctx context.Context, names []string) (alone load.Latencies
 
 // end deletes an APIKey as its user and the manager do.
 func (b *bench) end(ctx context.Context, manager client.Client, name string) error {
-	if err := b.client.Delete(ctx, newKey(name)); err != nil {
+	if err := b.delete(ctx, name); err != nil {
 		return err
 	}
 	if err := manager.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: name}}); err != nil {

@@ -55,7 +55,7 @@
 //	valid_flooded_p99_ms=…
 //	flooded_to_alone_p99=…   of neighbouring phases, the median of all pairs; at most 2
 //	junk_per_s=…             that were answered
-//	rss_before_mb=…          of the auth server, after the first phase alone
+//	rss_before_mb=…          of the auth server, the most in a first phase alone
 //	rss_first_flood_mb=…     most in the first phase of junk
 //	rss_last_flood_mb=…      most in the last one
 //

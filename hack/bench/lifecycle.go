@@ -128,7 +128,7 @@ func (b *bench) die(ctx context.Context, key string, l *life) error {
 	var answered time.Time
 	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { answered = time.Now() }}
 	deleted := time.Now()
-	if err := b.client.Delete(httptrace.WithClientTrace(ctx, trace), newKey(l.name)); err != nil {
+	if err := b.delete(httptrace.WithClientTrace(ctx, trace), l.name); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
 	if answered.IsZero() {

@@ -43,22 +43,21 @@ func withProduct(ctx context.Context, options stack.Options, measure func(*bench
 		return err
 	}
 	defer func() { err = errors.Join(err, product.Stop()) }()
-	b, err := prepare(ctx, product)
-	if err != nil {
+	b := &bench{product: product}
+	if err := b.prepare(ctx); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	defer b.watch.Stop()
 	return measure(b)
 }
 
-func prepare(ctx context.Context, product *stack.Stack) (*bench, error) {
+func (b *bench) prepare(ctx context.Context) error {
 	scheme, err := controllers.NewScheme()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c, err := client.NewWithWatch(product.ControlPlane.Admin(), client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, err
+	if b.client, err = client.NewWithWatch(b.product.ControlPlane.Admin(), client.Options{Scheme: scheme}); err != nil {
+		return err
 	}
 	for _, object := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}},
@@ -67,21 +66,21 @@ func prepare(ctx context.Context, product *stack.Stack) (*bench, error) {
 			Spec:       v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Names: []string{tenant}}},
 		},
 	} {
-		if err := c.Create(ctx, object); err != nil {
-			return nil, err
+		if err := b.client.Create(ctx, object); err != nil {
+			return err
 		}
 	}
 	list := &v1alpha1.APIKeyList{}
-	if err := c.List(ctx, list, client.InNamespace(tenant)); err != nil {
-		return nil, err
+	if err := b.client.List(ctx, list, client.InNamespace(tenant)); err != nil {
+		return err
 	}
 	// The API server ends a watch that is too slow, as this may be on a busy machine.
-	w, err := toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
+	b.watch, err = toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, &v1alpha1.APIKeyList{}, client.InNamespace(tenant), &client.ListOptions{Raw: &options})
+			return b.client.Watch(ctx, list, client.InNamespace(tenant), &client.ListOptions{Raw: &options})
 		},
 	})
-	return &bench{product: product, client: c, watch: w}, err
+	return err
 }
 
 // newKey returns an APIKey of the tenant.
@@ -92,11 +91,19 @@ func newKey(name string) *v1alpha1.APIKey {
 	}
 }
 
+func (b *bench) create(ctx context.Context, name string) error {
+	return b.client.Create(ctx, newKey(name))
+}
+
+func (b *bench) delete(ctx context.Context, name string) error {
+	return b.client.Delete(ctx, newKey(name))
+}
+
 // mint creates an APIKey, and returns the key when it works, and how long that took
 // from the call to Ready=True.
 func (b *bench) mint(ctx context.Context, name string) (key string, took time.Duration, err error) {
 	applied := time.Now()
-	if err := b.client.Create(ctx, newKey(name)); err != nil {
+	if err := b.create(ctx, name); err != nil {
 		return "", 0, fmt.Errorf("create: %w", err)
 	}
 	ready, err := b.await(ctx, becameReady, name)

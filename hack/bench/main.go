@@ -22,12 +22,13 @@ var commands = map[string]struct {
 }
 
 func main() {
-	command, ok := commands[append(os.Args, "")[1]]
+	flag.Parse()
+	command, ok := commands[flag.Arg(0)]
 	if !ok {
 		note("say first what to measure: lifecycle or flood")
 		os.Exit(2)
 	}
-	_ = command.flags.Parse(os.Args[2:]) // It exits where that fails.
+	_ = command.flags.Parse(flag.Args()[1:]) // It exits where that fails.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command.run(ctx)
 	stop()

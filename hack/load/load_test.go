@@ -85,6 +85,21 @@ func expectStall(t *testing.T, latencies Latencies, all, waited int) {
 	}
 }
 
+// TestOneAtATimeNeedsNoLock is for the race detector.
+func TestOneAtATimeNeedsNoLock(t *testing.T) {
+	sent := 0
+	_, err := Load{PerSecond: 10_000, Lasts: 50 * ms, AtOnce: 1, Send: func(n int, _ time.Time) error {
+		if n != sent {
+			t.Errorf("number %d is sent as number %d", n, sent)
+		}
+		sent++
+		return nil
+	}}.Run(t.Context())
+	if err != nil || sent != 500 {
+		t.Errorf("%v after %d requests", err, sent)
+	}
+}
+
 func TestRequestsAreSentWhenTheyAreDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

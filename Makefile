@@ -210,11 +210,11 @@ model: ## Check the model of revocation exhaustively (docs/revocation.md); needs
 
 .PHONY: bench-lifecycle
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.
-	@go run ./hack/bench $(BENCHFLAGS)
+	@go run ./hack/bench lifecycle $(BENCHFLAGS)
 
 .PHONY: bench-flood
 bench-flood: controlplane ## Measure what ten times as much junk does to valid requests; BENCHFLAGS=-help shows what can be set.
-	@go run ./hack/flood $(BENCHFLAGS)
+	@go run ./hack/bench flood $(BENCHFLAGS)
 
 # CGROUP is one whose children may have limits, to be made by root; on cgroup v2 its
 # cgroup.subtree_control has to name memory.

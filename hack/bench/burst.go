@@ -7,76 +7,132 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
-
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/hack/load"
+	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
 const (
-	// burstTimeout bounds each half of the burst.
+	// burstTimeout bounds what is done to all keys at once.
 	burstTimeout = 5 * time.Minute
 	// burstRequests is how many requests of the burst are in flight.
 	burstRequests = 64
+	// floorSamples is how many deletions, one after another, the floor is measured by.
+	floorSamples = 100
 )
 
-// rates is how many keys a second came to life, and went, all asked for at once.
-type rates struct{ mints, deletes float64 }
-
-// burst creates count keys at once and, when all are Ready, deletes them at once.
-func (b *bench) burst(ctx context.Context, count int) (rates, error) {
-	names := make([]string, count)
-	for i := range names {
-		names[i] = fmt.Sprintf("burst-%05d", i)
-	}
-	fmt.Fprintf(os.Stderr, "bench: %d keys at once\n", count)
-	minting, err := b.atOnce(ctx, names, becameReady, func(ctx context.Context, key *v1alpha1.APIKey) error {
-		return b.client.Create(ctx, key)
-	})
+// burst creates count keys at once and, when all are Ready, deletes them at once: first
+// with the product, and then as the product does, but without it. That is the floor:
+// what the API server alone takes for the three writes of a deletion.
+func (b *bench) burst(ctx context.Context, count int) ([]figure, error) {
+	names := numbered("burst", count)
+	note("%d keys at once", count)
+	mints, err := b.atOnce(ctx, names, becameReady, b.create)
 	if err != nil {
-		return rates{}, fmt.Errorf("create: %w", err)
+		return nil, fmt.Errorf("create: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "bench: ready after %.1f s; deleting all of them at once\n", minting.Seconds())
-	deleting, err := b.atOnce(ctx, names, isGone, func(ctx context.Context, key *v1alpha1.APIKey) error {
-		return b.client.Delete(ctx, key)
-	})
+	note("ready, %.0f a second; deleting all of them at once", mints)
+	deletes, err := b.atOnce(ctx, names, isGone, b.delete)
 	if err != nil {
-		return rates{}, fmt.Errorf("delete: %w", err)
+		return nil, fmt.Errorf("delete: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "bench: gone after %.1f s\n", deleting.Seconds())
-	return rates{mints: float64(count) / minting.Seconds(), deletes: float64(count) / deleting.Seconds()}, nil
+	note("gone, %.0f a second; the same deletions without the product", deletes)
+	alone, floorDeletes, err := b.floor(ctx, numbered("floor", floorSamples+count))
+	if err != nil {
+		return nil, fmt.Errorf("without the product: %w", err)
+	}
+	return []figure{
+		{name: "burst_mints_per_s", value: mints},
+		{name: "burst_deletes_per_s", value: deletes, least: 400},
+		{name: "floor_delete_p50_ms", value: percentile(alone, 50)},
+		{name: "floor_deletes_per_s", value: floorDeletes},
+	}, nil
 }
 
-// atOnce does something to every key, and returns how long it took from the first
-// request until each was seen as it is wanted.
-func (b *bench) atOnce(ctx context.Context, names []string, wanted func(sighting) bool, do func(context.Context, *v1alpha1.APIKey) error) (time.Duration, error) {
+// floor has the product mint keys, stops it, and does what it does for a deletion itself:
+// some, one after another, and then the others at once.
+func (b *bench) floor(ctx context.Context, names []string) (alone load.Latencies, perSecond float64, err error) {
+	if _, err := b.atOnce(ctx, names, becameReady, b.create); err != nil {
+		return nil, 0, err
+	}
+	for _, process := range b.product.Processes() {
+		if err := process.Stop(ctx); err != nil {
+			return nil, 0, err
+		}
+	}
+	config, err := b.product.ControlPlane.ServiceAccount(ctx, stack.Namespace, stack.ManagerAccount)
+	if err != nil {
+		return nil, 0, err
+	}
+	config.QPS = -1
+	manager, err := client.New(config, client.Options{Scheme: b.client.Scheme()})
+	if err != nil {
+		return nil, 0, err
+	}
+	end := func(ctx context.Context, name string) error { return b.end(ctx, manager, name) }
+	for _, name := range names[:floorSamples] {
+		began := time.Now()
+		if err := end(ctx, name); err != nil {
+			return nil, 0, err
+		}
+		alone = append(alone, time.Since(began))
+	}
+	slices.Sort(alone)
+	began := time.Now()
+	err = each(ctx, names[floorSamples:], end)
+	return alone, float64(len(names)-floorSamples) / time.Since(began).Seconds(), err
+}
+
+// end deletes an APIKey as its user and the manager do.
+func (b *bench) end(ctx context.Context, manager client.Client, name string) error {
+	if err := b.delete(ctx, name); err != nil {
+		return err
+	}
+	if err := manager.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: name}}); err != nil {
+		return err
+	}
+	return manager.Patch(ctx, newKey(name), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
+}
+
+// atOnce does something to every key, and returns how many a second were seen as they
+// are wanted, from the first request to the last such sight.
+func (b *bench) atOnce(ctx context.Context, names []string, wanted sight, do func(context.Context, string) error) (perSecond float64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, burstTimeout, errors.New("it took too long"))
 	defer cancel()
 	began := time.Now()
-	requests, ctx := errgroup.WithContext(ctx)
 	var last time.Time
-	requests.Go(func() (err error) {
-		last, err = b.watcher.awaitAll(ctx, sets.New(names...), wanted)
+	running, ctx := errgroup.WithContext(ctx)
+	running.Go(func() (err error) {
+		last, err = b.await(ctx, wanted, names...)
 		return err
 	})
-	senders, sending := errgroup.WithContext(ctx)
-	senders.SetLimit(burstRequests)
+	running.Go(func() error { return each(ctx, names, do) })
+	err = running.Wait()
+	return float64(len(names)) / last.Sub(began).Seconds(), err
+}
+
+// each does something for every name, burstRequests at a time.
+func each(ctx context.Context, names []string, do func(context.Context, string) error) error {
+	doing, ctx := errgroup.WithContext(ctx)
+	doing.SetLimit(burstRequests)
 	for _, name := range names {
-		senders.Go(func() error {
-			return do(sending, &v1alpha1.APIKey{
-				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-				Spec:       v1alpha1.APIKeySpec{OrganizationRef: v1alpha1.OrganizationReference{Name: organization}},
-			})
-		})
+		doing.Go(func() error { return do(ctx, name) })
 	}
-	requests.Go(senders.Wait)
-	if err := requests.Wait(); err != nil {
-		return 0, err
+	return doing.Wait()
+}
+
+func numbered(prefix string, count int) []string {
+	names := make([]string, count)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%05d", prefix, i)
 	}
-	return last.Sub(began), nil
+	return names
 }

@@ -1,8 +1,13 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench measures the life of keys, one after another, with the product
-// running as real processes on a real control plane (package stack):
+// Command bench measures the product, running as real processes on a real control
+// plane (package stack). Standard output has one line a result and nothing else;
+// standard error has progress, and what explains the results.
+//
+// # bench lifecycle
+//
+// It measures the life of keys, one after another:
 //
 //	create call ──────────────► Ready=True, seen by a watch        apply_ready
 //	                DELETE answered ──► refused by every replica   delete_refused
@@ -11,8 +16,6 @@
 // Refusals are seen by asking each replica each millisecond, from before the DELETE
 // on; one that came before the DELETE's answer counts as 0. How many writes a mint
 // takes is counted in the API server's audit log.
-//
-// Standard output has one line a result and nothing else:
 //
 //	apply_ready_p50_ms=…
 //	apply_ready_p99_ms=…
@@ -30,5 +33,31 @@
 //	floor_delete_p50_ms=…
 //	floor_deletes_per_s=…
 //
-// Standard error has progress, the whole distributions, and each kind of write.
+// Standard error has the whole distributions, each kind of write, and the results that
+// are not what the product is held to.
+//
+// # bench flood
+//
+// It measures what junk does to an auth server: how long valid requests take alone, and
+// beside ten times as many with keys that are unknown, malformed, cut off, oversized,
+// repeated or in the wrong header.
+//
+//	valid   ────────────   200 a second, all the time, on connections of their own
+//	junk        ████      2000 a second, every other phase
+//
+// Latency counts from when a request was due (package load): a server that stalls is
+// measured as one. Every answer is checked: valid requests are let in, and junk is
+// refused.
+//
+//	valid_alone_p50_ms=…     of all phases together, and so the next three
+//	valid_alone_p99_ms=…
+//	valid_flooded_p50_ms=…
+//	valid_flooded_p99_ms=…
+//	flooded_to_alone_p99=…   of neighbouring phases, the median of all pairs; at most 2
+//	junk_per_s=…             that were answered
+//	rss_before_mb=…          of the auth server, the most in a first phase alone
+//	rss_first_flood_mb=…     most in the first phase of junk
+//	rss_last_flood_mb=…      most in the last one
+//
+// It fails if an answer was wrong, or a bound does not hold.
 package main

@@ -11,22 +11,22 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hexcovery/apikey-operator/hack/load"
 )
 
 const (
 	// ingest is what valid requests reach, and endless is a response without end.
 	ingest, endless = "/v1/metrics", "/api/v1/annotations"
-	// interval is how often each kind of valid request is sent.
-	interval = 5 * time.Millisecond
+	// perSecond is how often each kind of valid request is sent.
+	perSecond = 200
 	// answerTimeout is what no answer may take: it is a limit of this test, not a measure.
 	answerTimeout = 20 * time.Second
 	// machineTimeout is from when on it is the machine that has kept a request from being
@@ -152,30 +152,18 @@ func (v *valid) kinds() []func() error {
 // were answered, and returns the 99th percentile of what they took since then.
 func (v *valid) measure(t *testing.T, lasts time.Duration) time.Duration {
 	t.Helper()
-	var (
-		mu      sync.Mutex
-		took    []time.Duration
-		running sync.WaitGroup
-	)
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for began := time.Now(); time.Since(began) < lasts; {
-		due := <-ticker.C
-		for _, ask := range v.kinds() {
-			running.Go(func() {
-				err := ask()
-				mu.Lock()
-				defer mu.Unlock()
-				var status *wrongAnswer
-				// The server gives up on a header that a busy machine has kept from it.
-				if slow := time.Since(due) > machineTimeout; err != nil && !t.Failed() && (!slow || errors.As(err, &status)) {
-					t.Error(err)
-				}
-				took = append(took, time.Since(due))
-			})
+	kinds := v.kinds()
+	latencies, err := load.Load{PerSecond: perSecond * len(kinds), Lasts: lasts, Send: func(n int, due time.Time) error {
+		err := kinds[n%len(kinds)]()
+		var status *wrongAnswer
+		// The server gives up on a header that a busy machine has kept from it.
+		if slow := time.Since(due) > machineTimeout; err != nil && !t.Failed() && (!slow || errors.As(err, &status)) {
+			t.Error(err)
 		}
+		return nil
+	}}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	running.Wait()
-	slices.Sort(took)
-	return took[len(took)*99/100]
+	return latencies.Percentile(99)
 }

@@ -1,6 +1,6 @@
 module github.com/hexcovery/apikey-operator/hack/gateways/binaries/prom-label-proxy
 
-go 1.26.7
+go 1.26.0
 
 tool github.com/prometheus-community/prom-label-proxy
 
@@ -46,7 +46,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.1 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
-	github.com/prometheus/prometheus v0.316.0 // indirect
+	github.com/prometheus/prometheus v0.303.1 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.47.0 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect

@@ -29,6 +29,9 @@ type Mutation struct {
 	Why string
 	// Test is what fails without the step, of the package that File is in.
 	Test string
+	// Seed is that of a schedule in which the simulation noticed; the search for one begins
+	// there. 0 is the first.
+	Seed uint64
 	// File is relative to the repository's root.
 	File string
 	// Old is in File exactly once; New takes its place.

@@ -21,6 +21,7 @@ func ofReplica() []Mutation {
 		{
 			Name: "fence",
 			Test: simulation,
+			Seed: 7,
 			Why:  "a request is answered without a look at the deadline: only the end of the session stops a replica, whenever it comes to notice",
 			File: "internal/registry/session.go",
 			Old:  "case s.fenced(at):",
@@ -53,6 +54,7 @@ func ofReplica() []Mutation {
 		{
 			Name: "zero-before-list",
 			Test: simulation,
+			Seed: 27,
 			Why:  "a replica lists first, and writes its Lease afterwards",
 			File: "internal/registry/replica.go",
 			Old: `	lease, err := r.join(ctx, writer, joined)
@@ -92,6 +94,7 @@ func ofFeed() []Mutation {
 		{
 			Name: "undecided",
 			Test: simulation,
+			Seed: 2,
 			Why:  "a replica that cannot watch says so in its Lease, so that no new key waits for it, and calls keys unknown all the same",
 			File: "internal/registry/reporter.go",
 			Old:  "\tr.session.doubt()\n",
@@ -100,6 +103,7 @@ func ofFeed() []Mutation {
 		{
 			Name: "decided-before-list",
 			Test: simulation,
+			Seed: 139,
 			Why:  "a replica that can watch again calls keys unknown as soon as its Lease says so, before it has what was registered meanwhile",
 			File: "internal/registry/reporter.go",
 			Old:  "\t\tr.undecided, r.decidedAt = \"\", answered\n",
@@ -108,6 +112,7 @@ func ofFeed() []Mutation {
 		{
 			Name: "confirmation",
 			Test: simulation,
+			Seed: 352,
 			Why:  "a bookmark of a second watch confirms what was applied although changes came before it",
 			File: "internal/registry/confirm.go",
 			Old:  "\tselect {\n\tcase <-ctx.Done():\n\tcase event, ok := <-w.ResultChan():\n",
@@ -116,6 +121,7 @@ func ofFeed() []Mutation {
 		{
 			Name: "namespace-of-a-new-key",
 			Test: simulation,
+			Seed: 12,
 			Why:  "a new key is given out before every replica has applied the namespace that it is permitted by",
 			File: "internal/registry/lease.go",
 			Old:  " &&\n\t\thasApplied(r.namespaces, other.namespaces)",
@@ -130,6 +136,7 @@ func ofVersions() []Mutation {
 		{
 			Name: "revoked-version",
 			Test: simulation,
+			Seed: 8,
 			Why:  "a version is claimed whatever its state is, so that one which was revoked is accepted as long as its entry stays",
 			File: "internal/registry/claim.go",
 			Old:  "\t\tif !v.State.Accepted() || ended(key, v) {\n",

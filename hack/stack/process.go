@@ -41,7 +41,7 @@ type Process struct {
 
 	mu sync.Mutex
 	// podUID is empty while the pod that enter makes is still to be made.
-	podUID types.UID
+	podUID string
 }
 
 // Start starts the program in its pod, and returns when it is ready.
@@ -69,18 +69,18 @@ func (p *Process) enterPod(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(context.Cause(ctx), last)
 	}
-	p.bePod(uid)
+	p.bePod(string(uid))
 	return nil
 }
 
 // bePod has the next start be that of a pod with this UID, which may be still to be made.
-func (p *Process) bePod(uid types.UID) {
+func (p *Process) bePod(uid string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.podUID = uid
 	p.Change(func(l *process.Launch) {
 		l.Env = slices.DeleteFunc(l.Env, func(variable string) bool { return strings.HasPrefix(variable, podUIDVariable) })
-		l.Env = append(l.Env, podUIDVariable+string(uid))
+		l.Env = append(l.Env, podUIDVariable+uid)
 	})
 }
 
@@ -91,12 +91,12 @@ func (p *Process) NewPod() {
 		p.bePod("")
 		return
 	}
-	p.bePod(uuid.NewUUID())
+	p.bePod(string(uuid.NewUUID()))
 }
 
 // PodUID is the UID of the pod that it was started as. An auth server's Lease bears it. It
 // is empty from NewPod to the next start.
-func (p *Process) PodUID() types.UID {
+func (p *Process) PodUID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.podUID

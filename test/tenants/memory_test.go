@@ -135,7 +135,7 @@ var _ = Describe("What a tenant stores", func() {
 
 // confine has the next start of a program be in a cgroup with the memory limit: one that
 // needs more is killed by the kernel, as in its container.
-func confine(process *stack.Process, cgroup string) {
+func confine(program *stack.Process, cgroup string) {
 	GinkgoHelper()
 	Expect(os.MkdirAll(cgroup, 0o755)).To(Succeed())
 	limit := filepath.Join(cgroup, "memory.max")
@@ -143,7 +143,7 @@ func confine(process *stack.Process, cgroup string) {
 		limit = filepath.Join(cgroup, "memory.limit_in_bytes") // cgroup v1
 	}
 	Expect(os.WriteFile(limit, []byte(strconv.Itoa(memoryLimit)), 0o644)).To(Succeed())
-	process.Change(func(l *process.Launch) {
+	program.Change(func(l *process.Launch) {
 		l.Args = append([]string{"-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, cgroup, l.Path}, l.Args...)
 		l.Path = "/bin/sh"
 	})

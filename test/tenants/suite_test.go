@@ -57,8 +57,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(product.Stop()).To(Succeed()) })
 	plane = product.ControlPlane
-	for _, process := range product.Processes() {
-		process.Change(func(l *process.Launch) { l.Env = append(l.Env, softLimit) })
+	for _, p := range product.Processes() {
+		p.Change(func(l *process.Launch) { l.Env = append(l.Env, softLimit) })
 	}
 	admin, err = client.NewWithWatch(plane.Admin(), client.Options{Scheme: scheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())

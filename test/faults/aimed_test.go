@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hexcovery/apikey-operator/hack/link"
-	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
 // leaseRequests are those about Leases.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hexcovery/apikey-operator/hack/link"
 	"github.com/hexcovery/apikey-operator/hack/process"
-	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
 // perform has a fault happen, and returns when it is over and what it has ended is

@@ -26,10 +26,11 @@ go_test_race := CGO_ENABLED=1 $(go_test) -race
 RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
 # Those that are run by targets of their own.
 OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse
-# The specs of the life of a key are run with the race detector, too. They wait more than
-# they work, so they are run in shards, each on a control plane of its own.
-LATER_LIFE := (audit|backup|etcd|expiry|import|rotation|touched|unwritten|usage)_test.go
+# Specs that wait more than they work are run by several processes of Ginkgo's, each with a
+# control plane of its own.
+PROCS ?= 4
 TESTFLAGS ?=
+SPECFLAGS ?=
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
 MODEL ?=
@@ -41,6 +42,7 @@ CGROUP ?=
 
 CONTROLLER_GEN := bin/controller-gen
 GOLANGCI_LINT := bin/golangci-lint
+GINKGO := bin/ginkgo
 
 # $(run) NAME COMMAND... says what begins, and how long it took.
 run := @hack/tools/timed.sh
@@ -110,7 +112,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 # What is run beside others, and what needs the machine for itself: what times out there
 # because others use the machine looks like a fault.
-beside := test-race test-life-early test-life-late test-tenants test-mutation test-plain test-simulation test-clients test-gateways-table test-model
+beside := test-race test-life test-tenants test-mutation test-plain test-simulation test-clients test-gateways-table test-model
 alone := test-faults-short test-rotation-short test-abuse
 # How many targets run at the same time: each waits for something now and then.
 TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
@@ -126,15 +128,13 @@ test: programs controlplane gateways ## Run every test, on a real API server whe
 test-race: controlplane
 	$(run) "tests with the race detector" $(go_test_race) -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
 
-life := $(go_test_race) -timeout=20m $(TESTFLAGS) ./test/lifecycle
+# $(call specs,FOLDER,FLAGS OF THE BUILD) builds the specs of a folder, and runs them.
+specs = bash -c '$(compiling) $(GINKGO) build $(2) -o $(CURDIR)/bin/specs/$(notdir $(1)) $(1) >/dev/null && \
+	$(GINKGO) run --procs=$(PROCS) --timeout=20m $(SPECFLAGS) bin/specs/$(notdir $(1))'
 
-.PHONY: test-life-early
-test-life-early: controlplane
-	$(run) "the life of a key, first half, with the race detector" $(life) -ginkgo.skip-file='$(LATER_LIFE)'
-
-.PHONY: test-life-late
-test-life-late: controlplane
-	$(run) "the life of a key, second half, with the race detector" $(life) -ginkgo.focus-file='$(LATER_LIFE)'
+.PHONY: test-life
+test-life: controlplane $(GINKGO)
+	$(run) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,./test/lifecycle,--race)
 
 # The race detector takes ten times as long, and has its schedules in test-race.
 .PHONY: test-simulation
@@ -249,10 +249,13 @@ gateways: ## Bring about the gateways and clients that no distribution has, in b
 	$(run) "Caddy, prom-label-proxy, Prometheus, OpenTelemetry Collector" env $(compiling) go run ./hack/build/cmd/build gateways >/dev/null
 
 .PHONY: tools
-tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build the tools pinned in hack/tools/go.mod.
+tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(GINKGO) ## Build the tools pinned in hack/tools/go.mod.
 
 $(CONTROLLER_GEN): hack/tools/go.mod hack/tools/go.sum
 	$(run) "build controller-gen" env $(compiling) go run ./hack/build/cmd/build tool $@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
 $(GOLANGCI_LINT): hack/tools/go.mod hack/tools/go.sum
 	$(run) "build golangci-lint" env $(compiling) go run ./hack/build/cmd/build tool $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(GINKGO): hack/tools/go.mod hack/tools/go.sum
+	$(run) "build ginkgo" env $(compiling) go run ./hack/build/cmd/build tool $@ github.com/onsi/ginkgo/v2/ginkgo

@@ -12,8 +12,12 @@ echo "==> $name" >&5
 began=$SECONDS
 status=0
 "$@" 5>&- || status=$?
-# What the shell's children and theirs have used: "1m2.345s 0m6.789s".
-cpu=$(times | tail -n 1 | awk -F '[ms ]+' '{ printf "%.0f", 60 * $1 + $2 + 60 * $3 + $4 }')
+# What this shell's children and theirs have used, "1m2.345s 0m6.789s", which a subshell
+# does not know.
+used=$(mktemp)
+times >"$used"
+cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%.0f", 60 * $1 + $2 + 60 * $3 + $4 }' "$used")
+rm -f "$used"
 verdict=ok
 [ "$status" -eq 0 ] || verdict="FAILED with status $status"
 echo "==> $name: $verdict, $((SECONDS - began)) s ($cpu s of CPU)" >&5

@@ -27,7 +27,8 @@ type Relay struct {
 	targets []string
 	turn    int
 	refused int
-	// clients are the connections that stand; nil once it is closed.
+	closed  bool
+	// clients are the connections that stand.
 	clients map[net.Conn]bool
 }
 
@@ -76,23 +77,19 @@ func (r *Relay) Refused() int {
 func (r *Relay) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cutLocked()
+	for client := range r.clients {
+		client.Close()
+	}
 }
 
 // Close ends all connections, and returns when nothing listens or stands any more.
 func (r *Relay) Close() {
 	r.listener.Close()
 	r.mu.Lock()
-	r.cutLocked()
-	r.clients = nil
+	r.closed = true
 	r.mu.Unlock()
+	r.Cut()
 	r.running.Wait()
-}
-
-func (r *Relay) cutLocked() {
-	for client := range r.clients {
-		client.Close()
-	}
 }
 
 // carry connects a client with its target, until one of them has enough.
@@ -122,10 +119,7 @@ func (r *Relay) carry(client net.Conn) {
 func (r *Relay) admit(client net.Conn) (target string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.clients == nil:
-		return "", false
-	case len(r.targets) == 0:
+	if r.closed || len(r.targets) == 0 {
 		r.refused++
 		return "", false
 	}

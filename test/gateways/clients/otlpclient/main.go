@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -40,26 +39,20 @@ const (
 const interval = 100 * time.Millisecond
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background()); err != nil {
 		complain(err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, stdout io.Writer) error {
+func run(ctx context.Context) error {
 	stopping, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(complain))
-	spans, err := autoexport.NewSpanExporter(ctx)
-	if err != nil {
-		return err
-	}
-	reader, err := autoexport.NewMetricReader(ctx)
-	if err != nil {
-		return err
-	}
-	records, err := autoexport.NewLogExporter(ctx)
-	if err != nil {
+	spans, badSpans := autoexport.NewSpanExporter(ctx)
+	reader, badReader := autoexport.NewMetricReader(ctx)
+	records, badRecords := autoexport.NewLogExporter(ctx)
+	if err := errors.Join(badSpans, badReader, badRecords); err != nil {
 		return err
 	}
 	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans))
@@ -67,7 +60,7 @@ func run(ctx context.Context, stdout io.Writer) error {
 	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 
 	var points atomic.Int64
-	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,
+	_, err := metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,
 		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
 			if stopping.Err() == nil {
 				observer.Observe(points.Add(1))
@@ -88,7 +81,7 @@ func run(ctx context.Context, stdout io.Writer) error {
 	// An empty export that is abandoned is a complaint, too, but not of interest any more.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	_ = errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx))
-	return json.NewEncoder(stdout).Encode(map[string]int64{"traces": made, "logs": made, "metrics": points.Load()})
+	return json.NewEncoder(os.Stdout).Encode(map[string]int64{"traces": made, "logs": made, "metrics": points.Load()})
 }
 
 func complain(err error) { fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err) }

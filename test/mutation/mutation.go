@@ -42,11 +42,11 @@ type Mutation struct {
 }
 
 //go:embed mutations.yaml
-var mutations []byte
+var table []byte
 
 // All returns every mutation: the protective steps of internal/registry.
 var All = sync.OnceValue(func() (all []Mutation) {
-	if err := yaml.UnmarshalStrict(mutations, &all); err != nil {
+	if err := yaml.UnmarshalStrict(table, &all); err != nil {
 		panic(fmt.Sprintf("mutations.yaml: %v", err)) // it is part of the program
 	}
 	return all

@@ -50,14 +50,15 @@ func run(ctx context.Context) error {
 	defer stop()
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(complain))
 	spans, badSpans := autoexport.NewSpanExporter(ctx)
-	reader, badReader := autoexport.NewMetricReader(ctx)
 	records, badRecords := autoexport.NewLogExporter(ctx)
-	if err := errors.Join(badSpans, badReader, badRecords); err != nil {
+	reader, badReader := autoexport.NewMetricReader(ctx)
+	if err := errors.Join(badSpans, badRecords, badReader); err != nil {
 		return err
 	}
+	// First of all: the reader reads from its beginning, and complains if it has nothing to.
+	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans))
 	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
-	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 
 	var points atomic.Int64
 	_, err := metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,

@@ -7,17 +7,17 @@
 package issuer
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,8 +36,8 @@ type Key struct {
 	Private       crypto.Signer
 }
 
-// aRSAKey is made once: that takes a while.
-var aRSAKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+// rsaKey is made once: that takes a while.
+var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // NewKey makes a key for RS256 or ES256. All RSA keys are one, under several IDs.
 func NewKey(t testing.TB, id, algorithm string) *Key {
@@ -46,7 +46,7 @@ func NewKey(t testing.TB, id, algorithm string) *Key {
 	var err error
 	switch algorithm {
 	case oidc.RS256:
-		key.Private, err = aRSAKey()
+		key.Private, err = rsaKey()
 	case oidc.ES256:
 		key.Private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	default:
@@ -78,24 +78,23 @@ type Issuer struct {
 	// Requests counts what has reached it, for documents that it has.
 	Requests atomic.Int64
 
-	address string
-	mu      sync.RWMutex
-	server  *httptest.Server
-	serves  *oidctest.Server
-	keys    []*Key
-	// instead answers in place of the issuer, if it is set.
-	instead atomic.Pointer[http.HandlerFunc]
+	// server is nil while it does not listen.
+	server *httptest.Server
+	serves atomic.Pointer[oidctest.Server]
+	// answers is Genuine, or what a test has answer in its place.
+	answers atomic.Pointer[http.HandlerFunc]
 }
 
 // Prepare makes an issuer that does not listen yet, but has an address.
 func Prepare(t testing.TB, keys ...*Key) *Issuer {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	i := &Issuer{address: l.Addr().String(), URL: "http://" + l.Addr().String()}
+	defer listener.Close()
+	i := &Issuer{URL: "http://" + listener.Addr().String()}
+	i.Answer(nil)
 	i.Publish(keys...)
 	t.Cleanup(i.Stop)
 	return i
@@ -112,81 +111,54 @@ func Start(t testing.TB, keys ...*Key) *Issuer {
 // Serve begins to listen.
 func (i *Issuer) Serve(t testing.TB) {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(t.Context()), "tcp", i.address)
+	listener, err := net.Listen("tcp", strings.TrimPrefix(i.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: i, ReadHeaderTimeout: time.Minute}}
+	i.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: i}}
 	i.server.Start()
 }
 
 // Stop closes the socket and all connections, so that nobody can connect.
 func (i *Issuer) Stop() {
-	i.mu.Lock()
-	server := i.server
-	i.server = nil
-	i.mu.Unlock()
-	if server != nil {
-		server.CloseClientConnections()
-		server.Close()
+	if i.server == nil {
+		return
 	}
+	i.server.CloseClientConnections()
+	i.server.Close()
+	i.server = nil
 }
 
 // Publish replaces the keys that are published.
 func (i *Issuer) Publish(keys ...*Key) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.keys = slices.Clone(keys)
-	i.serves = &oidctest.Server{}
-	i.serves.SetIssuer(i.URL)
+	server := &oidctest.Server{}
+	server.SetIssuer(i.URL)
 	for _, key := range keys {
-		i.serves.PublicKeys = append(i.serves.PublicKeys, oidctest.PublicKey{PublicKey: key.Private.Public(), KeyID: key.ID, Algorithm: key.Algorithm})
+		server.PublicKeys = append(server.PublicKeys, oidctest.PublicKey{PublicKey: key.Private.Public(), KeyID: key.ID, Algorithm: key.Algorithm})
 	}
+	i.serves.Store(server)
 }
 
 // Answer has handler answer in place of the issuer; nil ends that.
 func (i *Issuer) Answer(handler http.HandlerFunc) {
 	if handler == nil {
-		i.instead.Store(nil)
-		return
+		handler = i.Genuine
 	}
-	i.instead.Store(&handler)
+	i.answers.Store(&handler)
 }
 
-// Hang has the issuer answer nothing, until the function that it returns is called.
-func (i *Issuer) Hang() (release func()) {
-	released := make(chan struct{})
-	i.Answer(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-released:
-			i.Genuine(w, r)
-		case <-r.Context().Done():
-		}
-	})
-	return sync.OnceFunc(func() {
-		i.Answer(nil)
-		close(released)
-	})
+// Hang has the issuer answer nothing.
+func (i *Issuer) Hang() {
+	i.Answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 }
 
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.Requests.Add(1)
-	if instead := i.instead.Load(); instead != nil {
-		(*instead)(w, r)
-		return
-	}
-	i.Genuine(w, r)
+	(*i.answers.Load())(w, r)
 }
 
 // Genuine answers as the issuer that it is.
-func (i *Issuer) Genuine(w http.ResponseWriter, r *http.Request) {
-	i.mu.RLock()
-	serves := i.serves
-	i.mu.RUnlock()
-	serves.ServeHTTP(w, r)
-}
+func (i *Issuer) Genuine(w http.ResponseWriter, r *http.Request) { i.serves.Load().ServeHTTP(w, r) }
 
 // Claims are those of a good session of acme at a time, with changes: a nil leaves a
 // claim out.
@@ -195,12 +167,7 @@ func (i *Issuer) Claims(now time.Time, changes map[string]any) map[string]any {
 		"iss": i.URL, "aud": Audience, "sub": "somebody", "organization": "acme",
 		"iat": now.Add(-time.Minute).Unix(), "exp": now.Add(time.Hour).Unix(),
 	}
-	for name, value := range changes {
-		if value == nil {
-			delete(claims, name)
-		} else {
-			claims[name] = value
-		}
-	}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 	return claims
 }

@@ -14,11 +14,17 @@
 package mutation
 
 import (
+	"bytes"
+	"cmp"
+	_ "embed" // for mutations.yaml
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Mutation is one step of the protocol taken out, as a replacement in one file.
@@ -38,6 +44,17 @@ type Mutation struct {
 	Old, New string
 }
 
+//go:embed mutations.yaml
+var table []byte
+
+// All returns every mutation: the protective steps of internal/registry.
+var All = sync.OnceValue(func() (all []Mutation) {
+	if err := yaml.UnmarshalStrict(table, &all); err != nil {
+		panic(fmt.Sprintf("mutations.yaml: %v", err)) // it is part of the program
+	}
+	return all
+})
+
 // Named returns the mutation of that name.
 func Named(name string) (Mutation, error) {
 	var names []string
@@ -50,32 +67,24 @@ func Named(name string) (Mutation, error) {
 	return Mutation{}, fmt.Errorf("no mutation %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// Overlay writes mutated copies to dir, and the file for -overlay that puts them in
-// place of the originals, and returns the path of the latter. root is the
-// repository's. Mutations are applied in their order, so that one can change what
-// another has made. It fails if one does not fit the source any more.
+// Overlay writes mutated copies to the folder dir, and the file for -overlay that puts
+// them in place of the originals, and returns the path of the latter. root is the
+// repository's; dir is an absolute path, since the Go command may run anywhere. Mutations
+// are applied in their order, so that one can change what another has made. It fails if
+// one does not fit the source any more.
 func Overlay(root, dir string, mutations ...Mutation) (overlayFile string, err error) {
 	root, err = filepath.Abs(root)
 	if err != nil {
 		return "", fmt.Errorf("overlay: %w", err)
 	}
-	dir, err = filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("overlay: %w", err)
-	}
-	sources := map[string]string{}
+	replace := map[string]string{}
 	for _, m := range mutations {
 		original := filepath.Join(root, filepath.FromSlash(m.File))
-		if err := m.apply(sources, original); err != nil {
+		mutated := filepath.Join(dir, strings.ReplaceAll(m.File, "/", "_"))
+		if err := m.apply(cmp.Or(replace[original], original), mutated); err != nil {
 			return "", fmt.Errorf("mutation %s: %w", m.Name, err)
 		}
-	}
-	replace := map[string]string{}
-	for original, source := range sources {
-		replace[original] = filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(original, root+string(filepath.Separator)), string(filepath.Separator), "_"))
-		if err := os.WriteFile(replace[original], []byte(source), 0o600); err != nil {
-			return "", fmt.Errorf("overlay: %w", err)
-		}
+		replace[original] = mutated
 	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
@@ -88,20 +97,15 @@ func Overlay(root, dir string, mutations ...Mutation) (overlayFile string, err e
 	return overlayFile, nil
 }
 
-// apply changes the source of the file original, which is read if it is not there.
-func (m Mutation) apply(sources map[string]string, original string) error {
-	source, ok := sources[original]
-	if !ok {
-		data, err := os.ReadFile(original)
-		if err != nil {
-			return err
-		}
-		source = string(data)
+// apply changes what is in one file, and writes it to another.
+func (m Mutation) apply(from, to string) error {
+	source, err := os.ReadFile(from)
+	if err != nil {
+		return err
 	}
-	if n := strings.Count(source, m.Old); n != 1 {
+	if n := bytes.Count(source, []byte(m.Old)); n != 1 {
 		return fmt.Errorf("its text is %d times in %s, and has to be there once: see what became of the step, and change the mutation\n%s",
 			n, m.File, m.Old)
 	}
-	sources[original] = strings.Replace(source, m.Old, m.New, 1)
-	return nil
+	return os.WriteFile(to, bytes.Replace(source, []byte(m.Old), []byte(m.New), 1), 0o600)
 }

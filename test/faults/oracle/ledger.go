@@ -67,14 +67,13 @@ func (l *Ledger) Fault() {
 
 // Judge notes an answer about a key.
 func (l *Ledger) Judge(k *Key, a Answer) {
-	state := k.during(a.Sent, a.Received)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.counts.add(a)
 	calm := !l.calmSince.IsZero() && l.calmSince.Before(a.Sent)
-	if wrong := judge(state, a.Status, calm); wrong != "" {
-		l.violateLocked(fmt.Sprintf("%s: %s (%s): sent %s, answered %.1f ms later",
-			a.Replica, wrong, k.Name, a.Sent.Format("15:04:05.000000"), float64(a.Received.Sub(a.Sent))/float64(time.Millisecond)))
+	l.mu.Unlock()
+	if wrong := judge(k.during(a.Sent, a.Received), a.Status, calm); wrong != "" {
+		l.Violate("%s: %s (%s): sent %s, answered %.1f ms later",
+			a.Replica, wrong, k.Name, a.Sent.Format("15:04:05.000000"), float64(a.Received.Sub(a.Sent))/float64(time.Millisecond))
 	}
 }
 
@@ -111,18 +110,14 @@ func judge(state State, status int, calm bool) string {
 	return ""
 }
 
-// Violate notes a violation that is not about one answer.
+// Violate notes a violation: of an answer, or of whatever else.
 func (l *Ledger) Violate(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.violateLocked(fmt.Sprintf(format, args...))
-}
-
-func (l *Ledger) violateLocked(text string) {
 	if len(l.violations) == 0 {
 		close(l.violated)
 	}
-	l.violations = append(l.violations, text)
+	l.violations = append(l.violations, fmt.Sprintf(format, args...))
 }
 
 // Violated is closed at the first violation.

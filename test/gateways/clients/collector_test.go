@@ -56,11 +56,7 @@ func (s *collectorShipper) start(ctx context.Context, secret map[string][]byte) 
 	if err != nil {
 		return err
 	}
-	mounted := filepath.Join(dir, "key")
-	if err := os.Mkdir(mounted, 0o700); err != nil {
-		return err
-	}
-	if s.volume, err = mount.NewVolume(mounted, secret); err != nil {
+	if s.volume, err = mount.NewVolume(filepath.Join(dir, "key"), secret); err != nil {
 		return err
 	}
 	var receiver string
@@ -121,7 +117,7 @@ func (s *collectorShipper) finish(ctx context.Context) (map[recorder.Stream][]in
 	}
 	// What it has not sent yet it would keep on disk, for its next start.
 	for _, stream := range streams {
-		err := world.store.Await(ctx, stream, func(t recorder.Tally) bool { return t.Distinct >= len(sent[stream]) })
+		err := world.store.Await(ctx, stream, func(t recorder.Tally) bool { return len(t) >= len(sent[stream]) })
 		if err != nil {
 			return nil, err
 		}

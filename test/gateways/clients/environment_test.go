@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/mount"
@@ -95,7 +96,7 @@ func (s *podShipper) newPod(ctx context.Context, secret map[string][]byte) (*pod
 	launching.Env = append(launching.Env, "OTEL_SERVICE_NAME="+p.service)
 	p.Process = process.New(p.service, dir, launching, func(context.Context) (bool, error) {
 		for _, stream := range p.streams() {
-			if world.store.Tally(stream).Distinct == 0 {
+			if len(world.store.Tally(stream)) == 0 {
 				return false, fmt.Errorf("nothing has arrived of its %s", stream.Signal)
 			}
 		}
@@ -113,19 +114,18 @@ func (s *podShipper) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What otlpclient calls a Report.
-	var report struct {
-		Sent   map[recorder.Signal]int64
-		Errors []string
-	}
-	if err := json.Unmarshal(data, &report); err != nil {
+	var last map[recorder.Signal]int64
+	if err := json.Unmarshal(data, &last); err != nil {
 		return fmt.Errorf("%s: %w", s.pod.Name, err)
 	}
-	for signal, last := range report.Sent {
-		s.sent[recorder.Stream{Client: s.pod.service, Signal: signal}] = upTo(last)
+	for signal, number := range last {
+		s.sent[recorder.Stream{Client: s.pod.service, Signal: signal}] = upTo(number)
 	}
-	for _, complaint := range report.Errors {
-		s.failures = append(s.failures, fmt.Errorf("%s: %s", s.pod.Name, complaint))
+	log, err := os.ReadFile(s.pod.LogPath)
+	for line := range strings.Lines(string(log)) {
+		if complaint, ok := strings.CutPrefix(line, "otlpclient: "); ok {
+			s.failures = append(s.failures, fmt.Errorf("%s: %s", s.pod.Name, complaint))
+		}
 	}
-	return nil
+	return err
 }

@@ -18,11 +18,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hexcovery/apikey-operator/hack/gateways"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
+	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
 const (
@@ -85,7 +85,7 @@ func TestOrganizationsNeverMeetInAStoreThatTheyShare(t *testing.T) {
 func TestTheAttacksFindAGatewayThatBelievesItsClients(t *testing.T) {
 	ctx := within(t, isolationTimeout)
 	store := startStore(ctx, t)
-	upstream := recorder.Serve(store)
+	upstream := rig.Serve(store)
 	t.Cleanup(upstream.Close)
 	dir := filepath.Join(world.dir, "broken-nginx")
 	config := filepath.Join(dir, "config")
@@ -220,7 +220,10 @@ func (s *store) write(ctx context.Context, one *tenant) error {
 	if _, err := fmt.Sscan(one.value, &value); err != nil {
 		return err
 	}
-	data := snappy.Encode(nil, appendSeries(nil, labels, value, time.Now().UnixMilli()))
+	data, err := writeRequest(labels, value)
+	if err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.prometheus.String()+recorder.RemoteWritePath, bytes.NewReader(data))
 	if err != nil {
 		return err

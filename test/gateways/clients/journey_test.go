@@ -164,7 +164,7 @@ func (j *journey) restart(ctx context.Context) error {
 		if err := server.Start(ctx); err != nil {
 			return err
 		}
-		if err := errors.Join(world.authServers.AwaitReady(ctx, replicas), world.proxies.AwaitReady(ctx, replicas)); err != nil {
+		if err := awaitReady(ctx, replicas); err != nil {
 			return err
 		}
 	}
@@ -190,16 +190,16 @@ func compare(t *testing.T, shipper shipper, allSent map[recorder.Stream][]int64,
 		if len(missing) > 0 {
 			t.Errorf("%s %s: %d of %d are missing: %v", stream.Client, stream.Signal, len(missing), len(sent), missing)
 		}
-		if tally.Distinct != len(sent) {
-			t.Errorf("%s %s: %d arrived, and %d were sent", stream.Client, stream.Signal, tally.Distinct, len(sent))
+		if len(tally) != len(sent) {
+			t.Errorf("%s %s: %d arrived, and %d were sent", stream.Client, stream.Signal, len(tally), len(sent))
 		}
-		if len(tally.Twice) > 0 && !shipper.repeats() {
-			t.Errorf("%s %s: came more than once: %v", stream.Client, stream.Signal, tally.Twice)
+		if twice := tally.Twice(); len(twice) > 0 && !shipper.repeats() {
+			t.Errorf("%s %s: came more than once: %v", stream.Client, stream.Signal, twice)
 		}
 		if want := []string{organizations[shipper.team()]}; !slices.Equal(tally.Organizations(), want) {
 			t.Errorf("%s %s: came under %v, want %v", stream.Client, stream.Signal, tally.Organizations(), want)
 		}
-		for sender := range tally.BySender {
+		for sender := range tally.BySender() {
 			keysSeen[sender.Key] = true
 		}
 		t.Logf("%s %s: %d sent, %s", stream.Client, stream.Signal, len(sent), tally)

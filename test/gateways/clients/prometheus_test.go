@@ -58,11 +58,7 @@ func (s *prometheusShipper) start(ctx context.Context, secret map[string][]byte)
 	if s.dir, err = s.folder(); err != nil {
 		return err
 	}
-	mounted := filepath.Join(s.dir, "key")
-	if err := os.Mkdir(mounted, 0o700); err != nil {
-		return err
-	}
-	if s.volume, err = mount.NewVolume(mounted, secret); err != nil {
+	if s.volume, err = mount.NewVolume(filepath.Join(s.dir, "key"), secret); err != nil {
 		return err
 	}
 	s.target = httptest.NewServer(http.HandlerFunc(s.serveScrape))
@@ -153,7 +149,7 @@ func (s *prometheusShipper) replace(ctx context.Context, secret map[string][]byt
 	}
 	// The queue of the new key sends what is scraped after its start. When some of that
 	// has arrived, the other one has nothing to send that this one does not.
-	err := world.store.Await(ctx, s.streams()[0], func(t recorder.Tally) bool { return len(t.Twice) >= some })
+	err := world.store.Await(ctx, s.streams()[0], func(t recorder.Tally) bool { return len(t.Twice()) >= some })
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
-
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 )
 
@@ -206,7 +204,11 @@ func questions(attacker, victim *tenant, entrances []string) []question {
 func (q *question) plant(number int, more []label) {
 	labels := append([]label{{"__name__", "planted"}, {"author", q.attacker.id}, {"how", fmt.Sprintf("%s %d", q.spoof, number)}, {"entrance", q.entrance}}, more...)
 	q.method, q.target = http.MethodPost, recorder.RemoteWritePath
-	q.body = string(snappy.Encode(nil, appendSeries(nil, labels, 1, time.Now().UnixMilli())))
+	body, err := writeRequest(labels, 1)
+	if err != nil {
+		panic(err) // a test's own labels
+	}
+	q.body = string(body)
 	q.header.Set("Content-Encoding", "snappy")
 	q.header.Set("Content-Type", "application/x-protobuf")
 	q.header.Set("X-Prometheus-Remote-Write-Version", "0.1.0")

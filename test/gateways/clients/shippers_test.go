@@ -13,7 +13,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
+	"github.com/hexcovery/apikey-operator/test/gateways/relay"
 )
 
 // podShippers returns a pod before every entrance for each protocol. What speaks HTTP has
@@ -64,12 +64,13 @@ func secured(t *testing.T, address string) (secure, authority string) {
 	if err := os.WriteFile(authority, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	balancer, err := service.Start(t.Context(), &tls.Config{
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12,
-	}, service.Endpoint{Address: address})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	balancer := relay.Start(listener, address)
 	t.Cleanup(balancer.Close)
 	return balancer.Address(), authority
 }

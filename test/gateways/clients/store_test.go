@@ -8,18 +8,19 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/snappy"
-	"google.golang.org/protobuf/encoding/protowire"
+	"github.com/prometheus/prometheus/prompb"
 
 	"github.com/hexcovery/apikey-operator/hack/gateways"
 	"github.com/hexcovery/apikey-operator/hack/process"
@@ -168,37 +169,28 @@ type label struct{ name, value string }
 // stamp gives every series of a write request the label of the tenant, in place of any
 // that it has.
 func stamp(compressed []byte, tenant string) ([]byte, error) {
-	all, err := recorder.ReadSeries(compressed)
+	request, err := recorder.ReadWriteRequest(compressed)
 	if err != nil {
 		return nil, err
 	}
-	var request []byte
-	for _, one := range all {
-		labels := []label{{tenantLabel, tenant}}
-		for name, value := range one.Labels {
-			if name != tenantLabel {
-				labels = append(labels, label{name, value})
-			}
-		}
-		for i, value := range one.Values {
-			request = appendSeries(request, labels, value, one.Times[i])
-		}
+	for i := range request.Timeseries {
+		series := &request.Timeseries[i]
+		series.Labels = slices.DeleteFunc(series.Labels, func(l prompb.Label) bool { return l.Name == tenantLabel })
+		series.Labels = append(series.Labels, prompb.Label{Name: tenantLabel, Value: tenant})
 	}
-	return snappy.Encode(nil, request), nil
+	return encode(request)
 }
 
-// appendSeries appends a series with one sample to a prometheus.WriteRequest.
-func appendSeries(request []byte, labels []label, value float64, milliseconds int64) []byte {
-	var series []byte
+// writeRequest is the body of one that writes a series with one sample.
+func writeRequest(labels []label, value float64) ([]byte, error) {
+	series := prompb.TimeSeries{Samples: []prompb.Sample{{Value: value, Timestamp: time.Now().UnixMilli()}}}
 	for _, one := range labels {
-		var pair []byte
-		pair = protowire.AppendString(protowire.AppendTag(pair, 1, protowire.BytesType), one.name)
-		pair = protowire.AppendString(protowire.AppendTag(pair, 2, protowire.BytesType), one.value)
-		series = protowire.AppendBytes(protowire.AppendTag(series, 1, protowire.BytesType), pair)
+		series.Labels = append(series.Labels, prompb.Label{Name: one.name, Value: one.value})
 	}
-	var sample []byte
-	sample = protowire.AppendFixed64(protowire.AppendTag(sample, 1, protowire.Fixed64Type), math.Float64bits(value))
-	sample = protowire.AppendVarint(protowire.AppendTag(sample, 2, protowire.VarintType), uint64(milliseconds))
-	series = protowire.AppendBytes(protowire.AppendTag(series, 2, protowire.BytesType), sample)
-	return protowire.AppendBytes(protowire.AppendTag(request, 1, protowire.BytesType), series)
+	return encode(&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{series}})
+}
+
+func encode(request *prompb.WriteRequest) ([]byte, error) {
+	data, err := request.Marshal()
+	return snappy.Encode(nil, data), err
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
+	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
 const (
@@ -90,7 +91,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	world.store = recorder.New()
 	world.upstream = &upstream{recorder: world.store}
-	upstream := recorder.Serve(world.upstream)
+	upstream := rig.Serve(world.upstream)
 	defer upstream.Close()
 
 	starting, startCtx := errgroup.WithContext(ctx)
@@ -162,13 +163,20 @@ func startServices(ctx context.Context) (err error) {
 		gateways = append(gateways, service.Endpoint{Address: strings.TrimPrefix(server.Gateways, "http://"), Readyz: readyz})
 		proxies = append(proxies, service.Endpoint{Address: strings.TrimPrefix(server.Proxy, "http://"), Readyz: readyz})
 	}
-	if world.authServers, err = service.Start(ctx, nil, gateways...); err != nil {
+	if world.authServers, err = service.Start(ctx, gateways...); err != nil {
 		return err
 	}
-	if world.proxies, err = service.Start(ctx, nil, proxies...); err != nil {
+	if world.proxies, err = service.Start(ctx, proxies...); err != nil {
 		return err
 	}
-	return errors.Join(world.authServers.AwaitReady(ctx, replicas), world.proxies.AwaitReady(ctx, replicas))
+	return awaitReady(ctx, replicas)
+}
+
+// awaitReady waits until so many auth servers get new connections.
+func awaitReady(ctx context.Context, count int) error {
+	return eventually(ctx, func() (bool, error) {
+		return len(world.authServers.Targets()) == count && len(world.proxies.Targets()) == count, nil
+	})
 }
 
 // startGateways starts every gateway, before an upstream. They end with stop.

@@ -10,8 +10,8 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
 	"sigs.k8s.io/yaml"
 
 	// What the files name in typed_config. An extension that is not here is refused.
@@ -49,58 +49,25 @@ func ParseMessage(data []byte, into proto.Message) error {
 }
 
 // Validate applies the rules of Envoy's messages, as Envoy does to all that it is given.
-func Validate(message proto.Message) error { return validate(message.ProtoReflect()) }
-
-// validator is what Envoy's messages have: rules of protoc-gen-validate.
-type validator interface{ ValidateAll() error }
-
-// validate applies the rules of a message, and of those packed inside of it.
-func validate(message protoreflect.Message) error {
+func Validate(message proto.Message) error {
 	var errs []error
-	if v, ok := message.Interface().(validator); ok {
-		errs = append(errs, v.ValidateAll())
-	}
-	return errors.Join(append(errs, eachAny(message, func(packed proto.Message) error {
-		return validate(packed.ProtoReflect())
-	}))...)
-}
-
-// eachAny calls visit with every message that is packed in this one, but not with
-// what is packed in those.
-func eachAny(message protoreflect.Message, visit func(proto.Message) error) error {
-	if packed, ok := message.Interface().(*anypb.Any); ok {
-		unpacked, err := packed.UnmarshalNew()
-		if err != nil {
-			return err
+	err := eachPacked(message, func(packed proto.Message) {
+		// protoc-gen-validate made it, for each message and all within, but for what is packed.
+		if v, ok := packed.(interface{ ValidateAll() error }); ok {
+			errs = append(errs, v.ValidateAll())
 		}
-		return visit(unpacked)
-	}
-	var errs []error
-	message.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		errs = append(errs, eachInField(field, value, visit))
-		return true
 	})
-	return errors.Join(errs...)
+	return errors.Join(append(errs, err)...)
 }
 
-func eachInField(field protoreflect.FieldDescriptor, value protoreflect.Value, visit func(proto.Message) error) error {
-	var errs []error
-	switch {
-	case field.IsMap():
-		if field.MapValue().Message() == nil {
-			return nil
+// eachPacked calls visit with the message, and with each that is packed in it, however
+// deep.
+func eachPacked(message proto.Message, visit func(proto.Message)) error {
+	return protorange.Range(message.ProtoReflect(), func(path protopath.Values) error {
+		last := path.Index(-1)
+		if kind := last.Step.Kind(); kind == protopath.RootStep || kind == protopath.AnyExpandStep {
+			visit(last.Value.Message().Interface())
 		}
-		value.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-			errs = append(errs, eachAny(v.Message(), visit))
-			return true
-		})
-	case field.Message() == nil:
-	case field.IsList():
-		for i := range value.List().Len() {
-			errs = append(errs, eachAny(value.List().Get(i).Message(), visit))
-		}
-	default:
-		errs = append(errs, eachAny(value.Message(), visit))
-	}
-	return errors.Join(errs...)
+		return nil
+	})
 }

@@ -55,8 +55,7 @@ func TestTheBootstrapsAreClosedByThemselves(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := 0
-		var look func(proto.Message) error
-		look = func(message proto.Message) error {
+		err = eachPacked(bootstrap, func(message proto.Message) {
 			switch m := message.(type) {
 			case *authzv3.ExtAuthz:
 				found++
@@ -70,9 +69,8 @@ func TestTheBootstrapsAreClosedByThemselves(t *testing.T) {
 					t.Errorf("%s: %v", name, m)
 				}
 			}
-			return eachAny(message.ProtoReflect(), look)
-		}
-		if err := look(bootstrap); err != nil {
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if found != 2 {

@@ -5,7 +5,6 @@ package replay
 
 import (
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -85,9 +84,6 @@ func relay(w http.ResponseWriter, response *http.Response, h header) {
 	defer response.Body.Close()
 	removeHopByHop(h)
 	h.into(w.Header())
-	for name := range response.Trailer {
-		w.Header().Add("Trailer", name)
-	}
 	w.WriteHeader(response.StatusCode)
 	controller := http.NewResponseController(w)
 	_ = controller.Flush()
@@ -107,7 +103,9 @@ func relay(w http.ResponseWriter, response *http.Response, h header) {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	maps.Copy(w.Header(), response.Trailer)
+	for name, values := range response.Trailer { // announced or not
+		w.Header()[http.TrailerPrefix+name] = values
+	}
 }
 
 // isGRPC is Grpc::Common::hasGrpcContentType, source/common/grpc/common.cc.

@@ -25,16 +25,18 @@ type Key struct {
 
 // Registry knows the keys that it was told, at once.
 type Registry struct {
-	mu       sync.RWMutex
-	grants   map[keys.Digest]registry.Grant
-	verdicts map[keys.Digest]registry.Verdict
-	blind    bool
+	mu    sync.RWMutex
+	known map[keys.Digest]judgement
+	blind bool
+}
+
+type judgement struct {
+	grant   registry.Grant
+	verdict registry.Verdict
 }
 
 // NewRegistry returns one that knows nothing.
-func NewRegistry() *Registry {
-	return &Registry{grants: map[keys.Digest]registry.Grant{}, verdicts: map[keys.Digest]registry.Verdict{}}
-}
+func NewRegistry() *Registry { return &Registry{known: map[keys.Digest]judgement{}} }
 
 // Authenticate is what the auth server calls.
 func (r *Registry) Authenticate(digest keys.Digest) (registry.Grant, registry.Verdict) {
@@ -43,11 +45,8 @@ func (r *Registry) Authenticate(digest keys.Digest) (registry.Grant, registry.Ve
 	if r.blind {
 		return registry.Grant{}, registry.Undecided
 	}
-	if grant, ok := r.grants[digest]; ok {
-		return grant, registry.Accepted
-	}
-	if verdict, ok := r.verdicts[digest]; ok {
-		return registry.Grant{}, verdict
+	if of, ok := r.known[digest]; ok {
+		return of.grant, of.verdict
 	}
 	return registry.Grant{}, registry.Unknown
 }
@@ -74,11 +73,9 @@ func (r *Registry) Accept(t testing.TB, organization string, scopes ...v1alpha1.
 	}
 	key := Mint(t)
 	key.ID, key.Name, key.Organization = key.digest.KeyID(), "team-"+organization+"/prod-agent", organization
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.grants[key.digest] = registry.Grant{
+	r.learn(key, judgement{verdict: registry.Accepted, grant: registry.Grant{
 		KeyID: key.ID, Namespace: "team-" + organization, Name: "prod-agent", Organization: organization, Scopes: scope.Of(scopes...),
-	}
+	}})
 	return key
 }
 
@@ -86,17 +83,21 @@ func (r *Registry) Accept(t testing.TB, organization string, scopes ...v1alpha1.
 func (r *Registry) Judged(t testing.TB, verdict registry.Verdict) Key {
 	t.Helper()
 	key := Mint(t)
+	r.learn(key, judgement{verdict: verdict})
+	return key
+}
+
+func (r *Registry) learn(key Key, of judgement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.verdicts[key.digest] = verdict
-	return key
+	r.known[key.digest] = of
 }
 
 // Revoke has the registry know the key no longer.
 func (r *Registry) Revoke(key Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.grants, key.digest)
+	delete(r.known, key.digest)
 }
 
 // Mint makes a key that no registry knows.

@@ -9,13 +9,14 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"connectrpc.com/connect"
 	metrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	"google.golang.org/grpc"
 )
 
 const (
@@ -48,23 +49,30 @@ type Upstream struct {
 
 	mu       sync.Mutex
 	arrivals map[string][]*Arrival
-	grpc     *grpc.Server
 }
 
 // StartUpstream serves until the test ends.
 func StartUpstream(t testing.TB) *Upstream {
 	t.Helper()
-	u := &Upstream{arrivals: map[string][]*Arrival{}, grpc: grpc.NewServer()}
-	metrics.RegisterMetricsServiceServer(u.grpc, metricsService{})
-	listener := Listen(t)
-	u.Address = listener.Addr().String()
-	server := &http.Server{Handler: u, Protocols: new(http.Protocols)}
-	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetUnencryptedHTTP2(true)
-	done := make(chan struct{})
-	go func() { _ = server.Serve(listener); close(done) }()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	u := &Upstream{arrivals: map[string][]*Arrival{}}
+	server := Serve(u)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	u.Address = server.Listener.Addr().String()
 	return u
+}
+
+// Serve serves what is behind a gateway on a free port of loopback, over HTTP/1.1 and
+// HTTP/2 without TLS, until the server is closed.
+func Serve(handler http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	return server
 }
 
 // Arrivals returns what came with the mark, since it was asked last.
@@ -76,6 +84,12 @@ func (u *Upstream) Arrivals(mark string) []*Arrival {
 	return arrivals
 }
 
+// export takes a batch over gRPC.
+var export = connect.NewUnaryHandlerSimple(metrics.MetricsService_Export_FullMethodName,
+	func(context.Context, *metrics.ExportMetricsServiceRequest) (*metrics.ExportMetricsServiceResponse, error) {
+		return &metrics.ExportMetricsServiceResponse{}, nil
+	})
+
 // ServeHTTP takes note, and then answers.
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &Arrival{Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header.Clone(), Major: r.ProtoMajor}
@@ -85,7 +99,7 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Unlock()
 
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-		u.grpc.ServeHTTP(w, r)
+		export.ServeHTTP(w, r)
 		return
 	}
 	hash := sha256.New()
@@ -105,12 +119,4 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, "upstream says "+strconv.Itoa(status))
-}
-
-type metricsService struct {
-	metrics.UnimplementedMetricsServiceServer
-}
-
-func (metricsService) Export(context.Context, *metrics.ExportMetricsServiceRequest) (*metrics.ExportMetricsServiceResponse, error) {
-	return &metrics.ExportMetricsServiceResponse{}, nil
 }

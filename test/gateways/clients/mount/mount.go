@@ -16,21 +16,17 @@ import (
 // itself is one; that is swapped in a single step when the Secret changes. What watches a
 // file has to understand it:
 // https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
-type Volume struct {
-	dir   string
-	count int
-}
+type Volume struct{ dir string }
 
-// NewVolume mounts the Secret's data in an empty folder.
+// NewVolume mounts the Secret's data in a new folder.
 func NewVolume(dir string, data map[string][]byte) (*Volume, error) {
 	v := &Volume{dir: dir}
-	if err := v.Update(data); err != nil {
-		return nil, err
-	}
+	err := os.Mkdir(dir, 0o700)
 	for name := range data {
-		if err := os.Symlink(filepath.Join("..data", name), v.Path(name)); err != nil {
-			return nil, fmt.Errorf("mount a secret: %w", err)
-		}
+		err = errors.Join(err, os.Symlink(filepath.Join("..data", name), v.Path(name)))
+	}
+	if err = errors.Join(err, v.Update(data)); err != nil {
+		return nil, fmt.Errorf("mount a secret: %w", err)
 	}
 	return v, nil
 }
@@ -40,26 +36,29 @@ func (v *Volume) Path(name string) string { return filepath.Join(v.dir, name) }
 
 // Update has the volume hold other data, under the names that it has.
 func (v *Volume) Update(data map[string][]byte) error {
-	v.count++
-	folder := fmt.Sprintf("..%06d", v.count)
-	if err := os.Mkdir(filepath.Join(v.dir, folder), 0o700); err != nil {
+	folder, err := os.MkdirTemp(v.dir, "..")
+	if err != nil {
 		return fmt.Errorf("update a mounted secret: %w", err)
 	}
 	for name, value := range data {
-		if err := os.WriteFile(filepath.Join(v.dir, folder, name), value, 0o600); err != nil {
-			return fmt.Errorf("update a mounted secret: %w", err)
-		}
+		err = errors.Join(err, os.WriteFile(filepath.Join(folder, name), value, 0o600))
 	}
-	data1, data2 := filepath.Join(v.dir, "..data"), filepath.Join(v.dir, "..data_tmp")
-	before, err := os.Readlink(data1)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	before, _ := filepath.EvalSymlinks(v.Path("..data")) // at first there is none
+	err = errors.Join(err, os.Symlink(filepath.Base(folder), v.Path("..data_tmp")), os.Rename(v.Path("..data_tmp"), v.Path("..data")))
+	if err == nil && before != "" {
+		err = os.RemoveAll(before)
+	}
+	if err != nil {
 		return fmt.Errorf("update a mounted secret: %w", err)
 	}
-	if err := errors.Join(os.Symlink(folder, data2), os.Rename(data2, data1)); err != nil {
-		return fmt.Errorf("update a mounted secret: %w", err)
+	return nil
+}
+
+// Env is what envFrom makes of a Secret: a variable for each entry. Kubernetes takes
+// every name, api-key too, since version 1.32.
+func Env(data map[string][]byte) (env []string) {
+	for name, value := range data {
+		env = append(env, name+"="+string(value))
 	}
-	if before == "" {
-		return nil
-	}
-	return os.RemoveAll(filepath.Join(v.dir, before))
+	return env
 }

@@ -4,19 +4,17 @@
 // Command otlpclient is a program with the OpenTelemetry SDK for Go in it, as any pod
 // may run: everything about where and how it sends is in its environment. It makes
 // spans, log records and data points, numbered from 1, until it is asked to stop, as a
-// pod is; then it shuts the SDK down, and prints a [Report].
+// pod is. Then it prints the highest number of each signal; what the SDK could not do it
+// complains about at once.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -37,46 +35,33 @@ const (
 	numberedMetric  = "numbered"
 )
 
-// Report is what the program prints at its end.
-type Report struct {
-	// Sent is how much it made of each signal: the highest number.
-	Sent map[string]int64
-	// Errors are what the SDK could not do.
-	Errors []string
-}
+// interval is how often it makes a span and a log record.
+const interval = 100 * time.Millisecond
 
 func main() {
-	interval := flag.Duration("interval", 100*time.Millisecond, "how often to make a span and a log record")
-	flag.Parse()
-	if err := run(context.Background(), *interval, os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
+	if err := run(context.Background()); err != nil {
+		complain(err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
+func run(ctx context.Context) error {
 	stopping, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	complaints := &complaints{}
-	otel.SetErrorHandler(complaints)
-	spans, err := autoexport.NewSpanExporter(ctx)
-	if err != nil {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(complain))
+	spans, badSpans := autoexport.NewSpanExporter(ctx)
+	records, badRecords := autoexport.NewLogExporter(ctx)
+	reader, badReader := autoexport.NewMetricReader(ctx)
+	if err := errors.Join(badSpans, badRecords, badReader); err != nil {
 		return err
 	}
-	reader, err := autoexport.NewMetricReader(ctx)
-	if err != nil {
-		return err
-	}
-	records, err := autoexport.NewLogExporter(ctx)
-	if err != nil {
-		return err
-	}
+	// First of all: the reader reads from its beginning, and complains if it has nothing to.
+	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans))
 	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
-	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 
 	var points atomic.Int64
-	_, err = metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,
+	_, err := metrics.Meter("otlpclient").Int64ObservableGauge(numberedMetric,
 		metric.WithInt64Callback(func(_ context.Context, observer metric.Int64Observer) error {
 			if stopping.Err() == nil {
 				observer.Observe(points.Add(1))
@@ -86,25 +71,24 @@ func run(ctx context.Context, interval time.Duration, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	made := work(stopping, traces, logs, interval)
+	made := work(stopping, traces, logs)
 
 	// A reader that is shut down abandons what it is just sending, and sends again what it
 	// then observes, which is all the same for a metric, but not for who counts. So the
 	// numbers end first, and only when they are sent everything is shut down.
 	if err := errors.Join(traces.ForceFlush(ctx), logs.ForceFlush(ctx), metrics.ForceFlush(ctx)); err != nil {
-		complaints.Handle(err)
+		complain(err)
 	}
-	report := Report{Errors: complaints.all(), Sent: map[string]int64{
-		"traces": made, "logs": made, "metrics": points.Load(),
-	}}
 	// An empty export that is abandoned is a complaint, too, but not of interest any more.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	_ = errors.Join(traces.Shutdown(ctx), logs.Shutdown(ctx), metrics.Shutdown(ctx))
-	return json.NewEncoder(stdout).Encode(report)
+	return json.NewEncoder(os.Stdout).Encode(map[string]int64{"traces": made, "logs": made, "metrics": points.Load()})
 }
 
-// work makes a span and a log record at each interval, until ctx is done, and says how
-// many it made.
-func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider, interval time.Duration) int64 {
+func complain(err error) { fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err) }
+
+// work makes spans and log records until ctx is done, and says how many of each.
+func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.LoggerProvider) int64 {
 	tracer, logger := traces.Tracer("otlpclient"), logs.Logger("otlpclient")
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -123,25 +107,4 @@ func work(ctx context.Context, traces *sdktrace.TracerProvider, logs *sdklog.Log
 		case <-ticker.C:
 		}
 	}
-}
-
-// complaints collects what the SDK reports.
-type complaints struct {
-	mu     sync.Mutex
-	errors []string
-}
-
-// Handle is called by the SDK.
-func (c *complaints) Handle(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.errors = append(c.errors, err.Error())
-	// At once, too: who waits for the first complaint reads it here.
-	fmt.Fprintf(os.Stderr, "otlpclient: %v\n", err)
-}
-
-func (c *complaints) all() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.errors
 }

@@ -5,10 +5,15 @@ package recorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/felixge/httpsnoop"
 )
 
 // Signal is a kind of telemetry.
@@ -42,24 +47,26 @@ type Sender struct {
 
 // Recorder is the back end. Its zero value is not usable; see New.
 type Recorder struct {
+	paths *http.ServeMux
+
 	mu       sync.Mutex
-	arrivals map[Stream]map[int64][]Sender
+	arrivals map[Stream]Tally
 	faults   []string
 	// changed is closed, and replaced, when something arrived.
 	changed chan struct{}
-	otlp    http.Handler
 }
 
 // New returns a Recorder to which nothing has arrived. It is an http.Handler for
 // HTTP/1.1 and HTTP/2.
 func New() *Recorder {
-	r := &Recorder{arrivals: map[Stream]map[int64][]Sender{}, changed: make(chan struct{})}
-	r.otlp = r.newOTLP()
+	r := &Recorder{paths: http.NewServeMux(), arrivals: map[Stream]Tally{}, changed: make(chan struct{})}
+	r.handleOTLP()
+	r.paths.HandleFunc("POST "+RemoteWritePath, r.serveRemoteWrite)
 	return r
 }
 
 // ServeHTTP takes in one request. What it does not understand it refuses, in a way that
-// no client tries again.
+// no client tries again, and that is a fault.
 func (r *Recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	for _, name := range []string{"X-Api-Key", "Authorization"} {
 		if len(request.Header[name]) > 0 {
@@ -67,18 +74,24 @@ func (r *Recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		}
 	}
 	sender, err := senderOf(request.Header)
+	if request.ProtoMajor < 2 && strings.HasPrefix(request.Header.Get("Content-Type"), "application/grpc") {
+		err = errors.New("gRPC over HTTP/1, which is none")
+	}
 	if err != nil {
 		r.fault("%s %s: %v", request.Method, request.URL.Path, err)
-		http.Error(w, "no sender", http.StatusBadRequest)
+		http.Error(w, "refused", http.StatusBadRequest)
 		return
 	}
 	request = request.WithContext(context.WithValue(request.Context(), senderKey{}, sender))
-	if request.URL.Path == RemoteWritePath {
-		r.serveRemoteWrite(w, request)
-		return
+	answer := httpsnoop.CaptureMetrics(r.paths, w, request)
+	if answer.Code >= 400 && answer.Code < statusClientClosed {
+		r.fault("%s %s is refused: %d %s", request.Method, request.URL.Path, answer.Code, http.StatusText(answer.Code))
 	}
-	r.otlp.ServeHTTP(w, request)
 }
+
+// statusClientClosed is connect's answer to a client that went away in the middle, which
+// is no fault: what it did not send whole has not arrived.
+const statusClientClosed = 499
 
 // senderKey is where the context of a request holds its Sender.
 type senderKey struct{}
@@ -86,8 +99,8 @@ type senderKey struct{}
 // senderOf reads the headers that only the auth server's answer may set.
 func senderOf(header http.Header) (Sender, error) {
 	for _, name := range []string{"X-Scope-Orgid", "X-Api-Key-Id", "X-Api-Key-Name"} {
-		if count := len(header[name]); count != 1 || header.Get(name) == "" {
-			return Sender{}, fmt.Errorf("%d values of %s, want one that is not empty", count, name)
+		if values := header[name]; len(values) != 1 || values[0] == "" {
+			return Sender{}, fmt.Errorf("%d values of %s, want one that is not empty", len(values), name)
 		}
 	}
 	return Sender{Organization: header.Get("X-Scope-Orgid"), Key: header.Get("X-Api-Key-Name")}, nil
@@ -99,27 +112,23 @@ func (r *Recorder) record(ctx context.Context, items []Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, item := range items {
-		stream := r.arrivals[item.Stream]
-		if stream == nil {
-			stream = map[int64][]Sender{}
-			r.arrivals[item.Stream] = stream
+		if item.Client == "" || item.Number < 1 {
+			r.faults = append(r.faults, fmt.Sprintf("without a number, or from nobody: %+v", item))
+			continue
 		}
-		stream[item.Number] = append(stream[item.Number], sender)
+		if r.arrivals[item.Stream] == nil {
+			r.arrivals[item.Stream] = Tally{}
+		}
+		r.arrivals[item.Stream][item.Number] = append(r.arrivals[item.Stream][item.Number], sender)
 	}
-	r.announce()
+	close(r.changed) // wakes up who waits
+	r.changed = make(chan struct{})
 }
 
 func (r *Recorder) fault(format string, values ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults = append(r.faults, fmt.Sprintf(format, values...))
-	r.announce()
-}
-
-// announce wakes up who waits. r.mu is held.
-func (r *Recorder) announce() {
-	close(r.changed)
-	r.changed = make(chan struct{})
 }
 
 // Faults are what should not have arrived, in order.
@@ -134,7 +143,7 @@ func (r *Recorder) Faults() []string {
 func (r *Recorder) Await(ctx context.Context, stream Stream, condition func(Tally) bool) error {
 	for {
 		r.mu.Lock()
-		tally, changed := tallyOf(r.arrivals[stream]), r.changed
+		tally, changed := maps.Clone(r.arrivals[stream]), r.changed
 		r.mu.Unlock()
 		if condition(tally) {
 			return nil
@@ -151,5 +160,5 @@ func (r *Recorder) Await(ctx context.Context, stream Stream, condition func(Tall
 func (r *Recorder) Tally(stream Stream) Tally {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return tallyOf(r.arrivals[stream])
+	return maps.Clone(r.arrivals[stream])
 }

@@ -9,52 +9,38 @@ import (
 	"slices"
 )
 
-// Tally sums up what has arrived from a stream.
-type Tally struct {
-	// Distinct is how many items arrived, each counted once.
-	Distinct int
-	// Highest is the highest number among them.
-	Highest int64
-	// Twice are the numbers that arrived more than once, in order.
-	Twice []int64
-	// BySender is how often an item arrived, by who it was said to be from.
-	BySender map[Sender]int
+// Tally is what has arrived from a stream: the senders of each item, by its number.
+type Tally map[int64][]Sender
 
-	arrived map[int64][]Sender
-}
-
-// tallyOf copies: the arrivals go on.
-func tallyOf(arrivals map[int64][]Sender) Tally {
-	t := Tally{Distinct: len(arrivals), BySender: map[Sender]int{}, arrived: make(map[int64][]Sender, len(arrivals))}
-	for number, senders := range arrivals {
-		t.arrived[number] = slices.Clone(senders)
-		t.Highest = max(t.Highest, number)
-		if len(senders) > 1 {
-			t.Twice = append(t.Twice, number)
-		}
-		for _, sender := range senders {
-			t.BySender[sender]++
+// Twice are the numbers that arrived more than once, in order.
+func (t Tally) Twice() (numbers []int64) {
+	for _, number := range slices.Sorted(maps.Keys(t)) {
+		if len(t[number]) > 1 {
+			numbers = append(numbers, number)
 		}
 	}
-	slices.Sort(t.Twice)
-	return t
+	return numbers
 }
 
 // Missing are those of the numbers that have not arrived.
 func (t Tally) Missing(sent []int64) []int64 {
-	var missing []int64
-	for _, number := range sent {
-		if _, ok := t.arrived[number]; !ok {
-			missing = append(missing, number)
+	return slices.DeleteFunc(slices.Clone(sent), func(number int64) bool { return t[number] != nil })
+}
+
+// BySender is how often an item arrived, by who it was said to be from.
+func (t Tally) BySender() map[Sender]int {
+	counts := map[Sender]int{}
+	for _, senders := range t {
+		for _, sender := range senders {
+			counts[sender]++
 		}
 	}
-	return missing
+	return counts
 }
 
 // From is how often an item arrived with this key.
-func (t Tally) From(key string) int {
-	sum := 0
-	for sender, count := range t.BySender {
+func (t Tally) From(key string) (sum int) {
+	for sender, count := range t.BySender() {
 		if sender.Key == key {
 			sum += count
 		}
@@ -63,15 +49,16 @@ func (t Tally) From(key string) int {
 }
 
 // Organizations are those whose items arrived, in order.
-func (t Tally) Organizations() []string {
-	organizations := map[string]bool{}
-	for sender := range t.BySender {
-		organizations[sender.Organization] = true
+func (t Tally) Organizations() (all []string) {
+	for sender := range t.BySender() {
+		all = append(all, sender.Organization)
 	}
-	return slices.Sorted(maps.Keys(organizations))
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // String is for messages.
 func (t Tally) String() string {
-	return fmt.Sprintf("%d items up to number %d, %d more than once, from %v", t.Distinct, t.Highest, len(t.Twice), t.BySender)
+	highest := slices.Max(append(slices.Collect(maps.Keys(t)), 0))
+	return fmt.Sprintf("%d items up to number %d, %d more than once, from %v", len(t), highest, len(t.Twice()), t.BySender())
 }

@@ -7,7 +7,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/hexcovery/apikey-operator/hack/stack"
+	"github.com/hexcovery/apikey-operator/hack/process"
 	"github.com/hexcovery/apikey-operator/test/gateways/relay"
 )
 
@@ -27,7 +27,7 @@ type Switch struct {
 func NewSwitch(t testing.TB, target string) *Switch {
 	t.Helper()
 	// Not any port: while nobody is there, it must not become somebody else's.
-	addresses, err := stack.FreeAddresses(t.Context(), 1)
+	addresses, err := process.FreeAddresses(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

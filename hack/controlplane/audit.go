@@ -39,8 +39,8 @@ type AuditEvent struct {
 	UserAgent                                     string
 	// Code is the HTTP status.
 	Code int
-	// Time is when the request was received.
-	Time time.Time
+	// Time is when the request was received, and Answered when it was answered.
+	Time, Answered time.Time
 	// Annotations are what admission policies have to say of it, among others.
 	Annotations map[string]string
 }
@@ -100,6 +100,7 @@ type auditLine struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
 	RequestReceivedTimestamp time.Time         `json:"requestReceivedTimestamp"`
+	StageTimestamp           time.Time         `json:"stageTimestamp"`
 	Annotations              map[string]string `json:"annotations"`
 }
 
@@ -139,6 +140,7 @@ func (l *auditLine) event() AuditEvent {
 		UserAgent:        l.UserAgent,
 		Code:             l.ResponseStatus.Code,
 		Time:             l.RequestReceivedTimestamp,
+		Answered:         l.StageTimestamp,
 		Annotations:      l.Annotations,
 	}
 }

@@ -94,15 +94,15 @@ func (w *walk) do(ctx context.Context, line string) error {
 	return nil
 }
 
-// run prints a command, has a shell run it, and prints the answer. Of an export, that
-// is a key: it is kept.
+// run prints a command, has a shell run it, and prints the answer. What is exported is
+// kept, and not printed.
 func (w *walk) run(ctx context.Context, command string, mustFail bool) error {
 	w.say("    $ " + command)
 	script := command
 	assignment, exports := strings.CutPrefix(command, "export ")
 	variable, _, _ := strings.Cut(assignment, "=")
 	if exports {
-		script += `; printf %s "$` + variable + `"`
+		script = assignment + ` && printf %s "$` + variable + `"`
 	}
 	shell := exec.CommandContext(ctx, "sh", "-c", script)
 	shell.Dir, shell.Env = w.dir, w.environment
@@ -110,7 +110,7 @@ func (w *walk) run(ctx context.Context, command string, mustFail bool) error {
 	w.command, w.answer, w.began = command, "", time.Now()
 	output, err := shell.CombinedOutput()
 	w.ended = time.Now()
-	if exports {
+	if exports && err == nil {
 		return w.export(variable, string(output))
 	}
 	w.answer = strings.TrimSpace(headers.ReplaceAllString(string(output), "\n"))

@@ -43,8 +43,8 @@ type AuditEvent struct {
 	UserAgent                                     string
 	// Code is the HTTP status.
 	Code int
-	// Time is when the request was received.
-	Time time.Time
+	// Time is when the request was received, and Answered when it had been answered or, of a watch, when it began.
+	Time, Answered time.Time
 	// Annotations are what admission policies have to say of it, among others.
 	Annotations map[string]string
 }
@@ -117,6 +117,7 @@ func eventOf(e *auditv1.Event) AuditEvent {
 		UserAgent:        e.UserAgent,
 		Code:             int(ptr.Deref(e.ResponseStatus, metav1.Status{}).Code),
 		Time:             e.RequestReceivedTimestamp.Time,
+		Answered:         e.StageTimestamp.Time,
 		Annotations:      e.Annotations,
 	}
 }

@@ -10,10 +10,17 @@ import (
 	"testing"
 )
 
-func newTestStandIn() (*standIn, http.Handler) {
-	s := &standIn{annotations: map[string][]annotation{}}
-	return s, s.handler()
-}
+const (
+	annotationsPath = "/api/v1/annotations"
+	queryPath       = "/api/v1/dsl"
+	rawSQLPath      = "/api/v1/sql"
+
+	title = "v2.3.1 to production"
+	note  = `{"name": "deploy/myapp", "title": "` + title + `"}`
+	query = `{"query": "SELECT name, title FROM annotations LAST 1h"}`
+)
+
+func newTestStandIn() *standIn { return &standIn{annotations: map[string][]object{}} }
 
 // ask sends one request, with headers given as name and value in turn.
 func ask(handler http.Handler, method, path, body string, headers ...string) (int, string) {
@@ -27,20 +34,20 @@ func ask(handler http.Handler, method, path, body string, headers ...string) (in
 }
 
 func TestStandInKeepsOrganizationsApart(t *testing.T) {
-	s, handler := newTestStandIn()
-	if status, _ := ask(handler, "POST", annotationsPath, note, "X-Scope-OrgID", "acme"); status != http.StatusCreated {
+	s := newTestStandIn()
+	if status, _ := ask(s, "POST", annotationsPath, note, "X-Scope-OrgID", "acme"); status != http.StatusCreated {
 		t.Errorf("post: %d", status)
 	}
 	for _, r := range []struct{ method, path, body string }{{"GET", annotationsPath, ""}, {"POST", queryPath, query}} {
-		if status, body := ask(handler, r.method, r.path, r.body, "X-Scope-OrgID", "acme"); status != http.StatusOK || !strings.Contains(body, title) {
+		if status, body := ask(s, r.method, r.path, r.body, "X-Scope-OrgID", "acme"); status != http.StatusOK || !strings.Contains(body, title) {
 			t.Errorf("%s: %d %s", r.path, status, body)
 		}
-		if status, body := ask(handler, r.method, r.path, r.body, "X-Scope-OrgID", "globex"); status != http.StatusOK || strings.Contains(body, title) {
+		if status, body := ask(s, r.method, r.path, r.body, "X-Scope-OrgID", "globex"); status != http.StatusOK || strings.Contains(body, title) {
 			t.Errorf("%s, of the other organization: %d %s", r.path, status, body)
 		}
 	}
-	if requests, violations := s.report(); requests != 5 || len(violations) != 0 {
-		t.Errorf("%d requests, %q", requests, violations)
+	if status, body := ask(s, "GET", "/seen", ""); status != http.StatusOK || body != `{"requests":5,"violations":null}`+"\n" {
+		t.Errorf("%d, %s", status, body)
 	}
 }
 
@@ -59,10 +66,13 @@ func TestStandInNotesWhatShouldNotComeThrough(t *testing.T) {
 		"no organization for raw SQL": {rawSQLPath, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, handler := newTestStandIn()
-			status, _ := ask(handler, "GET", test.path, "", test.headers...)
-			if _, violations := s.report(); len(violations) != 1 {
-				t.Errorf("%d, %q", status, violations)
+			s := newTestStandIn()
+			status, _ := ask(s, "GET", test.path, "", test.headers...)
+			if len(s.violations) != 1 {
+				t.Errorf("%d, %q", status, s.violations)
+			}
+			if _, body := ask(s, "GET", "/seen", ""); strings.Contains(body, "null") {
+				t.Errorf("it keeps that to itself: %s", body)
 			}
 		})
 	}

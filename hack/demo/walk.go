@@ -5,8 +5,13 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/hexcovery/apikey-operator/hack/stack"
@@ -16,109 +21,132 @@ import (
 // stepTimeout bounds one step. The longest takes some seconds.
 const stepTimeout = time.Minute
 
-// walk goes through the life of a key, step by step.
+// life is what is shown and checked. Its head says how it is written.
+//
+//go:embed life.txt
+var life string
+
+// headers are what curl -i prints between the status and the body.
+var headers = regexp.MustCompile(`(?s)\r\n.*?\r\n\r\n`)
+
+// walk goes through the life of a key.
 type walk struct {
+	out     io.Writer
 	product *stack.Stack
-	api     *standIn
-	out     *printer
-
-	// acme is the key prod-agent, for ingest, annotations and queries; globex is the
-	// key ci-deploy, for annotations only. Filled in by readKeys.
-	acme, globex credential
-	// replaced is the key that Globex had before. Filled in by rotate.
-	replaced credential
-}
-
-// step is one thing that is shown.
-type step struct {
-	title string
-	show  func(*walk, context.Context) error
-}
-
-var steps = []step{
-	{"Two organizations, and a key for each", (*walk).applySamples},
-	{"Each key is in its Secret, and nowhere else", (*walk).readKeys},
-	{"Acme's key posts an annotation, through auth server 1", (*walk).post},
-	{"And finds it again, through auth server 2", (*walk).findAgain},
-	{"Globex, with its own key, sees nothing of it", (*walk).otherOrganization},
-	{"A key reaches what it is for: that of Globex may not query", (*walk).narrowed},
-	{"No key reaches raw SQL", (*walk).rawSQL},
-	{"A key is no session: as a Bearer token it is refused", (*walk).bearer},
-	{"A key that nobody has issued is refused", (*walk).unknown},
-	{"Globex's key is replaced, and nobody is cut off", (*walk).rotate},
-	{"Acme's key is deleted, and dead at once, everywhere", (*walk).revoke},
-	{"The key beside it is not disturbed", (*walk).undisturbed},
-	{"What the Hexcovery API has seen, and what logs hold", (*walk).aftermath},
+	// dir and environment are where commands are run.
+	dir         string
+	environment []string
+	// keys are what was exported, by variable. None is to be printed; leaked is set
+	// when one was about to be.
+	keys   map[string]string
+	leaked error
+	// command is the last one, and answer what it printed between began and ended.
+	command, answer string
+	began, ended    time.Time
+	probe           *stack.Probe
 }
 
 func (w *walk) walk(ctx context.Context) error {
-	for _, step := range steps {
-		w.out.title(step.title)
-		err := w.show(ctx, step)
-		if w.out.hasLeaked() {
-			err = errors.Join(err, errors.New("a key was about to be printed"))
-		}
-		if err != nil {
-			return fmt.Errorf("step %d: %w", w.out.step, err)
+	paragraphs := strings.Split(strings.TrimSpace(life), "\n\n")
+	steps, trouble := paragraphs[1:len(paragraphs)-1], paragraphs[len(paragraphs)-1]
+	for i, step := range steps {
+		if err := w.step(ctx, fmt.Sprintf("%2d. %s", i+1, step)); err != nil {
+			if ctx.Err() == nil {
+				_ = w.step(ctx, trouble) // What else is wrong, it prints.
+			}
+			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-// show makes one step, in a bounded time.
-func (w *walk) show(ctx context.Context, s step) error {
+// step makes one step, in a bounded time.
+func (w *walk) step(ctx context.Context, step string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, stepTimeout, fmt.Errorf("it took more than %s", stepTimeout))
 	defer cancel()
-	err := s.show(w, ctx)
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-	}
-	return err
-}
-
-// explain prints, after a wrong answer, what keys wait for and the last lines of
-// each program's log.
-func (w *walk) explain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
-	defer cancel()
-	w.out.blank()
-	// What it returns is of no interest beside the wrong answer; it prints that, too.
-	_ = w.kubectl(ctx, `kubectl get apikeys -A -o custom-columns='NAME:.metadata.name,READY:.status.conditions[?(@.type=="Ready")].message'`)
-	for _, process := range w.product.Processes() {
-		w.out.blank()
-		w.out.say(process.LogTail())
-	}
-}
-
-func (w *walk) applySamples(ctx context.Context) error {
-	for _, line := range []string{
-		"kubectl apply --server-side -k config/samples",
-		"kubectl wait --for=condition=Ready apikeys --all --all-namespaces --timeout=30s",
-		"kubectl get apikeys --all-namespaces",
-	} {
-		if err := w.kubectl(ctx, line, "prod-agent", "ci-deploy"); err != nil {
-			return err
+	title, lines, _ := strings.Cut(step, "\n")
+	w.say("\n" + title)
+	for line := range strings.Lines(lines) {
+		if err := errors.Join(w.do(ctx, strings.TrimSpace(line)), w.leaked); err != nil {
+			return errors.Join(context.Cause(ctx), err)
 		}
 	}
-	w.out.good("both are ready, which they are when every auth server knows them")
 	return nil
 }
 
-func (w *walk) readKeys(ctx context.Context) (err error) {
-	if w.acme, err = w.readKey(ctx, "HEXCOVERY_API_KEY", "team-acme", "prod-agent"); err != nil {
-		return err
+// do does what a line says.
+func (w *walk) do(ctx context.Context, line string) error {
+	sign, rest, _ := strings.Cut(line, " ")
+	switch sign {
+	case "$", "!":
+		return w.run(ctx, rest, sign == "!")
+	case "+", "-":
+		if strings.Contains(w.answer, rest) != (sign == "+") {
+			return w.wrong(line)
+		}
+	case "&":
+		return w.startProbe(ctx, w.keys[rest])
+	case "wait":
+		return w.awaitRefusals()
+	default:
+		w.say("    " + line)
 	}
-	if w.globex, err = w.readKey(ctx, "GLOBEX_API_KEY", "team-globex", "hexcovery-ci-deploy"); err != nil {
-		return err
-	}
-	digest, err := keys.Parse(w.acme.value)
-	if err != nil {
-		return fmt.Errorf("what the Secret holds: %w", err)
-	}
-	line := "kubectl get apikey prod-agent -n team-acme -o jsonpath='{.status.keyID}'"
-	if err := w.kubectl(ctx, line, digest.KeyID()); err != nil {
-		return err
-	}
-	w.out.good("the key ID is the beginning of the key's SHA-256, which is all that anything but the Secret holds of it")
 	return nil
+}
+
+// run prints a command, has a shell run it, and prints the answer. What is exported is
+// kept, and not printed.
+func (w *walk) run(ctx context.Context, command string, mustFail bool) error {
+	w.say("    $ " + command)
+	script := command
+	assignment, exports := strings.CutPrefix(command, "export ")
+	variable, _, _ := strings.Cut(assignment, "=")
+	if exports {
+		script = assignment + ` && printf %s "$` + variable + `"`
+	}
+	shell := exec.CommandContext(ctx, "sh", "-c", script)
+	shell.Dir, shell.Env = w.dir, w.environment
+	shell.WaitDelay = time.Second // What it has started may outlive it.
+	w.command, w.answer, w.began = command, "", time.Now()
+	output, err := shell.CombinedOutput()
+	w.ended = time.Now()
+	if exports && err == nil {
+		return w.export(variable, string(output))
+	}
+	w.answer = strings.TrimSpace(headers.ReplaceAllString(string(output), "\n"))
+	if w.answer != "" {
+		w.say("      " + strings.ReplaceAll(w.answer, "\n", "\n      "))
+	}
+	if failed := err != nil; failed != mustFail {
+		return errors.Join(w.wrong(map[bool]string{false: "success", true: "a failure"}[mustFail]), err)
+	}
+	return nil
+}
+
+// export keeps a key for the commands to come.
+func (w *walk) export(variable, key string) error {
+	if _, err := keys.Parse(key); err != nil {
+		return w.wrong(fmt.Sprintf("a key (%v)", err))
+	}
+	w.keys[variable] = key
+	w.environment = append(w.environment, variable+"="+key)
+	return nil
+}
+
+// wrong is the error about an answer that is not as expected.
+func (w *walk) wrong(expected string) error {
+	return errors.New(w.clean(fmt.Sprintf("a wrong answer to\n%s\nexpected:\n%s\ncame:\n%s", w.command, expected, w.answer)))
+}
+
+// say prints a line, but for keys.
+func (w *walk) say(line string) { fmt.Fprintln(w.out, w.clean(line)) }
+
+// clean takes keys out of a text.
+func (w *walk) clean(text string) string {
+	for _, key := range w.keys {
+		if strings.Contains(text, key) {
+			text, w.leaked = strings.ReplaceAll(text, key, "[A KEY]"), errors.New("a key was about to be printed")
+		}
+	}
+	return text
 }

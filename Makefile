@@ -112,15 +112,15 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 # What is run beside others, and what needs the machine for itself: what times out there
 # because others use the machine looks like a fault.
-beside := test-race test-life test-tenants test-mutation test-plain test-simulation test-clients test-gateways-table test-model
-alone := test-faults-short test-rotation-short test-abuse
+beside := test-race test-life test-tenants test-mutation test-plain test-simulation test-clients test-gateways-table test-abuse test-model
+alone := test-faults-short test-rotation-short
 # How many targets run at the same time: each waits for something now and then.
 TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
 # rest of what a target prints comes when it has ended.
 .PHONY: test
-test: programs controlplane gateways ## Run every test, on a real API server where one is needed.
+test: programs-test controlplane gateways ## Run every test, on a real API server where one is needed.
 	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target $(beside) 5>&2
 	@$(MAKE) --no-print-directory $(alone)
 
@@ -154,7 +154,6 @@ test-plain: controlplane
 	$(run) "tests" $(go_test) -timeout=20m $(TESTFLAGS) \
 		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) $(OWN_TARGETS) | sort))
 
-# By themselves: what they do to a server, they do to the machine.
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
 	$(run) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
@@ -210,11 +209,11 @@ model: ## Check the model of revocation exhaustively (docs/revocation.md); needs
 
 .PHONY: bench-lifecycle
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.
-	@go run ./hack/bench lifecycle $(BENCHFLAGS)
+	@$(compiling) go run -exec 'env -u GOGC' ./hack/bench lifecycle $(BENCHFLAGS)
 
 .PHONY: bench-flood
 bench-flood: controlplane ## Measure what ten times as much junk does to valid requests; BENCHFLAGS=-help shows what can be set.
-	@go run ./hack/bench flood $(BENCHFLAGS)
+	@$(compiling) go run -exec 'env -u GOGC' ./hack/bench flood $(BENCHFLAGS)
 
 # CGROUP is one whose children may have limits, to be made by root; on cgroup v2 its
 # cgroup.subtree_control has to name memory.
@@ -224,21 +223,21 @@ bench-memory: controlplane ## Store 2,000 of the largest APIKeys that are accept
 	@cd test/tenants && go test -count=1 -timeout=2h -ginkgo.focus='however large' $(TESTFLAGS) -args -large.count=2000 -large.cgroup=$(CGROUP)
 
 .PHONY: demo
-demo: controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.
-	@CGO_ENABLED=0 go build -o bin/demo ./hack/demo
+demo: programs-demo controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.
+	@$(compiling) go build -o bin/demo ./hack/demo
 	@bin/demo $(if $(filter check,$(DEMO)),-check)
 
 ##@ Tools
 
-# What is no Go module: installed where that is possible, and otherwise named, before
+# What is no Go module is installed where that is possible, and otherwise named, before
 # anything else is done.
-.PHONY: programs
-programs: install-programs ## Install what tests run that is no Go module, as root on Debian, or name what is missing.
-	$(if $(shell hack/tools/programs.sh missing),$(error $(shell hack/tools/programs.sh missing)))
+.PHONY: programs-demo programs-test
+programs-demo programs-test: programs-%: install-%
+	$(if $(shell hack/tools/programs.sh missing $*),$(error $(shell hack/tools/programs.sh missing $*)))
 
-.PHONY: install-programs
-install-programs:
-	@hack/tools/programs.sh install
+.PHONY: install-demo install-test
+install-demo install-test: install-%:
+	@hack/tools/programs.sh install $*
 
 .PHONY: controlplane
 controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s.

@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
-# programs.sh missing|install: what tests run that is no Go module, and so cannot be built
-# like all else. This is the one list of it.
+# programs.sh missing|install TARGET: what a target of the Makefile runs that is no Go
+# module, and so cannot be built like all else. This is the one list of it.
 #
 #   missing  names, in one line, what is not installed, and how to install it
 #   install  installs it, if this is root on Debian; does nothing otherwise
 set -euo pipefail
 
-# Programs, each with the package that has it on Debian.
+# Programs, each with the package that has it on Debian, and the target that runs it.
 programs='
-gcc         gcc
-nginx       nginx
-haproxy     haproxy
-prometheus  prometheus
-promtool    prometheus
-spin        spin
+curl        curl        demo
+gcc         gcc         test
+nginx       nginx       test
+haproxy     haproxy     test
+prometheus  prometheus  test
+promtool    prometheus  test
+spin        spin        test
 '
 
 # Distributions keep some of it where only root looks.
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
 packages=()
-while read -r program package; do
-  if [ -n "$program" ] && [ -z "$(type -P "$program")" ]; then
+while read -r program package target; do
+  if [ "$target" = "${2-}" ] && [ -z "$(type -P "$program")" ]; then
     missing+=("$program")
     [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
   fi

@@ -6,9 +6,9 @@
 #   install  installs it, if this is root on Debian; does nothing otherwise
 set -euo pipefail
 
-# Programs, each with the package that has it on Debian, and the target that runs it.
+# Programs, each with the package that has it on Debian, and the targets that run it.
 programs='
-curl        curl        demo
+curl        curl        demo,test
 gcc         gcc         test
 nginx       nginx       test
 haproxy     haproxy     test
@@ -22,7 +22,7 @@ PATH=$PATH:/usr/sbin:/sbin
 missing=()
 packages=()
 while read -r program package target; do
-  if [ "$target" = "${2-}" ] && [ -z "$(type -P "$program")" ]; then
+  if [[ ",$target," == *",${2-},"* ]] && [ -z "$(type -P "$program")" ]; then
     missing+=("$program")
     [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
   fi

@@ -96,7 +96,7 @@ func (h *HTTP2) send(conn net.Conn, values map[string]string) (answer Answer) {
 	body := fill(h.Body, values)
 	session.WriteFields(1, fields(h.Headers, values), body == "" && len(h.Trailers) == 0)
 	if body != "" {
-		session.WriteData(1, []byte(body), len(h.Trailers) == 0)
+		_ = session.WriteData(1, len(h.Trailers) == 0, []byte(body))
 	}
 	if len(h.Trailers) > 0 {
 		session.WriteFields(1, fields(h.Trailers, values), true)

@@ -42,11 +42,8 @@ func NewKeyring(t testing.TB) *Keyring {
 // Find is what a key is worth; nil if nothing.
 func (k *Keyring) Find(key string) *registry.Grant {
 	digest, err := keys.Parse(key)
-	if err != nil {
-		return nil
-	}
 	grant, verdict := k.Authenticate(digest)
-	if verdict != registry.Accepted {
+	if err != nil || verdict != registry.Accepted {
 		return nil
 	}
 	return &grant

@@ -52,7 +52,7 @@ func (n *Naive) Start(t testing.TB, keys *Keyring, upstream string) *wire.Server
 				return wire.Reply(status, nil, "")
 			}
 			if status == http.StatusOK {
-				told = lines(identity(grant))
+				told = identity(grant)
 			}
 		}
 		if n.rewrite != nil {
@@ -117,14 +117,6 @@ func without(lines, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(cut(line, ":"), cut(name, ":")) })
 	})
-}
-
-func lines(fields []wire.Field) []string {
-	var lines []string
-	for _, f := range fields {
-		lines = append(lines, f.Name+": "+f.Value)
-	}
-	return lines
 }
 
 func cut(s, separator string) string {
@@ -194,7 +186,10 @@ func downgrade(request *wire.Request) {
 		request.Head = append(request.Head, fmt.Sprint("Content-Length: ", len(request.Body)))
 	default:
 		request.Head = append(request.Head, "Transfer-Encoding: chunked")
-		chunks := []string{fmt.Sprintf("%x", len(request.Body)), string(request.Body), "0"}
-		request.Payload = []byte(strings.Join(append(chunks, append(lines(request.Trailers), "", "")...), "\r\n"))
+		request.Payload = fmt.Appendf(nil, "%x\r\n%s\r\n0\r\n", len(request.Body), request.Body)
+		for _, f := range request.Trailers {
+			request.Payload = fmt.Appendf(request.Payload, "%s: %s\r\n", f.Name, f.Value)
+		}
+		request.Payload = append(request.Payload, "\r\n"...)
 	}
 }

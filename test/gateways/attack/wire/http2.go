@@ -23,8 +23,9 @@ const (
 // Session is one end of a connection of HTTP/2. It sends what it is given, and takes
 // what comes. What was written is sent when Next waits.
 type Session struct {
+	*http2.Framer
+
 	out     *bufio.Writer
-	framer  *http2.Framer
 	block   bytes.Buffer
 	encoder *hpack.Encoder
 	decoder *hpack.Decoder
@@ -44,14 +45,14 @@ type Part struct {
 func NewClient(conn io.ReadWriter) *Session {
 	s := newSession(conn, conn)
 	_, _ = s.out.WriteString(http2.ClientPreface)
-	_ = s.framer.WriteSettings()
+	_ = s.WriteSettings()
 	return s
 }
 
 func newSession(w io.Writer, r io.Reader) *Session {
 	s := &Session{out: bufio.NewWriterSize(w, 8*maxFrame)}
-	s.framer = http2.NewFramer(s.out, r)
-	s.framer.AllowIllegalReads, s.framer.AllowIllegalWrites = true, true
+	s.Framer = http2.NewFramer(s.out, r)
+	s.AllowIllegalReads, s.AllowIllegalWrites = true, true
 	s.encoder = hpack.NewEncoder(&s.block)
 	s.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) { s.fields = append(s.fields, Field{f.Name, f.Value}) })
 	return s
@@ -63,16 +64,11 @@ func (s *Session) WriteFields(stream uint32, fields []Field, end bool) {
 		_ = s.encoder.WriteField(hpack.HeaderField{Name: f.Name, Value: f.Value})
 	}
 	first := s.block.Next(maxFrame)
-	_ = s.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndStream: end, EndHeaders: s.block.Len() == 0})
+	_ = s.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndStream: end, EndHeaders: s.block.Len() == 0})
 	for s.block.Len() > 0 {
 		more := s.block.Next(maxFrame)
-		_ = s.framer.WriteContinuation(stream, s.block.Len() == 0, more)
+		_ = s.WriteContinuation(stream, s.block.Len() == 0, more)
 	}
-}
-
-// WriteData writes one frame of DATA.
-func (s *Session) WriteData(stream uint32, data []byte, end bool) {
-	_ = s.framer.WriteData(stream, end, data)
 }
 
 // Next waits for the next part of any stream, and answers meanwhile what has to be
@@ -82,25 +78,25 @@ func (s *Session) Next() (Part, error) {
 		if err := s.out.Flush(); err != nil {
 			return Part{}, err
 		}
-		frame, err := s.framer.ReadFrame()
+		frame, err := s.ReadFrame()
 		if err != nil {
 			return Part{}, err
 		}
 		switch f := frame.(type) {
 		case *http2.SettingsFrame:
 			if !f.IsAck() {
-				_ = s.framer.WriteSettingsAck()
+				_ = s.WriteSettingsAck()
 			}
 		case *http2.PingFrame:
 			if !f.IsAck() {
-				_ = s.framer.WritePing(true, f.Data)
+				_ = s.WritePing(true, f.Data)
 			}
 		case *http2.HeadersFrame:
 			fields, err := s.readFields(f)
 			return Part{Stream: f.StreamID, Fields: fields, End: f.StreamEnded()}, err
 		case *http2.DataFrame:
 			if n := len(f.Data()); n > 0 {
-				_ = s.framer.WriteWindowUpdate(0, uint32(n))
+				_ = s.WriteWindowUpdate(0, uint32(n))
 			}
 			return Part{Stream: f.StreamID, Data: f.Data(), End: f.StreamEnded()}, nil
 		case *http2.RSTStreamFrame:
@@ -129,7 +125,7 @@ func (s *Session) readFields(frame http2.Frame) ([]Field, error) {
 			return s.fields, s.decoder.Close()
 		}
 		var err error
-		if frame, err = s.framer.ReadFrame(); err != nil {
+		if frame, err = s.ReadFrame(); err != nil {
 			return nil, err
 		}
 	}

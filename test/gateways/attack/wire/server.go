@@ -136,8 +136,8 @@ func (s *Server) serve2(c *Conn, first *Request) error {
 	}
 	session := newSession(c, c.Reader)
 	session.encoder.SetMaxDynamicTableSizeLimit(0) // nginx wants none, and nobody minds
-	_ = session.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: bigWindow})
-	_ = session.framer.WriteWindowUpdate(0, bigWindow)
+	_ = session.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: bigWindow})
+	_ = session.WriteWindowUpdate(0, bigWindow)
 	if first != nil {
 		session.answer(1, s.handler(first, c))
 	}
@@ -174,12 +174,12 @@ func (s *Session) answer(stream uint32, response *http.Response) {
 		body, err = io.ReadAll(response.Body)
 	}
 	if err != nil {
-		_ = s.framer.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+		_ = s.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
 		return
 	}
 	trailers := fieldsOf(response.Trailer)
 	s.WriteFields(stream, append([]Field{{":status", strconv.Itoa(response.StatusCode)}}, fieldsOf(response.Header)...), false)
-	s.WriteData(stream, body, len(trailers) == 0)
+	_ = s.WriteData(stream, len(trailers) == 0, body)
 	if len(trailers) > 0 {
 		s.WriteFields(stream, trailers, true)
 	}

@@ -6,6 +6,8 @@ package attack
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -34,17 +36,21 @@ const (
 	afterwards = 25 * time.Millisecond
 )
 
-// send sends a case to an address.
-func (c *Case) send(address string, values map[string]string) (Answer, error) {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return Answer{}, err
+// send sends a case.
+func (t *Target) send(c *Case) (Answer, error) {
+	address, wait := t.Address, patience
+	if c.HTTP2 != nil {
+		address = t.HTTP2
 	}
-	defer conn.Close()
-	wait := patience
 	if c.Expect == legitimate {
 		wait = longPatience
 	}
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s, case %s: %w", t.Name, c.ID, err)
+	}
+	defer conn.Close()
+	values := t.Keys.placeholders(address)
 	if c.HTTP2 != nil {
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
 		return c.HTTP2.send(conn, values), nil
@@ -60,10 +66,7 @@ func (c *Case) send(address string, values map[string]string) (Answer, error) {
 	method := cut(request, " ")
 	status := exchange(request, method, wait)
 	if c.Then != "" {
-		second := exchange(fill(c.Then, values), method, patience/2)
-		if status == 0 {
-			status = second
-		}
+		status = cmp.Or(status, exchange(fill(c.Then, values), method, patience/2))
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(afterwards))
 	_, _ = io.Copy(io.Discard, reader)

@@ -46,18 +46,6 @@ func (t *Target) Attack(c *Case) (arrived int, findings []string, err error) {
 	return len(requests), append(findings, t.judge(c, answer, requests)...), nil
 }
 
-func (t *Target) send(c *Case) (Answer, error) {
-	address := t.Address
-	if c.HTTP2 != nil {
-		address = t.HTTP2
-	}
-	answer, err := c.send(address, t.Keys.placeholders(address))
-	if err != nil {
-		return answer, fmt.Errorf("%s, case %s: %w", t.Name, c.ID, err)
-	}
-	return answer, nil
-}
-
 func (t *Target) judge(c *Case, answer Answer, arrived []*wire.Request) []string {
 	grant := t.Keys.Grant(c.Key)
 	findings := judgeAnswer(answer.Seen, grant)

@@ -32,7 +32,7 @@ type Session struct {
 	fields  []Field
 }
 
-// Part is what comes at once of a stream: fields or data.
+// Part is what comes at once of a stream: fields, or data, which is valid until the next.
 type Part struct {
 	Stream uint32
 	Fields []Field

@@ -6,20 +6,21 @@ package attack
 import (
 	"bufio"
 	"bytes"
-	"errors"
+	"cmp"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/hexcovery/apikey-operator/test/gateways/attack/wire"
 )
 
 // Answer is what a client was answered.
 type Answer struct {
 	// Status is that of the first final response, 0 if there was none.
 	Status int
-	// Reason is that of the auth server, if its problem body came through.
-	Reason string
 	// Seen is all that the client received.
 	Seen string
 }
@@ -35,77 +36,96 @@ const (
 	afterwards = 25 * time.Millisecond
 )
 
-// send sends a case to an address.
-func (c *Case) send(address string, values map[string]string) (Answer, error) {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return Answer{}, err
+// send sends a case.
+func (t *Target) send(c *Case) (Answer, error) {
+	address, wait := t.Address, patience
+	if c.HTTP2 != nil {
+		address = t.HTTP2
 	}
-	defer conn.Close()
-	wait := patience
 	if c.Expect == legitimate {
 		wait = longPatience
 	}
-	if c.HTTP2 != nil {
-		return c.HTTP2.send(conn, values, wait), nil
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s, case %s: %w", t.Name, c.ID, err)
 	}
-	request := expand(c.Request, values)
-	method, _, _ := strings.Cut(request, " ")
-	_, _ = io.WriteString(conn, request) // a gateway may hang up before the end
-
+	defer conn.Close()
+	values := t.Keys.placeholders(address)
+	if c.HTTP2 != nil {
+		_ = conn.SetReadDeadline(time.Now().Add(wait))
+		return c.HTTP2.send(conn, values), nil
+	}
 	var seen bytes.Buffer
 	reader := bufio.NewReader(io.TeeReader(conn, &seen))
-	answer := Answer{}
-	answer.read(conn, reader, method, wait)
+	exchange := func(text, method string, wait time.Duration) int {
+		_, _ = io.WriteString(conn, text) // a gateway may hang up before the end
+		_ = conn.SetReadDeadline(time.Now().Add(wait))
+		return finalStatus(reader, method)
+	}
+	request := fill(c.Request, values)
+	method := cut(request, " ")
+	status := exchange(request, method, wait)
 	if c.Then != "" {
-		then := expandValue(strings.TrimSuffix(c.Then, "\n"), values)
-		if !strings.Contains(c.Then, `\r\n`) {
-			then = expand(c.Then, values)
-		}
-		_, _ = io.WriteString(conn, then)
-		answer.read(conn, reader, method, patience/2)
+		status = cmp.Or(status, exchange(fill(c.Then, values), method, patience/2))
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(afterwards))
 	_, _ = io.Copy(io.Discard, reader)
-	answer.Seen = seen.String()
-	return answer, nil
+	return Answer{status, seen.String()}, nil
 }
 
-// read reads one final response. Only the first counts.
-func (a *Answer) read(conn net.Conn, reader *bufio.Reader, method string, wait time.Duration) {
-	_ = conn.SetReadDeadline(time.Now().Add(wait))
+// finalStatus reads one final response; it is 0 if there is none.
+func finalStatus(reader *bufio.Reader, method string) int {
 	for {
 		response, err := http.ReadResponse(reader, &http.Request{Method: method})
 		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return
-			}
 			// What is no response has been seen all the same: HTTP/0.9 has no more than a body.
 			_, _ = io.Copy(io.Discard, reader)
-			return
+			return 0
 		}
-		if response.StatusCode < 200 && response.StatusCode != http.StatusSwitchingProtocols {
+		switch code := response.StatusCode; {
+		case code < 200 && code != http.StatusSwitchingProtocols:
 			continue
+		case code >= 300 || code >= 200 && method != http.MethodConnect:
+			_, _ = io.Copy(io.Discard, response.Body)
 		}
-		if response.StatusCode != http.StatusSwitchingProtocols && (method != http.MethodConnect || response.StatusCode >= 300) {
-			body, _ := io.ReadAll(response.Body)
-			if a.Status == 0 {
-				a.Reason = reasonOf(string(body))
-			}
-		}
-		if a.Status == 0 {
-			a.Status = response.StatusCode
-		}
-		return
+		return response.StatusCode
 	}
 }
 
-// reasonOf takes the reason out of a problem body.
-func reasonOf(body string) string {
-	_, rest, found := strings.Cut(body, `"reason":"`)
-	if !found {
-		return ""
+// send sends a request as the first stream of a connection. A second answer belongs to a
+// smuggled request; it has no stream to come on, so nothing is waited for but the first.
+func (h *HTTP2) send(conn net.Conn, values map[string]string) (answer Answer) {
+	session := wire.NewClient(conn)
+	body := fill(h.Body, values)
+	session.WriteFields(1, fields(h.Headers, values), body == "" && len(h.Trailers) == 0)
+	if body != "" {
+		_ = session.WriteData(1, len(h.Trailers) == 0, []byte(body))
 	}
-	reason, _, _ := strings.Cut(rest, `"`)
-	return reason
+	if len(h.Trailers) > 0 {
+		session.WriteFields(1, fields(h.Trailers, values), true)
+	}
+	for {
+		part, err := session.Next()
+		if err != nil {
+			return answer
+		}
+		for _, f := range part.Fields {
+			answer.Seen += f.Name + ": " + f.Value + "\n"
+			if f.Name == ":status" && answer.Status < 200 {
+				answer.Status, _ = strconv.Atoi(f.Value)
+			}
+		}
+		answer.Seen += string(part.Data)
+		if part.End || part.Reset {
+			return answer
+		}
+	}
+}
+
+func fields(texts [][2]string, values map[string]string) []wire.Field {
+	var fields []wire.Field
+	for _, text := range texts {
+		fields = append(fields, wire.Field{Name: fill(text[0], values), Value: fill(text[1], values)})
+	}
+	return fields
 }

@@ -4,12 +4,13 @@
 package attack
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -29,7 +30,8 @@ type Case struct {
 	Key string `json:"key,omitempty"`
 	// Expect is "legitimate" for what has to get through.
 	Expect string `json:"expect,omitempty"`
-	// Request is HTTP/1 as it is sent, and Then what is sent after the answer to it.
+	// Request is HTTP/1 as it is sent, but for placeholders, and Then what is sent after
+	// the answer to it.
 	Request string `json:"request,omitempty"`
 	Then    string `json:"then,omitempty"`
 	// HTTP2 is sent in place of it.
@@ -47,7 +49,6 @@ type HTTP2 struct {
 const (
 	legitimate = "legitimate"
 	nobody     = "none"
-	defaultKey = "KEY"
 )
 
 // Load reads the corpus from the folder's files.
@@ -57,6 +58,7 @@ func Load(folder string) ([]*Case, error) {
 		return nil, err
 	}
 	var cases []*Case
+	seen := map[string]string{}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -68,19 +70,19 @@ func Load(folder string) ([]*Case, error) {
 		}
 		for _, c := range list {
 			c.Class = strings.TrimSuffix(filepath.Base(file), ".yaml")
-			if err := c.check(); err != nil {
+			if err := c.complete(seen); err != nil {
 				return nil, fmt.Errorf("%s: case %q: %w", file, c.ID, err)
 			}
 		}
 		cases = append(cases, list...)
 	}
-	return cases, unique(cases)
+	return cases, nil
 }
 
-func (c *Case) check() error {
-	if c.Key == "" {
-		c.Key = defaultKey
-	}
+// complete makes what is written what is meant, and checks it. Neither an ID nor what is
+// sent may have been seen.
+func (c *Case) complete(seen map[string]string) error {
+	c.Key = cmp.Or(c.Key, "KEY")
 	switch {
 	case c.ID == "" || c.Why == "":
 		return errors.New("id and why are required")
@@ -91,110 +93,62 @@ func (c *Case) check() error {
 	case c.Expect == legitimate && c.Key == nobody:
 		return errors.New("legitimate in nobody's name")
 	}
+	c.Request, c.Then = crlf(c.Request), crlf(c.Then)
 	for _, text := range c.texts() {
-		if _, err := unescape(text); err != nil {
-			return err
+		// \r \n \t \\ \xNN, and what else Go has.
+		unescaped, err := strconv.Unquote(`"` + strings.NewReplacer("\n", `\n`, `"`, `\"`).Replace(*text) + `"`)
+		if err != nil {
+			return fmt.Errorf(`an escape is not known, or a \ not written \\: %q`, *text)
 		}
+		*text = unescaped
+	}
+	for _, unique := range []string{c.ID, fmt.Sprintf("%q %q %+q", c.Request, c.Then, c.HTTP2)} {
+		if other, ok := seen[unique]; ok {
+			return fmt.Errorf("it is case %q once more", other)
+		}
+		seen[unique] = c.ID
 	}
 	return nil
 }
 
+// crlf ends each line with CR LF. A text without an empty line is a header, and gets one,
+// unless how it ends is part of the case.
+func crlf(text string) string {
+	text = strings.TrimSuffix(text, "\n")
+	if text != "" && !strings.Contains(text, "\n\n") && !strings.Contains(text, `\n\r\n`) && !strings.HasSuffix(text, `\n`) {
+		text += "\n\n"
+	}
+	return strings.ReplaceAll(text, "\n", "\r\n")
+}
+
 // texts are all that can hold escapes and placeholders.
-func (c *Case) texts() []string {
-	texts := []string{c.Request, c.Then}
+func (c *Case) texts() []*string {
+	texts := []*string{&c.Request, &c.Then}
 	if c.HTTP2 != nil {
-		texts = append(texts, c.HTTP2.Body)
-		for _, field := range slices.Concat(c.HTTP2.Headers, c.HTTP2.Trailers) {
-			texts = append(texts, field[0], field[1])
+		texts = append(texts, &c.HTTP2.Body)
+		for _, fields := range [][][2]string{c.HTTP2.Headers, c.HTTP2.Trailers} {
+			for i := range fields {
+				texts = append(texts, &fields[i][0], &fields[i][1])
+			}
 		}
 	}
 	return texts
 }
 
-// unique finds cases with one name, or that send the same.
-func unique(cases []*Case) error {
-	ids, sent := map[string]bool{}, map[string]string{}
-	for _, c := range cases {
-		if ids[c.ID] {
-			return fmt.Errorf("case %q is there twice", c.ID)
-		}
-		ids[c.ID] = true
-		text := fmt.Sprintf("%q %q %+q", c.Request, c.Then, c.HTTP2)
-		if other, ok := sent[text]; ok {
-			return fmt.Errorf("cases %q and %q send the same", other, c.ID)
-		}
-		sent[text] = c.ID
-	}
-	return nil
-}
+var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// unescape reads \r \n \t \\ and \xNN.
-func unescape(text string) (string, error) {
-	var b bytes.Buffer
-	for i := 0; i < len(text); i++ {
-		if text[i] != '\\' {
-			b.WriteByte(text[i])
-			continue
+// fill puts values in for placeholders.
+func fill(text string, values map[string]string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(s string) string {
+		name := s[len("${") : len(s)-len("}")]
+		if value, ok := values[name]; ok {
+			return value
 		}
-		if i++; i == len(text) {
-			return "", errors.New(`\ at the end: write \\`)
-		}
-		switch text[i] {
-		case 'r':
-			b.WriteByte('\r')
-		case 'n':
-			b.WriteByte('\n')
-		case 't':
-			b.WriteByte('\t')
-		case '\\':
-			b.WriteByte('\\')
-		case 'x':
-			var c byte
-			if len(text) < i+3 {
-				return "", errors.New(`\x is followed by two hex digits`)
-			}
-			if _, err := fmt.Sscanf(text[i+1:i+3], "%02x", &c); err != nil {
-				return "", fmt.Errorf(`\x: %w`, err)
-			}
-			b.WriteByte(c)
-			i += 2
-		default:
-			return "", fmt.Errorf(`\%c is not known: write \\`, text[i])
-		}
-	}
-	return b.String(), nil
-}
-
-// expand makes the bytes to be sent: each end of line is CR LF, escapes are read, and
-// values put in for placeholders. A text without an empty line is a header, and gets one.
-func expand(text string, values map[string]string) string {
-	text = strings.TrimSuffix(text, "\n")
-	// A header of its own, unless how it ends is part of the case.
-	if !strings.Contains(text, "\n\n") && !strings.Contains(text, `\n\r\n`) && !strings.HasSuffix(text, `\n`) {
-		text += "\n\n"
-	}
-	return expandValue(strings.ReplaceAll(text, "\n", "\r\n"), values)
-}
-
-func expandValue(text string, values map[string]string) string {
-	text, _ = unescape(text) // checked when it was loaded
-	for {
-		start := strings.Index(text, "${")
-		if start < 0 {
-			return text
-		}
-		end := start + strings.IndexByte(text[start:], '}')
-		name := text[start+2 : end]
-		value := values[name]
-		if char, count, ok := strings.Cut(name, "*"); ok { // ${a*8000}
-			var n int
-			if _, err := fmt.Sscan(count, &n); err != nil {
-				panic("placeholder " + name)
-			}
-			value = strings.Repeat(char, n)
-		} else if value == "" {
+		letter, count, _ := strings.Cut(name, "*") // ${a*8000}
+		n, err := strconv.Atoi(count)
+		if err != nil {
 			panic("no placeholder " + name)
 		}
-		text = text[:start] + value + text[end+1:]
-	}
+		return strings.Repeat(letter, n)
+	})
 }

@@ -14,6 +14,6 @@
 // arrives is harmless by those rules.
 //
 // An attack that works nowhere proves nothing. So each case is also sent to naive
-// gateways (package naive), each with one weakness that products had, and has to be
+// gateways (naives.go), each with one weakness that products had, and has to be
 // seen to get around at least one of them.
 package attack

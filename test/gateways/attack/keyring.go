@@ -5,85 +5,62 @@ package attack
 
 import (
 	"maps"
+	"testing"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
-	"github.com/hexcovery/apikey-operator/internal/scope"
+	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
-
-// Keyring has the keys of the corpus, by the names of their placeholders. It is the
-// registry of the auth servers that are attacked, too.
-type Keyring struct {
-	grants map[string]registry.Grant // by name
-	values map[string]string         // by name
-	names  map[keys.Digest]string
-}
 
 // healthKey is that of the requests between the cases: of an organization that no
 // case knows of.
 const healthKey = "HEALTH_KEY"
 
+// Keyring has the keys of the corpus. It is the registry of the auth servers that are
+// attacked, too.
+type Keyring struct {
+	*rig.Registry
+
+	keys map[string]string // by the names of their placeholders
+}
+
 // NewKeyring mints the keys.
-func NewKeyring() (*Keyring, error) {
-	k := &Keyring{grants: map[string]registry.Grant{}, values: map[string]string{}, names: map[keys.Digest]string{}}
-	all := v1alpha1.AllScopes()
-	for name, grant := range map[string]registry.Grant{
-		"KEY":       {Organization: "acme", Namespace: "team-acme", Name: "agent", Scopes: scope.Of(v1alpha1.ScopeIngest)},
-		"QUERY_KEY": {Organization: "acme", Namespace: "team-acme", Name: "query", Scopes: scope.Of(v1alpha1.ScopeQuery)},
-		"NOTES_KEY": {Organization: "acme", Namespace: "team-acme", Name: "notes", Scopes: scope.Of(v1alpha1.ScopeAnnotations, v1alpha1.ScopeHeartbeats)},
-		"OTHER_KEY": {Organization: "globex", Namespace: "team-globex", Name: "agent", Scopes: scope.Of(all...)},
-		healthKey:   {Organization: "initech", Namespace: "team-initech", Name: "health", Scopes: scope.Of(all...)},
-		// Never issued: no grant.
-		"UNKNOWN_KEY": {},
-	} {
-		plaintext, err := keys.Mint()
-		if err != nil {
-			return nil, err
-		}
-		data, err := plaintext.SecretData(nil, keys.Variables{})
-		if err != nil {
-			return nil, err
-		}
-		k.values[name] = string(data["api-key"])
-		if grant.Organization != "" {
-			grant.KeyID = plaintext.Digest().KeyID()
-			k.grants[name], k.names[plaintext.Digest()] = grant, name
-		}
-	}
-	return k, nil
+func NewKeyring(t testing.TB) *Keyring {
+	t.Helper()
+	r := rig.NewRegistry()
+	return &Keyring{r, map[string]string{
+		"KEY":         r.Accept(t, "acme", v1alpha1.ScopeIngest).Plaintext,
+		"QUERY_KEY":   r.Accept(t, "acme", v1alpha1.ScopeQuery).Plaintext,
+		"NOTES_KEY":   r.Accept(t, "acme", v1alpha1.ScopeAnnotations, v1alpha1.ScopeHeartbeats).Plaintext,
+		"OTHER_KEY":   r.Accept(t, "globex").Plaintext,
+		healthKey:     r.Accept(t, "initech").Plaintext,
+		"UNKNOWN_KEY": rig.Mint(t).Plaintext,
+	}}
 }
 
-// Grant is what the key of that name is worth.
-func (k *Keyring) Grant(name string) (registry.Grant, bool) {
-	grant, ok := k.grants[name]
-	return grant, ok
-}
-
-// Find is what a key is worth.
-func (k *Keyring) Find(key string) (registry.Grant, bool) {
+// Find is what a key is worth; nil if nothing.
+func (k *Keyring) Find(key string) *registry.Grant {
 	digest, err := keys.Parse(key)
-	if err != nil {
-		return registry.Grant{}, false
+	grant, verdict := k.Authenticate(digest)
+	if err != nil || verdict != registry.Accepted {
+		return nil
 	}
-	grant, ok := k.grants[k.names[digest]]
-	return grant, ok
+	return &grant
 }
 
-// Authenticate makes it a registry.
-func (k *Keyring) Authenticate(digest keys.Digest) (registry.Grant, registry.Verdict) {
-	if grant, ok := k.grants[k.names[digest]]; ok {
-		return grant, registry.Accepted
+// Grant is what the key of that name is worth; nil for nobody's.
+func (k *Keyring) Grant(name string) *registry.Grant {
+	grant := k.Find(k.keys[name])
+	if grant == nil && name != nobody {
+		panic("no good key is called " + name)
 	}
-	return registry.Grant{}, registry.Unknown
+	return grant
 }
-
-// Ready makes it a registry.
-func (k *Keyring) Ready() bool { return true }
 
 // placeholders are the values to put in.
 func (k *Keyring) placeholders(address string) map[string]string {
-	values := map[string]string{"HOST": address}
-	maps.Copy(values, k.values)
+	values := maps.Clone(k.keys)
+	values["HOST"] = address
 	return values
 }

@@ -12,11 +12,8 @@ import (
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/test/gateways/attack/wire"
+	"github.com/hexcovery/apikey-operator/test/readings"
 )
-
-// Oracle judges what has arrived at the upstream. It knows nothing of cases but in
-// whose name they are sent.
-type Oracle struct{ Keys *Keyring }
 
 // Names are compared folded: servers have been seen to take any of these spellings
 // for one another.
@@ -38,21 +35,32 @@ var (
 	overrides = []string{"x-http-method-override", "x-http-method", "x-method-override"}
 	// Headers that frameworks read the path from, in place of the request line.
 	paths = []string{"x-rewrite-url", "x-original-url", "x-original-uri", "x-forwarded-uri", "x-forwarded-path", "x-envoy-original-path"}
+	// Headers that no client may add behind those that the gateway has looked at.
+	noTrailers = slices.Concat(overrides, paths, []string{
+		"x-scope-orgid", "x-api-key-id", "x-api-key-name", "x-api-key", "authorization", "cookie", "content-length", "transfer-encoding", "host",
+	})
 )
 
-// Judge says what is wrong with a request that has arrived, if the grant is that of the
-// key in whose name it was sent. No findings: it is legitimate.
-func (o *Oracle) Judge(request *wire.Request, grant *registry.Grant) []string {
+// identity is what the upstream is told of a key, as lines of a header.
+func identity(grant *registry.Grant) []string {
+	return []string{"X-Scope-OrgID: " + grant.Organization, "X-API-Key-ID: " + grant.KeyID, "X-API-Key-Name: " + grant.Namespace + "/" + grant.Name}
+}
+
+// judge says what is wrong with a request that has arrived, if the grant is that of the
+// key in whose name it was sent. It knows nothing of cases. No findings: the request is
+// legitimate.
+func (k *Keyring) judge(request *wire.Request, grant *registry.Grant) []string {
+	if grant == nil {
+		return []string{"it arrived, and may not in anybody's name"}
+	}
 	j := &judgement{request: request, grant: grant, fields: map[string][]string{}}
 	for _, f := range request.Fields {
 		j.fields[folded(f.Name)] = append(j.fields[folded(f.Name)], f.Value)
 	}
-	if grant == nil {
-		return []string{"it arrived, and may not in anybody's name"}
-	}
 	j.identity()
-	j.credentials(o.Keys)
+	j.credentials(k)
 	j.message()
+	j.framing()
 	j.host()
 	j.method()
 	j.paths()
@@ -62,7 +70,7 @@ func (o *Oracle) Judge(request *wire.Request, grant *registry.Grant) []string {
 type judgement struct {
 	request  *wire.Request
 	grant    *registry.Grant
-	fields   map[string][]string
+	fields   map[string][]string // by folded names
 	findings []string
 }
 
@@ -70,12 +78,20 @@ func (j *judgement) find(format string, arguments ...any) {
 	j.findings = append(j.findings, fmt.Sprintf(format, arguments...))
 }
 
+// none finds headers that may not be there.
+func (j *judgement) none(names ...string) {
+	for _, name := range names {
+		if values := j.fields[name]; values != nil {
+			j.find("there is %s: %q", name, values)
+		}
+	}
+}
+
 // identity: each header once, with what the key is worth.
 func (j *judgement) identity() {
-	for name, want := range map[string]string{
-		"x-scope-orgid": j.grant.Organization, "x-api-key-id": j.grant.KeyID, "x-api-key-name": j.grant.Namespace + "/" + j.grant.Name,
-	} {
-		if got := j.fields[name]; !slices.Equal(got, []string{want}) {
+	for _, line := range identity(j.grant) {
+		name, want, _ := strings.Cut(line, ": ")
+		if got := j.fields[folded(name)]; !slices.Equal(got, []string{want}) {
 			j.find("%s is %q, not %q", name, got, want)
 		}
 	}
@@ -83,40 +99,21 @@ func (j *judgement) identity() {
 
 // credentials: none goes further.
 func (j *judgement) credentials(ring *Keyring) {
-	for _, name := range []string{"x-api-key", "authorization", "cookie", "cookie2"} {
-		if j.fields[name] != nil {
-			j.find("there is %s", name)
-		}
-	}
-	texts := []string{j.request.Target, j.request.Line}
-	for _, f := range slices.Concat(j.request.Fields, j.request.Trailers) {
-		texts = append(texts, f.Name, f.Value)
-	}
-	for _, text := range texts {
-		for name, key := range ring.values {
-			if strings.Contains(text, key) || strings.Contains(percentDecode(text), key) {
-				j.find("it holds %s", name)
-			}
-		}
-	}
-	for _, f := range j.request.Trailers {
-		switch name := folded(f.Name); {
-		case slices.Contains([]string{
-			"x-scope-orgid", "x-api-key-id", "x-api-key-name", "x-api-key", "authorization", "cookie",
-			"content-length", "transfer-encoding", "host",
-		}, name), slices.Contains(overrides, name), slices.Contains(paths, name):
-			j.find("there is %s in the trailers, which some servers merge into the headers", name)
+	j.none("x-api-key", "authorization", "cookie", "cookie2")
+	text := fmt.Sprintf("%s %s %s %s", j.request.Target, j.request.Line, j.request.Fields, j.request.Trailers)
+	for name, key := range ring.keys {
+		if strings.Contains(text, key) || strings.Contains(readings.Decode(text), key) {
+			j.find("it holds %s", name)
 		}
 	}
 }
 
-// message: it is plain HTTP, and its end is certain.
+// message: it is plain HTTP, and asks for nothing else.
 func (j *judgement) message() {
-	r := j.request
-	if !slices.Contains([]string{"HTTP/1.0", "HTTP/1.1", "HTTP/2"}, r.Proto) {
-		j.find("the protocol is %q", r.Proto)
+	if !slices.Contains([]string{"HTTP/1.0", "HTTP/1.1", "HTTP/2"}, j.request.Proto) {
+		j.find("the protocol is %q", j.request.Proto)
 	}
-	for _, f := range slices.Concat(r.Fields, r.Trailers) {
+	for _, f := range slices.Concat(j.request.Fields, j.request.Trailers) {
 		if !token.MatchString(f.Name) {
 			j.find("the name %q is none", f.Name)
 		}
@@ -124,6 +121,16 @@ func (j *judgement) message() {
 			j.find("%s has a control character: %q", f.Name, f.Value)
 		}
 	}
+	for _, f := range j.request.Trailers {
+		if name := folded(f.Name); slices.Contains(noTrailers, name) {
+			j.find("there is %s in the trailers, which some servers merge into the headers", name)
+		}
+	}
+	j.none("upgrade")
+}
+
+// framing: its end is certain.
+func (j *judgement) framing() {
 	lengths, encodings := j.fields["content-length"], j.fields["transfer-encoding"]
 	switch {
 	case len(lengths)+len(encodings) > 1:
@@ -132,14 +139,11 @@ func (j *judgement) message() {
 		j.find("content-length is %q", lengths[0])
 	case len(encodings) == 1 && !strings.EqualFold(encodings[0], "chunked"):
 		j.find("transfer-encoding is %q", encodings[0])
-	case len(encodings) == 1 && r.Proto != "HTTP/1.1":
-		j.find("transfer-encoding in %s", r.Proto)
+	case len(encodings) == 1 && j.request.Proto != "HTTP/1.1":
+		j.find("transfer-encoding in %s", j.request.Proto)
 	}
-	if len(encodings) > 0 && r.Proto != "HTTP/2" {
-		j.chunks(string(r.Payload))
-	}
-	if j.fields["upgrade"] != nil {
-		j.find("it asks for another protocol: %q", j.fields["upgrade"])
+	if len(encodings) > 0 && j.request.Proto != "HTTP/2" {
+		j.chunks(string(j.request.Payload))
 	}
 }
 
@@ -183,17 +187,11 @@ func (j *judgement) host() {
 
 // method: there is one.
 func (j *judgement) method() {
-	for _, name := range overrides {
-		if j.fields[name] != nil {
-			j.find("there is %s: %q", name, j.fields[name])
-		}
-	}
-	if _, query, _ := strings.Cut(j.request.Target, "?"); query != "" {
-		for parameter := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
-			name, _, _ := strings.Cut(parameter, "=")
-			if strings.EqualFold(percentDecode(name), "_method") {
-				j.find("the query has _method, which frameworks take for the method")
-			}
+	j.none(overrides...)
+	_, query, _ := strings.Cut(j.request.Target, "?")
+	for parameter := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
+		if strings.EqualFold(readings.Decode(cut(parameter, "=")), "_method") {
+			j.find("the query has _method, which frameworks take for the method")
 		}
 	}
 	for _, name := range []string{":method", ":path", ":scheme", ":authority"} {
@@ -213,13 +211,13 @@ func (j *judgement) paths() {
 		targets = append(targets, prefix+j.request.Target)
 	}
 	for _, target := range targets {
-		reach := mayReach
-		for path := range allReadings(target) {
-			if !reach(j.grant, j.request.Method, path) {
+		reach := exact
+		for path := range readings.All(target) {
+			if !reach.permit(j.grant, j.request.Method, path) {
 				j.find("%s %.300q can be read as %.300q, which the key may not reach", j.request.Method, target, path)
 				break
 			}
-			reach = mayReachFolded // what was made lower case is not compared as it is
+			reach = anyCase // what was made lower case is not compared as it is
 		}
 	}
 	if _, query, _ := strings.Cut(j.request.Target, "?"); strings.ContainsAny(query, "#\x00 ") {
@@ -227,12 +225,11 @@ func (j *judgement) paths() {
 	}
 }
 
-// JudgeAnswer says what a client must not have seen.
-func (o *Oracle) JudgeAnswer(seen string, grant *registry.Grant) []string {
+// judgeAnswer says what a client must not have seen.
+func judgeAnswer(seen string, grant *registry.Grant) []string {
 	var findings []string
 	for _, part := range strings.Split(seen, "data of <")[1:] {
-		organization, _, _ := strings.Cut(part, ">")
-		if grant == nil || organization != grant.Organization {
+		if organization := cut(part, ">"); grant == nil || organization != grant.Organization {
 			findings = append(findings, fmt.Sprintf("the client was answered with data of %q", organization))
 		}
 	}

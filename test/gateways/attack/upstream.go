@@ -4,10 +4,10 @@
 package attack
 
 import (
-	"fmt"
-	"net"
+	"net/http"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/hexcovery/apikey-operator/test/gateways/attack/wire"
 )
@@ -16,61 +16,43 @@ import (
 // one port, takes what it is given, writes down all that arrives, and does what
 // clients ask for if they get this far: it switches protocols, it connects.
 type Upstream struct {
-	server *wire.Server
+	*wire.Server
 
 	mu      sync.Mutex
 	arrived []*wire.Request
 }
 
-// StartUpstream starts one on a free port; Close ends it.
-func StartUpstream() (*Upstream, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
+// StartUpstream starts one on a free port, until the test ends.
+func StartUpstream(t testing.TB) *Upstream {
+	t.Helper()
 	u := &Upstream{}
-	u.server = wire.Serve(listener, wire.Framing{LooseNames: true}, u.answer)
-	return u, nil
+	u.Server = wire.Serve(t, wire.Framing{LooseNames: true}, u.answer)
+	return u
 }
 
-// Address is where it listens.
-func (u *Upstream) Address() string { return u.server.Address() }
-
-// Close ends it.
-func (u *Upstream) Close() { u.server.Close() }
-
-// Quiet waits until all that was sent has arrived, where each request has a connection
-// of its own.
-func (u *Upstream) Quiet() bool { return u.server.Quiet(longPatience) }
-
 // owner marks the data of an organization in an answer.
-func owner(organization string) string { return fmt.Sprintf("data of <%s>", organization) }
+func owner(organization string) string { return "data of <" + organization + ">" }
 
-func (u *Upstream) answer(request *wire.Request, _ *wire.Conn) *wire.Response {
+func (u *Upstream) answer(request *wire.Request, _ *wire.Conn) *http.Response {
 	u.mu.Lock()
 	u.arrived = append(u.arrived, request)
 	u.mu.Unlock()
 
 	upgrade := strings.ToLower(request.First("Upgrade"))
+	if strings.HasPrefix(upgrade, "h2c") {
+		upgrade = "h2c" // the first of several
+	}
 	switch {
-	case request.Method == "CONNECT":
-		return &wire.Response{Status: 200}
-	case strings.HasPrefix(upgrade, "h2c") && request.Proto != "HTTP/2":
-		return &wire.Response{Status: 101, Fields: []wire.Field{{Name: "Connection", Value: "Upgrade"}, {Name: "Upgrade", Value: "h2c"}}}
+	case request.Method == http.MethodConnect, request.Method == http.MethodHead:
+		return wire.Reply(http.StatusOK, nil, "")
 	case upgrade != "" && request.Proto != "HTTP/2":
-		return &wire.Response{Status: 101, Fields: []wire.Field{{Name: "Connection", Value: "Upgrade"}, {Name: "Upgrade", Value: upgrade}}}
+		return wire.Reply(http.StatusSwitchingProtocols, http.Header{"Connection": {"Upgrade"}, "Upgrade": {upgrade}}, "")
+	case strings.HasPrefix(request.First("Content-Type"), "application/grpc") && request.Proto == "HTTP/2":
+		response := wire.Reply(http.StatusOK, http.Header{"Content-Type": {"application/grpc"}}, "")
+		response.Trailer = http.Header{"Grpc-Status": {"0"}}
+		return response
 	}
-	response := &wire.Response{
-		Status: 200,
-		Fields: []wire.Field{{Name: "Content-Type", Value: "text/plain"}},
-		Body:   []byte(owner(request.First("X-Scope-OrgID")) + "\n"),
-	}
-	if strings.HasPrefix(request.First("Content-Type"), "application/grpc") && request.Proto == "HTTP/2" {
-		response.Fields[0].Value = "application/grpc"
-		response.Body = nil
-		response.Trailers = []wire.Field{{Name: "grpc-status", Value: "0"}}
-	}
-	return response
+	return wire.Reply(http.StatusOK, http.Header{"Content-Type": {"text/plain"}}, owner(request.First("X-Scope-OrgID"))+"\n")
 }
 
 // Take returns what has arrived since it was last asked.

@@ -8,12 +8,15 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"github.com/hexcovery/apikey-operator/test/readings"
 )
 
 // envoy does with a request what the connection manager, ext_authz and the router do.
@@ -73,14 +76,14 @@ func (e *envoy) admit(q *request) *localReply {
 		return &localReply{status: http.StatusBadRequest}
 	}
 	var host string
-	if q.target, host = target(q.RequestURI); host != "" {
+	if q.target, host = readings.OriginForm(q.RequestURI); host != "" {
 		q.Host = host
 	}
 	if q.Method == http.MethodConnect || !strings.HasPrefix(q.target, "/") {
 		return &localReply{status: http.StatusNotFound}
 	}
 	var ok bool
-	if q.target, ok = normalize(manager, q.target); !ok {
+	if q.target, ok = paths(manager).Target(q.target); !ok {
 		return &localReply{status: http.StatusBadRequest}
 	}
 	e.sanitize(q)
@@ -104,6 +107,14 @@ func (e *envoy) admit(q *request) *localReply {
 func (e *envoy) ignored(upgrade string) bool {
 	return strings.EqualFold(upgrade, "h2c") || slices.ContainsFunc(e.config.manager.GetHttpProtocolOptions().GetIgnoreHttp_11Upgrade(),
 		func(m *matcherv3.StringMatcher) bool { return matchesOne(m, upgrade) })
+}
+
+func paths(manager *hcmv3.HttpConnectionManager) readings.Envoy {
+	return readings.Envoy{
+		Normalize:            manager.GetNormalizePath().GetValue(),
+		MergeSlashes:         manager.GetMergeSlashes(),
+		RejectEscapedSlashes: manager.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST,
+	}
 }
 
 // sanitize is ConnectionManagerUtility::mutateRequestHeaders,
@@ -130,6 +141,22 @@ func (e *envoy) sanitize(q *request) {
 		q.header["x-forwarded-for"] = []string{strings.Join(append(q.header["x-forwarded-for"], q.client()), ",")}
 		q.header["x-forwarded-proto"] = []string{"http"}
 	}
+}
+
+// normalizeHost is strip_trailing_host_dot and strip_matching_host_port:
+// ConnectionManagerUtility::maybeNormalizeHost.
+func normalizeHost(manager *hcmv3.HttpConnectionManager, host string, port int) string {
+	if manager.GetStripTrailingHostDot() {
+		name, rest, hasPort := strings.Cut(host, ":")
+		host = strings.TrimSuffix(name, ".")
+		if hasPort {
+			host += ":" + rest
+		}
+	}
+	if manager.GetStripMatchingHostPort() {
+		host = strings.TrimSuffix(host, ":"+strconv.Itoa(port))
+	}
+	return host
 }
 
 func (q *request) client() string {

@@ -11,10 +11,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hexcovery/apikey-operator/test/readings"
 )
 
 // StartTraefik serves a static and a dynamic configuration of Traefik until Stop.
@@ -66,7 +67,7 @@ func traefikEntry(point *traefikEntryPoint, next http.Handler) http.Handler {
 				}
 			}
 		}
-		normalizeTraefik(r)
+		r.URL.RawPath = readings.Traefik(r.URL.RawPath)
 		if sanitize := point.HTTP.SanitizePath; sanitize == nil || *sanitize {
 			r.URL = r.URL.JoinPath()
 		}
@@ -80,17 +81,6 @@ func traefikEntry(point *traefikEntryPoint, next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r)
-	})
-}
-
-// normalizeTraefik is normalizePath: escaped unreserved characters are themselves, and
-// other escapes are in upper case.
-func normalizeTraefik(r *http.Request) {
-	r.URL.RawPath = escaped.ReplaceAllStringFunc(r.URL.RawPath, func(s string) string {
-		if c, err := url.PathUnescape(s); err == nil && strings.ContainsAny(c, unreserved) {
-			return c
-		}
-		return strings.ToUpper(s)
 	})
 }
 

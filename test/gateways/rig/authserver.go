@@ -26,16 +26,19 @@ type AuthServer struct {
 	Proxy string
 }
 
-// StartAuthServer serves until the test ends. upstream is the URL that the built-in
-// proxy is for; empty for no proxy.
+// StartAuthServer serves until the test ends. Without sessions it accepts none. upstream
+// is the URL that the built-in proxy is for; empty for no proxy.
 func StartAuthServer(t testing.TB, registry webhook.Authenticator, sessions *Sessions, upstream string) *AuthServer {
 	t.Helper()
 	metrics := prometheus.NewRegistry()
 	config := webhook.Config{
-		Authenticator: registry, Sessions: sessions.verifier(t), Surface: withDashboards{surface.Default()}, OrganizationHeader: webhook.DefaultOrganizationHeader,
+		Authenticator: registry, Surface: withDashboards{surface.Default()}, OrganizationHeader: webhook.DefaultOrganizationHeader,
 		Gateways: Listen(t), GRPC: Listen(t), Operations: Listen(t),
 		ShutdownTimeout: webhook.DefaultShutdownTimeout,
 		Clock:           clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
+	}
+	if sessions != nil {
+		config.Sessions = sessions.verifier(t)
 	}
 	server := &AuthServer{Gateways: config.Gateways.Addr().String(), GRPC: config.GRPC.Addr().String()}
 	if upstream != "" {

@@ -4,8 +4,9 @@
 package wire
 
 import (
-	"bytes"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 )
 
@@ -28,20 +29,22 @@ type Request struct {
 	Line    string
 	Head    []string
 	Payload []byte
-	// Connection counts the connections of a server; requests that came on one have
-	// the same.
-	Connection int
 }
 
-// Values are those of the fields with this name, in whatever case.
-func (r *Request) Values(name string) []string {
+// Where are the values of the fields whose name passes, in their order.
+func (r *Request) Where(passes func(name string) bool) []string {
 	var values []string
 	for _, f := range r.Fields {
-		if strings.EqualFold(strings.TrimSpace(f.Name), name) {
+		if passes(f.Name) {
 			values = append(values, f.Value)
 		}
 	}
 	return values
+}
+
+// Values are those of the fields with this name, in whatever case.
+func (r *Request) Values(name string) []string {
+	return r.Where(func(got string) bool { return strings.EqualFold(strings.TrimSpace(got), name) })
 }
 
 // First is the first value of the fields with this name, or "".
@@ -52,47 +55,20 @@ func (r *Request) First(name string) string {
 	return ""
 }
 
+// has reports whether the first value of this name holds a word, in whatever case.
+func (r *Request) has(name, word string) bool {
+	return strings.Contains(strings.ToLower(r.First(name)), word)
+}
+
 // String shows the request to whoever reads a failed test.
 func (r *Request) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %q %q", r.Proto, r.Method, r.Target)
-	for _, f := range r.Fields {
-		fmt.Fprintf(&b, "\n    %q: %q", f.Name, f.Value)
-	}
-	if len(r.Body) > 0 {
-		fmt.Fprintf(&b, "\n    body %.200q", r.Body)
-	}
-	for _, f := range r.Trailers {
-		fmt.Fprintf(&b, "\n    trailer %q: %q", f.Name, f.Value)
-	}
-	return b.String()
+	return fmt.Sprintf("%s %q %q\n    fields %q\n    body %.200q\n    trailers %q", r.Proto, r.Method, r.Target, r.Fields, r.Body, r.Trailers)
 }
 
-// Response is an answer.
-type Response struct {
-	Status   int
-	Fields   []Field
-	Body     []byte
-	Trailers []Field // over HTTP/2 only
-}
-
-// write1 writes the response as HTTP/1.1, or what HTTP/0.9 had of it.
-func (r *Response) write1(to *bytes.Buffer, request *Request) {
-	bodyless := request.Method == "HEAD" || r.Status < 200 || r.Status == 204 || r.Status == 304 ||
-		request.Method == "CONNECT" && r.Status < 300
-	if request.Proto == ancient {
-		to.Write(r.Body)
-		return
-	}
-	fmt.Fprintf(to, "HTTP/1.1 %d Status\r\n", r.Status)
-	for _, f := range r.Fields {
-		fmt.Fprintf(to, "%s: %s\r\n", f.Name, f.Value)
-	}
-	if !bodyless || request.Method == "HEAD" {
-		fmt.Fprintf(to, "Content-Length: %d\r\n", len(r.Body))
-	}
-	to.WriteString("\r\n")
-	if !bodyless {
-		to.Write(r.Body)
+// Reply makes a response. Its Trailer is sent over HTTP/2 only.
+func Reply(status int, header http.Header, body string) *http.Response {
+	return &http.Response{
+		ProtoMajor: 1, ProtoMinor: 1, StatusCode: status, Header: header,
+		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
 	}
 }

@@ -5,170 +5,192 @@ package wire
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"io"
 	"net"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/sync/semaphore"
 )
 
 // Handler answers a request. A nil answer closes the connection, or resets the
 // stream.
-type Handler func(*Request, *Conn) *Response
+type Handler func(*Request, *Conn) *http.Response
 
-// Server is such a server, on one address.
+// Server is such a server, on one address, until its test ends.
 type Server struct {
-	listener net.Listener
-	framing  Framing
-	handler  Handler
+	// Address is its host:port.
+	Address string
 
-	mu     sync.Mutex
-	conns  map[net.Conn]bool
-	count  int
-	closed bool
-	// changed is closed when a connection ends, and then replaced.
-	changed chan struct{}
-	running sync.WaitGroup
+	framing Framing
+	handler Handler
+
+	// connections has a share for each that is open.
+	connections *semaphore.Weighted
+	running     sync.WaitGroup
 }
 
-// Conn is a connection to a Server.
+// all shares are more than there are connections.
+const all = 1 << 20
+
+// Conn is a connection.
 type Conn struct {
 	net.Conn
 	// Reader holds what was read ahead.
 	Reader *bufio.Reader
-	server *Server
-	number int
-	// Upstream is for handlers that forward: a connection of their own.
-	Upstream net.Conn
-	// UpstreamReader reads it.
-	UpstreamReader *bufio.Reader
+	// Upstream is for handlers that forward: a connection of their own, which ends with
+	// this one.
+	Upstream *Conn
 }
 
-// Serve starts a server on a listener; Close ends it, and its connections.
-func Serve(listener net.Listener, framing Framing, handler Handler) *Server {
-	s := &Server{listener: listener, framing: framing, handler: handler, conns: map[net.Conn]bool{}, changed: make(chan struct{})}
+// NewConn reads from the connection.
+func NewConn(conn net.Conn) *Conn { return &Conn{Conn: conn, Reader: bufio.NewReader(conn)} }
+
+// Serve starts a server on a free port of the loopback interface.
+func Serve(t testing.TB, framing Framing, handler Handler) *Server {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Address: listener.Addr().String(), framing: framing, handler: handler, connections: semaphore.NewWeighted(all)}
+	context.AfterFunc(t.Context(), func() { listener.Close() })
+	t.Cleanup(s.running.Wait)
 	s.running.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			s.start(conn)
+			if s.connections.Acquire(t.Context(), 1) != nil {
+				conn.Close()
+				return
+			}
+			s.running.Go(func() { s.serve(t.Context(), NewConn(conn)) })
 		}
 	})
 	return s
 }
 
-func (s *Server) start(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		conn.Close()
-		return
+// Quiet waits until no connection is open: whatever was sent has then been handled. It
+// reports whether that was so in time. Meanwhile, no other connection is served.
+func (s *Server) Quiet(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if s.connections.Acquire(ctx, all) != nil {
+		return false
 	}
-	s.count++
-	c := &Conn{Conn: conn, Reader: bufio.NewReader(conn), server: s, number: s.count}
-	s.conns[conn] = true
-	s.running.Go(func() {
-		_ = c.serve() // how a connection of an attacker ends is nobody's concern
-		conn.Close()
+	s.connections.Release(all)
+	return true
+}
+
+// serve serves a connection to its end. How one of an attacker ends is nobody's concern.
+func (s *Server) serve(ctx context.Context, c *Conn) {
+	defer s.connections.Release(1)
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	defer func() {
 		if c.Upstream != nil {
 			c.Upstream.Close()
 		}
-		s.mu.Lock()
-		delete(s.conns, conn)
-		close(s.changed)
-		s.changed = make(chan struct{})
-		s.mu.Unlock()
-	})
-}
-
-// Address is where it listens.
-func (s *Server) Address() string { return s.listener.Addr().String() }
-
-// Quiet waits until no connection is open: whatever was sent has then been handled. It
-// reports whether that was so in time.
-func (s *Server) Quiet(within time.Duration) bool {
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
+	}()
+	// HTTP/2 begins with what no request of HTTP/1 begins with.
+	if preface, err := c.Reader.Peek(4); err == nil && string(preface) == http2.ClientPreface[:4] {
+		_ = s.serve2(c, nil)
+		return
+	}
 	for {
-		s.mu.Lock()
-		open, changed := len(s.conns), s.changed
-		s.mu.Unlock()
-		if open == 0 {
-			return true
+		request, err := s.framing.readHead(c.Reader)
+		if err != nil {
+			return
 		}
-		select {
-		case <-changed:
-		case <-deadline.C:
-			return false
+		if request.has("Expect", "100-continue") {
+			_, _ = io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+		}
+		cut := s.framing.readBody(c.Reader, request)
+		response := s.handler(request, c) // what was cut off has arrived all the same
+		out := bufio.NewWriter(c)
+		if response == nil || cut != nil || response.Write(out) != nil || out.Flush() != nil {
+			return
+		}
+		switch {
+		case response.StatusCode == http.StatusSwitchingProtocols && request.has("Upgrade", "h2c"):
+			_ = s.serve2(c, request)
+			return
+		case request.Proto == ancient, request.has("Connection", "close"), request.Proto == "HTTP/1.0" && !request.has("Connection", "keep-alive"):
+			return
 		}
 	}
 }
 
-// Close ends the server and waits for it.
-func (s *Server) Close() {
-	s.listener.Close()
-	s.mu.Lock()
-	s.closed = true
-	for conn := range s.conns {
-		conn.Close()
+// serve2 serves what begins with a preface. The first request may be that of an upgrade.
+func (s *Server) serve2(c *Conn, first *Request) error {
+	if _, err := c.Reader.Discard(len(http2.ClientPreface)); err != nil {
+		return err
 	}
-	s.mu.Unlock()
-	s.running.Wait()
-}
-
-func (c *Conn) flush(b *bytes.Buffer) error {
-	_, err := c.Write(b.Bytes())
-	b.Reset()
-	return err
-}
-
-// serve reads one request after the other.
-func (c *Conn) serve() error {
-	for first := true; ; first = false {
-		if first {
-			// HTTP/2 begins with what no request of HTTP/1 begins with.
-			if preface, err := c.Reader.Peek(4); err == nil && string(preface) == http2.ClientPreface[:4] {
-				if _, err := io.CopyN(io.Discard, c.Reader, int64(len(http2.ClientPreface))); err != nil {
-					return err
-				}
-				return c.serve2(nil)
-			}
-		}
-		request, err := c.server.framing.readHead(c.Reader)
+	session := newSession(c, c.Reader)
+	session.encoder.SetMaxDynamicTableSizeLimit(0) // nginx wants none, and nobody minds
+	_ = session.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: bigWindow})
+	_ = session.WriteWindowUpdate(0, bigWindow)
+	if first != nil {
+		session.answer(1, s.handler(first, c))
+	}
+	streams := map[uint32]*Request{}
+	for {
+		part, err := session.Next()
 		if err != nil {
 			return err
 		}
-		request.Connection = c.number
-		if strings.Contains(strings.ToLower(request.First("Expect")), "100-continue") {
-			if _, err := io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
-				return err
-			}
+		request := streams[part.Stream]
+		switch {
+		case request == nil && part.Fields != nil:
+			request = &Request{Proto: "HTTP/2", Fields: part.Fields}
+			request.Method, request.Target = request.First(":method"), request.First(":path")
+			streams[part.Stream] = request
+		case request == nil:
+			continue
+		case part.Fields != nil:
+			request.Trailers = part.Fields
+		default:
+			request.Body = append(request.Body, part.Data...)
 		}
-		// What was cut off has arrived all the same.
-		cut := c.server.framing.readBody(c.Reader, request)
-		response := c.server.handler(request, c)
-		if response == nil || cut != nil {
-			return cut
-		}
-		var out bytes.Buffer
-		response.write1(&out, request)
-		if err := c.flush(&out); err != nil {
-			return err
-		}
-		if response.Status == 101 && strings.Contains(strings.ToLower(request.First("Upgrade")), "h2c") {
-			if _, err := io.CopyN(io.Discard, c.Reader, int64(len(http2.ClientPreface))); err != nil {
-				return err
-			}
-			return c.serve2(request)
-		}
-		if request.Proto == ancient || strings.Contains(strings.ToLower(request.First("Connection")), "close") ||
-			request.Proto == "HTTP/1.0" && !strings.Contains(strings.ToLower(request.First("Connection")), "keep-alive") {
-			return nil
+		if part.End {
+			delete(streams, part.Stream)
+			session.answer(part.Stream, s.handler(request, c))
 		}
 	}
+}
+
+func (s *Session) answer(stream uint32, response *http.Response) {
+	var body []byte
+	err := io.ErrUnexpectedEOF
+	if response != nil {
+		body, err = io.ReadAll(response.Body)
+	}
+	if err != nil {
+		_ = s.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+		return
+	}
+	trailers := fieldsOf(response.Trailer)
+	s.WriteFields(stream, append([]Field{{":status", strconv.Itoa(response.StatusCode)}}, fieldsOf(response.Header)...), false)
+	_ = s.WriteData(stream, len(trailers) == 0, body)
+	if len(trailers) > 0 {
+		s.WriteFields(stream, trailers, true)
+	}
+}
+
+func fieldsOf(header http.Header) []Field {
+	var fields []Field
+	for name, values := range header {
+		for _, value := range values {
+			fields = append(fields, Field{strings.ToLower(name), value})
+		}
+	}
+	return fields
 }

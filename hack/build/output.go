@@ -13,7 +13,7 @@ import (
 const maxTail = 20
 
 // output reads the standard error of "go build -v": it counts the packages compiled and
-// the modules downloaded, and keeps the last lines.
+// the modules downloaded, and keeps the last of all other lines.
 type output struct {
 	mu       sync.Mutex
 	partial  string
@@ -42,9 +42,10 @@ func (o *output) line(line string) {
 		o.modules++
 	case line != "" && !strings.ContainsAny(line, " \t"):
 		o.packages++
-	}
-	if o.tail = append(o.tail, line); len(o.tail) > maxTail {
-		o.tail = o.tail[1:]
+	default:
+		if o.tail = append(o.tail, line); len(o.tail) > maxTail {
+			o.tail = o.tail[1:]
+		}
 	}
 }
 

@@ -26,6 +26,6 @@ func init() {
 
 func kubectl() {
 	// Before the rest of the flags are parsed: making the command logs already.
-	_ = logs.GlogSetter(cmd.GetLogVerbosity(os.Args))
+	_, _ = logs.GlogSetter(cmd.GetLogVerbosity(os.Args))
 	util.CheckErr(cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()))
 }

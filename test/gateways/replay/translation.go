@@ -5,130 +5,136 @@ package replay
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 	"sigs.k8s.io/yaml"
-
-	"github.com/hexcovery/apikey-operator/test/gateways/manifests"
 )
+
+// object is a message of Envoy, or of who configures it, and list a list, as files have
+// them.
+type (
+	object = map[string]any
+	list   = []any
+)
+
+// typed has the fields of a message of this type.
+func typed(name string, fields object) object {
+	return merge(object{"@type": "type.googleapis.com/envoy.extensions." + name}, fields)
+}
+
+// newManager is a connection manager that Istio or Envoy Gateway configures: what both
+// begin with, and these settings, filters and routes. Left out is what concerns neither
+// what is asked nor what arrives: access logs, request IDs, certificates.
+func newManager(settings object, filters, routes list) object {
+	extensions := list{}
+	for _, filter := range append(filters, typed("filters.http.router.v3.Router", nil)) {
+		extensions = append(extensions, extension(filter))
+	}
+	return merge(typed("filters.network.http_connection_manager.v3.HttpConnectionManager", object{
+		"stat_prefix": "replay", "use_remote_address": true,
+		"upgrade_configs": list{object{"upgrade_type": "websocket"}},
+		"http_filters":    extensions,
+		"route_config": object{"virtual_hosts": list{object{
+			"name": "replay", "domains": list{"*"}, "routes": slices.Concat(list{plainHost}, routes),
+		}}},
+	}), settings)
+}
+
+func extension(config any) object { return object{"name": "replay", "typed_config": config} }
+
+// plainHost is the names that the one virtual host takes. The files name one host, as an
+// example; tests send many. What is no name at all is no virtual host's: 404.
+var plainHost = object{
+	"match": object{"prefix": "/", "headers": list{object{
+		"name": ":authority", "invert_match": true, "string_match": regex(`[A-Za-z0-9._:\[\]-]+`),
+	}}},
+	"direct_response": object{"status": 404},
+}
 
 // authCluster and upstreamCluster stand for addresses, which are in Options.
 const authCluster, upstreamCluster = "authserver", "upstream"
 
-// newManager is what Istio and Envoy Gateway both begin with. Left out is what concerns
-// neither what is asked nor what arrives: access logs, request IDs, certificates.
-func newManager() *hcmv3.HttpConnectionManager {
-	return &hcmv3.HttpConnectionManager{
-		StatPrefix: "replay", CodecType: hcmv3.HttpConnectionManager_AUTO,
-		UseRemoteAddress:    wrapperspb.Bool(true),
-		HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
-		UpgradeConfigs:      []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+// ask returns the filter that asks the auth server: with this service of it, grpc_service
+// or http_service, and these settings. Their timeout is that of the service.
+func ask(service string, settings object) object {
+	timeout := settings["timeout"]
+	delete(settings, "timeout")
+	to := object{"envoy_grpc": object{"cluster_name": authCluster}, "timeout": timeout}
+	if service == "http_service" {
+		to = object{"server_uri": object{"uri": "http://" + authCluster, "cluster": authCluster, "timeout": timeout}}
 	}
+	return merge(typed("filters.http.ext_authz.v3.ExtAuthz", object{"transport_api_version": "V3", service: to}), settings)
 }
 
-// addFilters puts these filters before the router.
-func addFilters(manager *hcmv3.HttpConnectionManager, filters ...proto.Message) error {
-	for _, filter := range append(filters, &routerv3.Router{}) {
-		packed, err := anypb.New(filter)
-		if err != nil {
-			return err
-		}
-		manager.HttpFilters = append(manager.HttpFilters, &hcmv3.HttpFilter{
-			Name: string(filter.ProtoReflect().Descriptor().FullName()), ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed},
-		})
-	}
-	return nil
-}
-
-// plainHost is the names that the one virtual host takes. The files name one host, as an
-// example; tests send many. What is no name at all is no virtual host's: 404.
-var plainHost = &routev3.Route{
-	Match: &routev3.RouteMatch{
-		PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"},
-		Headers: []*routev3.HeaderMatcher{{
-			Name: ":authority", InvertMatch: true,
-			HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: regex(`[A-Za-z0-9._:\[\]-]+`)},
-		}},
-	},
-	Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 404}},
-}
-
-func setRoutes(manager *hcmv3.HttpConnectionManager, routes []*routev3.Route) {
-	host := &routev3.VirtualHost{Name: "replay", Domains: []string{"*"}, Routes: append([]*routev3.Route{plainHost}, routes...)}
-	manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{host}}}
-}
-
-func regex(expression string) *matcherv3.StringMatcher {
-	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: expression}}}
-}
-
-func toUpstream() *routev3.Route_Route {
-	return &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: upstreamCluster}}}
-}
+func regex(expression any) object { return object{"safe_regex": object{"regex": expression}} }
 
 // overwrite is a header that takes the place of one of that name.
-func overwrite(name, value string) *corev3.HeaderValueOption {
-	return &corev3.HeaderValueOption{
-		Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-	}
+func overwrite(name, value any) object {
+	return object{"header": object{"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 }
 
-// startManager serves what a program has made of its files.
-func startManager(ctx context.Context, manager *hcmv3.HttpConnectionManager, options Options) (*Gateway, error) {
-	if err := manifests.Validate(manager); err != nil {
-		return nil, err
+// merge has the target have what the other has, too, as protobuf merges messages: lists
+// are appended, and other values replaced.
+func merge(target, other object) object {
+	for name, value := range other {
+		switch had := target[name].(type) {
+		case object:
+			if more, ok := value.(object); ok {
+				value = merge(had, more)
+			}
+		case list:
+			if more, ok := value.(list); ok {
+				value = slices.Concat(had, more)
+			}
+		}
+		target[name] = value
 	}
-	config, err := newConfig(manager)
+	return target
+}
+
+// parseManager is strict: it refuses fields and words that Envoy does not know.
+func parseManager(manager object) (*hcmv3.HttpConnectionManager, error) {
+	data, err := json.Marshal(manager)
 	if err != nil {
 		return nil, err
 	}
-	return startEnvoy(ctx, config, options)
+	packed, parsed := &anypb.Any{}, &hcmv3.HttpConnectionManager{}
+	if err := protojson.Unmarshal(data, packed); err != nil {
+		return nil, err
+	}
+	return parsed, packed.UnmarshalTo(parsed)
 }
 
 // knownKinds may stand in one file. GatewayClass and Gateway say where Envoy listens.
 var knownKinds = []string{"GatewayClass", "Gateway", "ClientTrafficPolicy", "HTTPRoute", "HTTPRouteFilter", "VirtualService"}
 
-// specOf returns the spec of the one object of this kind.
-func specOf(data []byte, kind string) (json.RawMessage, error) {
-	var found []json.RawMessage
-	for document := range bytes.SplitSeq(data, []byte("\n---\n")) {
-		var object struct {
-			APIVersion string          `json:"apiVersion"`
-			Kind       string          `json:"kind"`
-			Metadata   map[string]any  `json:"metadata"`
-			Spec       json.RawMessage `json:"spec"`
+// readSpecs reads the specs of the objects of these kinds, of which each is there once.
+func readSpecs(files map[string][]byte) (map[string]object, error) {
+	specs := map[string]object{}
+	for kind, data := range files {
+		for document := range bytes.SplitSeq(data, []byte("\n---\n")) {
+			var one struct {
+				APIVersion, Kind string
+				Metadata, Spec   object
+			}
+			if err := yaml.UnmarshalStrict(document, &one); err != nil {
+				return nil, err
+			}
+			if one.Kind != kind && !slices.Contains(knownKinds, one.Kind) || one.Kind == kind && specs[kind] != nil {
+				return nil, unknown("this %s", one.Kind)
+			}
+			if one.Kind == kind {
+				specs[kind] = one.Spec
+			}
 		}
-		if err := yaml.UnmarshalStrict(document, &object); err != nil {
-			return nil, err
-		}
-		switch {
-		case object.Kind == kind:
-			found = append(found, object.Spec)
-		case !slices.Contains(knownKinds, object.Kind):
-			return nil, unknown("objects of the kind %q", object.Kind)
+		if specs[kind] == nil {
+			return nil, fmt.Errorf("there is no %s", kind)
 		}
 	}
-	if len(found) != 1 {
-		return nil, fmt.Errorf("a replay knows one %s, and found %d", kind, len(found))
-	}
-	return found[0], nil
-}
-
-// errUnknown is of what a translation would ignore.
-var errUnknown = errors.New("a replay does not know")
-
-func unknown(format string, values ...any) error {
-	return fmt.Errorf("%w %s", errUnknown, fmt.Sprintf(format, values...))
+	return specs, nil
 }

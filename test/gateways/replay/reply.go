@@ -81,12 +81,8 @@ func (l localReply) selected(filter *accesslogv3.AccessLogFilter) bool {
 		return !slices.ContainsFunc(f.AndFilter.GetFilters(), func(f *accesslogv3.AccessLogFilter) bool { return !l.selected(f) })
 	case *accesslogv3.AccessLogFilter_StatusCodeFilter:
 		comparison := f.StatusCodeFilter.GetComparison()
-		value := int(comparison.GetValue().GetDefaultValue())
-		switch comparison.GetOp() {
-		case accesslogv3.ComparisonFilter_EQ:
-			return l.status == value
-		case accesslogv3.ComparisonFilter_NE:
-			return l.status != value
+		if op := comparison.GetOp(); op == accesslogv3.ComparisonFilter_EQ || op == accesslogv3.ComparisonFilter_NE {
+			return (l.status == int(comparison.GetValue().GetDefaultValue())) == (op == accesslogv3.ComparisonFilter_EQ)
 		}
 	case *accesslogv3.AccessLogFilter_ResponseFlagFilter:
 		return slices.Contains(f.ResponseFlagFilter.GetFlags(), l.flag)

@@ -14,7 +14,8 @@ import (
 // of the elements of a list are as those of an object.
 type rules map[string]rule
 
-// rule returns what the value of a field becomes.
+// rule returns what the value of a field becomes. A value of another type than the schema
+// of the field has is a panic: package manifests holds the files against their schemas.
 type rule func(value any) (object, error)
 
 // translate merges what becomes of the spec into an object. What has no rule is an error.

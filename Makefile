@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 # Every Go module of the repository. A workspace of the developer's would replace
 # their pinned versions.
 MODULES := . hack/tools hack/controlplane/binaries hack/gateways/binaries/caddy hack/gateways/binaries/prom-label-proxy \
-	hack/gateways/binaries/prometheus hack/gateways/binaries/collector hack/gateways/binaries/traefik test/gateways
+	hack/gateways/binaries/prometheus hack/gateways/binaries/collector test/gateways
 export GOWORK := off
 
 # Packages where goroutines of the product meet are tested with the race detector,
@@ -181,7 +181,7 @@ controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s
 
 .PHONY: gateways
 gateways: ## Bring about the gateways and clients that no distribution has, in bin/gateways.
-	$(run) "Caddy, Traefik, prom-label-proxy, Prometheus, OpenTelemetry Collector" go run ./hack/gateways/cmd/gateways >/dev/null
+	$(run) "Caddy, prom-label-proxy, Prometheus, OpenTelemetry Collector" go run ./hack/gateways/cmd/gateways >/dev/null
 
 .PHONY: tools
 tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Build the tools pinned in hack/tools/go.mod.

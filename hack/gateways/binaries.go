@@ -25,7 +25,6 @@ const (
 	PromLabelProxy = "prom-label-proxy"
 	Prometheus     = "prometheus"
 	Collector      = "collector"
-	TraefikProgram = "traefik"
 )
 
 // collectorModule has the version of the collector: its program is in this repository,

@@ -5,15 +5,14 @@
 // the loopback interface, with the very files of config/gateways, in front of an
 // auth server and an upstream that are there already.
 //
-//	client ── Gateway.HTTP, Gateway.H2C ──► nginx, HAProxy, Caddy, Traefik ──► Options.Upstream, .UpstreamGRPC
+//	client ── Gateway.HTTP, Gateway.H2C ──► nginx, HAProxy, Caddy ──► Options.Upstream, .UpstreamGRPC
 //	                                              │
 //	                                              └─► Options.AuthServer
 //
 // What a file leaves to its user, such as addresses, is given as its comments say
-// that a user gives it. nginx and HAProxy come from the distribution; Caddy and Traefik
-// are built from their Go modules at the versions that the go.mod of their folders below
-// binaries pin, as is prom-label-proxy, which tests run beside Prometheus. Traefik is built
-// without what gets certificates: binaries/traefik/lego says why.
+// that a user gives it. nginx and HAProxy come from the distribution; Caddy is built
+// from its Go module at the version that binaries/caddy/go.mod pins, as is
+// prom-label-proxy, which tests run beside Prometheus.
 //
 // What was started here does not outlive this process, where stack can promise it.
 //

@@ -24,7 +24,7 @@ var covered = map[string]string{
 	"istio":            "TestGateways: a replay; manifests.TestKubernetesTakesTheManifests; meshconfig.yaml: manifests.TestIstioTakesTheMeshConfiguration",
 	"otel-collector":   "clients: the real program; manifests.TestTheCollectorIsGivenTheKeyFromAFile",
 	"prometheus":       "clients: the real program, surface.yaml too; manifests.TestPrometheusTakesTheConfigurations",
-	"traefik":          "TestGateways: the real program; kubernetes.yaml: manifests.TestKubernetesTakesTheManifests, TestTheCRDsOfTraefikSayWhatTheFileSays",
+	"traefik":          "TestGateways: a replay; kubernetes.yaml: manifests.TestKubernetesTakesTheManifests, TestTheCRDsOfTraefikSayWhatTheFileSays",
 	"prom-label-proxy": "package clients",
 }
 

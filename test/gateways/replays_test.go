@@ -16,13 +16,11 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
-	"github.com/hexcovery/apikey-operator/hack/gateways"
 	"github.com/hexcovery/apikey-operator/test/gateways/replay"
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
-// replays are the gateways that do not run here, see package replay, and Traefik, which
-// runs, but not beside clients.
+// replays are the gateways that do not run here: see package replay.
 var replays = []column{
 	{name: "envoy-grpc", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-grpc.yaml", w) }},
 	{name: "envoy-http", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-http.yaml", w) }},
@@ -90,10 +88,14 @@ func startEnvoy(t *testing.T, file string, w *world) {
 	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: true}
 }
 
-// startTraefik puts the real Traefik into the world.
+// startTraefik puts a replay of Traefik into the world.
 func startTraefik(t *testing.T, w *world) {
 	t.Helper()
-	startGateway(t, gateways.Traefik(), w)
+	static, dynamic := readConfig(t, "traefik", "traefik.yaml"), readConfig(t, "traefik", "dynamic.yaml")
+	w.authServer = rig.StartAuthServer(t, w.registry, w.sessions, "").Gateways
+	w.auth = rig.NewSwitch(t, w.authServer)
+	gateway, err := replay.StartTraefik(t.Context(), static, dynamic, replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
+	w.use(t, "traefik", gateway, err)
 	w.manners = manners{normalizes: true, refusesNames: true}
 }
 

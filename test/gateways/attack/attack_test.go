@@ -110,7 +110,7 @@ var passesTrailers = map[string]bool{"haproxy": true, "caddy": true}
 
 // Nothing gets around real gateways with the configurations that are shipped.
 func TestGateways(t *testing.T) {
-	for _, program := range append(gateways.All(), gateways.Traefik()) {
+	for _, program := range gateways.All() {
 		t.Run(program.Name, func(t *testing.T) {
 			t.Parallel()
 			ring, upstream := newKeyring(t), startUpstream(t)
@@ -144,6 +144,9 @@ func TestReplays(t *testing.T) {
 		"istio-http": istioWith("apikey-authserver-http"),
 		"eg-grpc":    envoyGatewayWith("securitypolicy-grpc.yaml"),
 		"eg-http":    envoyGatewayWith("securitypolicy-http.yaml"),
+		"traefik": func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
+			return replay.StartTraefik(t.Context(), readConfig(t, "traefik/traefik.yaml"), readConfig(t, "traefik/dynamic.yaml"), options)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

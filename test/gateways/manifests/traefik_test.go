@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The real program is run with the file; the CRDs are to be the same.
+// The file is replayed; the CRDs are to be the same.
 func TestTheCRDsOfTraefikSayWhatTheFileSays(t *testing.T) {
 	var file struct {
 		HTTP struct {

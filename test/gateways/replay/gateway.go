@@ -32,10 +32,9 @@ type Gateway struct {
 	// Address is the host:port where it speaks HTTP/1.1 and HTTP/2 without TLS.
 	Address string
 
-	auth     *grpc.ClientConn
-	upstream *upstream
-	server   *http.Server
-	served   chan error
+	server *http.Server
+	served chan error
+	end    func() error
 }
 
 // readHeaderTimeout bounds a client that says nothing.
@@ -72,13 +71,21 @@ func start(ctx context.Context, program string, read func() (*hcmv3.HttpConnecti
 	if err != nil {
 		return nil, err
 	}
+	envoy := &envoy{config: config, upstream: newUpstream(options.Upstream), authority: newAuthority(config.authz, options.AuthServer, auth)}
+	return serve(ctx, envoy, func() error {
+		envoy.upstream.close()
+		return auth.Close()
+	})
+}
+
+// serve has the handler serve on a free port until Stop, which then calls end.
+func serve(ctx context.Context, handler http.Handler, end func() error) (*Gateway, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, errors.Join(err, auth.Close())
+		return nil, errors.Join(err, end())
 	}
-	envoy := &envoy{config: config, upstream: newUpstream(options.Upstream), authority: newAuthority(config.authz, options.AuthServer, auth)}
-	g = &Gateway{Address: listener.Addr().String(), auth: auth, upstream: envoy.upstream, served: make(chan error, 1)}
-	g.server = &http.Server{Handler: envoy, Protocols: new(http.Protocols), ReadHeaderTimeout: readHeaderTimeout}
+	g := &Gateway{Address: listener.Addr().String(), served: make(chan error, 1), end: end}
+	g.server = &http.Server{Handler: handler, Protocols: new(http.Protocols), ReadHeaderTimeout: readHeaderTimeout}
 	g.server.Protocols.SetHTTP1(true)
 	g.server.Protocols.SetUnencryptedHTTP2(true)
 	go func() { g.served <- g.server.Serve(listener) }()
@@ -91,6 +98,5 @@ func (g *Gateway) Stop() error {
 	if served := <-g.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	g.upstream.close()
-	return errors.Join(err, g.auth.Close())
+	return errors.Join(err, g.end())
 }

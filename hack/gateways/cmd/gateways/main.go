@@ -26,7 +26,7 @@ func main() {
 }
 
 func build(ctx context.Context) error {
-	for _, program := range []string{gateways.Caddy, gateways.PromLabelProxy, gateways.Prometheus, gateways.Collector, gateways.TraefikProgram} {
+	for _, program := range []string{gateways.Caddy, gateways.PromLabelProxy, gateways.Prometheus, gateways.Collector} {
 		path, err := gateways.Binary(ctx, program, os.Stderr)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ export GOFLAGS += -trimpath
 compiling := $(shell awk '/^MemTotal/ && $$2 >= 7340032 { print "GOGC=400" }' /proc/meminfo 2>/dev/null)
 go_test := env $(compiling) go test -exec 'env -u GOGC' -count=1
 # The race detector needs cgo and a C compiler.
-go_test_race := CGO_ENABLED=1 $(go_test) -race
+go_test_race := env CGO_ENABLED=1 $(compiling) go test -exec 'env -u GOGC' -count=1 -race
 
 # Packages where goroutines of the product meet are tested with the race detector. All
 # others are tested without: what they need does not have to be compiled twice.

@@ -14,11 +14,9 @@ import (
 
 const nginxName = "nginx"
 
-// nginxConf is what a user of config/gateways/nginx writes, and, above and below
-// it, what a test needs: one process, which cannot outlive this one, and no files
-// outside its folder. nginx before 1.25.1 has a listener speak either HTTP/1.1 or
-// HTTP/2 without TLS.
-const nginxConf = `daemon off;
+// nginxMain is what a test needs around what a user writes: one process, which cannot
+// outlive this one, and no files outside its folder.
+const nginxMain = `daemon off;
 master_process off;
 pid nginx.pid;
 error_log stderr info;
@@ -30,7 +28,11 @@ http {
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
+`
 
+// nginxConf is what a user of config/gateways/nginx writes. nginx before 1.25.1 has a
+// listener speak either HTTP/1.1 or HTTP/2 without TLS.
+const nginxConf = nginxMain + `
     include hexcovery/http.conf;
 
     upstream hexcovery_auth { server AUTHSERVER; keepalive 32; }

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/hexcovery/apikey-operator/hack/gateways"
 	"github.com/hexcovery/apikey-operator/hack/build"
+	"github.com/hexcovery/apikey-operator/hack/gateways"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"

@@ -14,7 +14,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/hexcovery/apikey-operator/test/readings"
 )
@@ -49,7 +49,7 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	verdict.apply(q.header)
-	if e.config.authz.GetClearRouteCache() && verdict.changes() {
+	if e.config.authz.GetClearRouteCache() && len(verdict.set)+len(verdict.remove) > 0 {
 		route = e.route(q)
 	}
 	e.routeTo(w, q, route)
@@ -58,9 +58,7 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // reply goes through the filters on its way back, as any answer does:
 // FilterManager::sendLocalReplyViaFilterChain, source/common/http/filter_manager.cc.
 func (e *envoy) reply(w http.ResponseWriter, q *request, l localReply) {
-	for _, name := range e.config.removeLate {
-		delete(l.header, name)
-	}
+	l.header.remove(e.config.late)
 	l.write(w, e.config.manager.GetLocalReplyConfig(), q.grpc)
 }
 
@@ -87,12 +85,13 @@ func (e *envoy) admit(q *request) *localReply {
 		return &localReply{status: http.StatusBadRequest}
 	}
 	e.sanitize(q)
-	// Without upgrade_configs createUpgradeFilterChain refuses.
 	upgrade := q.header.get("upgrade")
 	removeHopByHop(q.header)
-	if upgrade == "" || e.ignored(upgrade) {
+	// The codec takes these, and what it is told to ignore, for plain requests.
+	if upgrade == "" || strings.EqualFold(upgrade, "h2c") || matches(manager.GetHttpProtocolOptions().GetIgnoreHttp_11Upgrade(), upgrade) {
 		return nil
 	}
+	// Without upgrade_configs createUpgradeFilterChain refuses.
 	if !slices.ContainsFunc(manager.GetUpgradeConfigs(), func(c *hcmv3.HttpConnectionManager_UpgradeConfig) bool {
 		return strings.EqualFold(c.GetUpgradeType(), upgrade)
 	}) {
@@ -102,11 +101,26 @@ func (e *envoy) admit(q *request) *localReply {
 	return nil
 }
 
-// ignored is what the codec of HTTP/1 takes for a plain request: an upgrade to h2c, and
-// those of ignore_http_11_upgrade.
-func (e *envoy) ignored(upgrade string) bool {
-	return strings.EqualFold(upgrade, "h2c") || slices.ContainsFunc(e.config.manager.GetHttpProtocolOptions().GetIgnoreHttp_11Upgrade(),
-		func(m *matcherv3.StringMatcher) bool { return matchesOne(m, upgrade) })
+// hopByHop are the headers of one connection: ConnectionManagerUtility::
+// mutateRequestHeaders, source/common/http/conn_manager_utility.cc.
+var hopByHop = []string{"connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding", "http2-settings", "trailer", "content-length"}
+
+func removeHopByHop(h header) {
+	// Envoy's codec of HTTP/1 removes TE unless it is for trailers, which gRPC needs.
+	trailers := httpguts.HeaderValuesContainsToken(h["te"], "trailers")
+	delete(h, "te")
+	if trailers {
+		h["te"] = []string{"trailers"}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+// isGRPC is Grpc::Common::hasGrpcContentType, source/common/grpc/common.cc.
+func isGRPC(h header) bool {
+	rest, ok := strings.CutPrefix(h.get("content-type"), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
 
 func paths(manager *hcmv3.HttpConnectionManager) readings.Envoy {
@@ -125,18 +139,9 @@ func (e *envoy) sanitize(q *request) {
 		port = address.Port
 	}
 	q.Host = normalizeHost(e.config.manager, q.Host, port)
-	for _, name := range e.config.removeEarly {
-		delete(q.header, name)
-	}
-	for _, matcher := range e.config.removeEarlyMatching {
-		maps.DeleteFunc(q.header, func(name string, _ []string) bool { return matchesOne(matcher, name) })
-	}
+	q.header.remove(e.config.early)
 	// Of a client from outside (use_remote_address): cleanInternalHeaders.
-	for name := range q.header {
-		if strings.HasPrefix(name, "x-envoy-") {
-			delete(q.header, name)
-		}
-	}
+	maps.DeleteFunc(q.header, func(name string, _ []string) bool { return strings.HasPrefix(name, "x-envoy-") })
 	if e.config.manager.GetUseRemoteAddress().GetValue() {
 		q.header["x-forwarded-for"] = []string{strings.Join(append(q.header["x-forwarded-for"], q.client()), ",")}
 		q.header["x-forwarded-proto"] = []string{"http"}
@@ -176,7 +181,7 @@ func (e *envoy) route(q *request) *routev3.Route {
 			}
 			return values == nil || matchesOne(m.GetStringMatch(), strings.Join(values, ",")) == m.GetInvertMatch()
 		}
-		if strings.HasPrefix(q.target, route.GetMatch().GetPrefix()) && !slices.ContainsFunc(route.GetMatch().GetHeaders(), missing) {
+		if !slices.ContainsFunc(route.GetMatch().GetHeaders(), missing) {
 			return route
 		}
 	}
@@ -200,29 +205,26 @@ func (e *envoy) routeTo(w http.ResponseWriter, q *request, route *routev3.Route)
 		delete(q.header, strings.ToLower(name))
 	}
 	for _, option := range e.config.host.GetRequestHeadersToAdd() {
-		q.header.option(option, q.format(option.GetHeader().GetValue()))
+		// The one command of source/common/formatter that a replay knows.
+		q.header.option(option, strings.ReplaceAll(option.GetHeader().GetValue(), "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", q.client()))
 	}
-	response, err := e.upstream.forward(q.Request, q.target, q.header)
-	if err != nil {
+	proxy := e.upstream.to(q)
+	proxy.ModifyResponse = func(response *http.Response) error {
+		h := lower(response.Header)
+		e.finalizeResponse(h, route)
+		h.remove(e.config.late)
+		response.Header = http.Header{}
+		h.into(response.Header)
+		return nil
+	}
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
 		e.reply(w, q, localReply{status: http.StatusServiceUnavailable, flag: "UF", body: "upstream connect error or disconnect/reset before headers"})
-		return
 	}
-	h := lower(response.Header)
-	e.finalizeResponse(h, route)
-	for _, name := range e.config.removeLate {
-		delete(h, name)
-	}
-	relay(w, response, h)
+	proxy.ServeHTTP(w, q.Request)
 }
 
 // finalizeResponse adds the headers of the route, then those of the virtual host.
 func (e *envoy) finalizeResponse(h header, route *routev3.Route) {
-	for _, option := range slices.Concat(route.GetResponseHeadersToAdd(), e.config.host.GetResponseHeadersToAdd()) {
-		h.option(option, option.GetHeader().GetValue())
-	}
-}
-
-// format knows one command: source/common/formatter.
-func (q *request) format(value string) string {
-	return strings.ReplaceAll(value, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", q.client())
+	h.apply(route.GetResponseHeadersToAdd())
+	h.apply(e.config.host.GetResponseHeadersToAdd())
 }

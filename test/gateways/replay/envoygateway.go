@@ -4,23 +4,14 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"regexp"
+	"slices"
 	"strings"
-	"time"
 
-	mutationsv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
-	headerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // EnvoyGatewayFiles are those of config/gateways/envoy-gateway, with one of the two
@@ -29,140 +20,153 @@ type EnvoyGatewayFiles struct{ Gateway, HTTPRoute, SecurityPolicy []byte }
 
 // StartEnvoyGateway serves what Envoy Gateway (1.9.1) has its Envoy do, until Stop.
 func StartEnvoyGateway(ctx context.Context, files EnvoyGatewayFiles, options Options) (*Gateway, error) {
-	manager, err := gatewayManager(files)
-	if err != nil {
-		return nil, fmt.Errorf("start the replay of Envoy Gateway: %w", err)
-	}
-	return startManager(ctx, manager, options)
+	return start(ctx, "Envoy Gateway", files.manager, options)
 }
 
-// gatewayManager is addHCMToXDSListener: internal/xds/translator/listener.go.
-func gatewayManager(files EnvoyGatewayFiles) (*hcmv3.HttpConnectionManager, error) {
-	specs, err := parseGateway(files)
+// manager is addHCMToXDSListener: internal/xds/translator/listener.go.
+func (f EnvoyGatewayFiles) manager() (*hcmv3.HttpConnectionManager, error) {
+	specs, err := readSpecs(map[string][]byte{
+		"ClientTrafficPolicy": f.Gateway, "SecurityPolicy": f.SecurityPolicy, "HTTPRoute": f.HTTPRoute, "HTTPRouteFilter": f.HTTPRoute,
+	})
 	if err != nil {
 		return nil, err
 	}
-	traffic := &specs.traffic
-	manager := newManager()
-	manager.NormalizePath = wrapperspb.Bool(true)
-	// The defaults: internal/gatewayapi/listener.go.
-	manager.MergeSlashes = !traffic.Path.DisableMergeSlashes
-	if traffic.Path.EscapedSlashesAction != "RejectRequest" {
-		return nil, unknown("the action %q on escaped slashes; the default redirects", traffic.Path.EscapedSlashesAction)
-	}
-	manager.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
-	manager.StripTrailingHostDot = traffic.Headers.Host.StripTrailingHostDot
-	manager.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{}
-	switch action := traffic.Headers.WithUnderscoresAction; action {
-	case "", "RejectRequest": // buildHeadersWithUnderscoresAction
-		manager.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = corev3.HttpProtocolOptions_REJECT_REQUEST
-	case "Allow":
-	default:
-		return nil, unknown("the action %q on underscores", action)
-	}
-	var errs []error
-	for _, upgrade := range traffic.HTTP1.IgnoredUpgradeTypes {
-		m, err := upgrade.matcher()
-		errs = append(errs, err)
-		manager.HttpProtocolOptions.IgnoreHttp_11Upgrade = append(manager.HttpProtocolOptions.IgnoreHttp_11Upgrade, m)
-	}
-	early, err := gatewayMutations(traffic.Headers.EarlyRequestHeaders)
-	packed, err2 := anypb.New(&earlyv3.HeaderMutation{Mutations: early})
-	manager.EarlyHeaderMutationExtensions = []*corev3.TypedExtensionConfig{{Name: "early", TypedConfig: packed}}
-	late, err3 := gatewayMutations(traffic.Headers.LateResponseHeaders)
-	authz, err4 := gatewayAuthz(specs.policy.ExtAuth)
-	routes, err5 := gatewayRoutes(specs)
-	if err := errors.Join(append(errs, err, err2, err3, err4, err5)...); err != nil {
+	// The defaults: internal/gatewayapi/listener.go, and buildHeadersWithUnderscoresAction.
+	traffic := object{"settings": object{
+		"normalize_path": true, "merge_slashes": true, "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
+		"common_http_protocol_options": object{"headers_with_underscores_action": "REJECT_REQUEST"},
+	}}
+	policy, answer, routes := object{}, object{}, object{}
+	if err := errors.Join(
+		trafficRules.translate(specs["ClientTrafficPolicy"], traffic), policyRules.translate(specs["SecurityPolicy"], policy),
+		answerRules.translate(specs["HTTPRouteFilter"], answer), gatewayRules(answer).translate(specs["HTTPRoute"], routes),
+	); err != nil {
 		return nil, err
 	}
-	setRoutes(manager, routes)
+	service, _ := policy["service"].(string)
+	delete(policy, "service")
+	early, _ := traffic["early"].(object)
+	late, _ := traffic["late"].(object)
 	// The order of internal/xds/translator/httpfilters.go; on the way back it is the other
 	// way round.
-	mutation := &headerv3.HeaderMutation{Mutations: &headerv3.Mutations{ResponseMutations: late}}
-	return manager, addFilters(manager, mutation, authz)
+	filters := list{typed("filters.http.header_mutation.v3.HeaderMutation", object{"mutations": late}), ask(service, policy)}
+	settings := merge(traffic["settings"].(object), object{
+		"early_header_mutation_extensions": list{extension(typed("http.early_header_mutation.header_mutation.v3.HeaderMutation", early))},
+	})
+	return parseManager(newManager(settings, filters, byHeaders(routes["routes"].(list))))
 }
 
-// gatewayMutations is buildHeaderMutationRules: internal/xds/translator/header_mutation.go.
-func gatewayMutations(from gatewayHeaderFilter) ([]*mutationsv3.HeaderMutation, error) {
-	var mutations []*mutationsv3.HeaderMutation
-	for _, name := range from.Remove {
-		mutations = append(mutations, &mutationsv3.HeaderMutation{Action: &mutationsv3.HeaderMutation_Remove{Remove: name}})
-	}
-	for _, match := range from.RemoveOnMatch {
-		m, err := match.matcher()
-		if err != nil {
-			return nil, err
-		}
-		mutations = append(mutations, &mutationsv3.HeaderMutation{
-			Action: &mutationsv3.HeaderMutation_RemoveOnMatch_{RemoveOnMatch: &mutationsv3.HeaderMutation_RemoveOnMatch{KeyMatcher: m}},
-		})
-	}
-	return mutations, nil
+// trafficRules are for the spec of a ClientTrafficPolicy: also buildHeaderMutationRules,
+// internal/xds/translator/header_mutation.go.
+var trafficRules = rules{
+	// For a whole Gateway: there is no sectionName.
+	"targetRefs.group": ignored, "targetRefs.kind": only("Gateway"), "targetRefs.name": ignored,
+	"path.escapedSlashesAction":                 to("settings.path_with_escaped_slashes_action", inEnvoy),
+	"path.disableMergeSlashes":                  to("settings.merge_slashes", func(disable any) any { return disable == false }),
+	"headers.withUnderscoresAction":             to("settings.common_http_protocol_options.headers_with_underscores_action", inEnvoy),
+	"headers.host.stripTrailingHostDot":         to("settings.strip_trailing_host_dot", same),
+	"headers.earlyRequestHeaders.remove":        to("early.mutations", each(removal)),
+	"headers.earlyRequestHeaders.removeOnMatch": to("early.mutations", each(removalOnMatch)),
+	"headers.lateResponseHeaders.remove":        to("late.response_mutations", each(removal)),
+	"headers.lateResponseHeaders.removeOnMatch": to("late.response_mutations", each(removalOnMatch)),
+	"http1.ignoredUpgradeTypes":                 to("settings.http_protocol_options.ignore_http_11_upgrade", each(stringMatch)),
+	"timeout.http":                              ignored, // of clients that are slow, of which a replay has none
 }
 
-// matcher is irStringMatch (internal/gatewayapi/helpers.go) and buildXdsStringMatcher
+// policyRules are for the spec of a SecurityPolicy: extAuthConfig,
+// internal/xds/translator/extauth.go, which knows neither encode_raw_headers nor
+// allowed_client_headers, and buildNonRouteRetryPolicy, oidc.go.
+var policyRules = rules{
+	"targetRefs.group": ignored, "targetRefs.kind": only("Gateway"), "targetRefs.name": ignored,
+	"extAuth.timeout":                                     to("timeout", same),
+	"extAuth.failOpen":                                    to("failure_mode_allow", same),
+	"extAuth.statusOnError":                               to("status_on_error.code", same),
+	"extAuth.recomputeRoute":                              to("clear_route_cache", same),
+	"extAuth.headersToExtAuth":                            to("allowed_headers.patterns", each(exactName)),
+	"extAuth.grpc.backendRefs":                            to("service", always("grpc_service")),
+	"extAuth.grpc.backendSettings.connection":             ignored, // limits of buffers
+	"extAuth.grpc.backendSettings.retry.numRetries":       to("grpc_service.retry_policy.num_retries", same),
+	"extAuth.grpc.backendSettings.retry.retryOn.triggers": to("grpc_service.retry_policy.retry_on", commas),
+	"extAuth.http.backendRefs":                            to("service", always("http_service")),
+	"extAuth.http.path":                                   to("http_service.path_prefix", same),
+	"extAuth.http.headersToBackend":                       to("http_service.authorization_response.allowed_upstream_headers.patterns", each(exactName)),
+}
+
+// gatewayRules are for the spec of an HTTPRoute: buildXdsRoute,
+// internal/xds/translator/route.go. A policy for a Gateway is each rule's, also of one that
+// answers by itself (internal/gatewayapi/securitypolicy.go).
+func gatewayRules(answer object) rules {
+	rule := rules{
+		"name": to("name", same), "timeouts": ignored,
+		"matches.path":                         toPath,
+		"matches.headers":                      to("match.headers", each(headerMatch)),
+		"filters.type":                         only("RequestHeaderModifier", "ResponseHeaderModifier", "ExtensionRef"),
+		"filters.requestHeaderModifier.remove": to("request_headers_to_remove", same),
+		"filters.responseHeaderModifier.set":   to("response_headers_to_add", each(overwriteBy)),
+		"filters.extensionRef.group":           ignored,
+		"filters.extensionRef.kind":            only("HTTPRouteFilter"),
+		"filters.extensionRef.name":            func(any) (object, error) { return answer, nil },
+		"backendRefs":                          to("route.cluster", always(upstreamCluster)),
+	}
+	return rules{"parentRefs": ignored, "hostnames": ignored, "rules": rule.eachTo("routes", "matches")}
+}
+
+// answerRules are for the spec of an HTTPRouteFilter: internal/gatewayapi/filters.go.
+var answerRules = rules{
+	"directResponse.statusCode":  to("direct_response.status", same),
+	"directResponse.contentType": to("response_headers_to_add", func(v any) any { return list{overwrite("Content-Type", v)} }),
+	"directResponse.header.set":  to("response_headers_to_add", each(overwriteBy)),
+	"directResponse.body.type":   only("Inline"),
+	"directResponse.body.inline": to("direct_response.body.inline_string", same),
+}
+
+// byHeaders sorts routes for the same paths: the one that matches more headers comes first
+// (internal/gatewayapi/sort.go).
+func byHeaders(routes list) list {
+	headers := func(route any) int {
+		all, _ := within(route, "match.headers").(list)
+		return len(all)
+	}
+	return slices.SortedStableFunc(slices.Values(routes), func(a, b any) int { return cmp.Compare(headers(b), headers(a)) })
+}
+
+// inEnvoy is Envoy's word for one of Envoy Gateway, which are the same but for their
+// case: RejectRequest is REJECT_REQUEST.
+func inEnvoy(word any) any {
+	return strings.ToUpper(camelCase.ReplaceAllString(word.(string), "${1}_$2"))
+}
+
+var camelCase = regexp.MustCompile("([a-z])([A-Z])")
+
+// stringMatch is irStringMatch (internal/gatewayapi/helpers.go) and buildXdsStringMatcher
 // (internal/xds/translator/route.go).
-func (m gatewayMatch) matcher() (*matcherv3.StringMatcher, error) {
-	switch m.Type {
-	case "", "Exact":
-		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: m.Value}}, nil
-	case "Prefix":
-		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: m.Value}}, nil
+func stringMatch(match any) any {
+	switch m := match.(object); m["type"] {
 	case "RegularExpression":
-		return regex(m.Value), nil
+		return regex(m["value"])
+	case nil:
+		return object{"exact": m["value"]}
+	default:
+		return object{strings.ToLower(m["type"].(string)): m["value"]}
 	}
-	return nil, unknown("a match of type %s", m.Type)
 }
 
-// gatewayAuthz is extAuthConfig: internal/xds/translator/extauth.go. There is no
-// encode_raw_headers in it, and no allowed_client_headers.
-func gatewayAuthz(from gatewayExtAuth) (*authzv3.ExtAuthz, error) {
-	timeout, err := time.ParseDuration(from.Timeout)
-	if err != nil || (from.GRPC == nil) == (from.HTTP == nil) {
-		return nil, errors.Join(err, unknown("a policy without a timeout, or that does not ask in one way: %v", from))
-	}
-	authz := &authzv3.ExtAuthz{
-		TransportApiVersion: corev3.ApiVersion_V3, FailureModeAllow: from.FailOpen, ClearRouteCache: from.RecomputeRoute,
-		AllowedHeaders: gatewayNames(from.HeadersToExtAuth),
-	}
-	if from.StatusOnError != 0 {
-		authz.StatusOnError = &typev3.HttpStatus{Code: typev3.StatusCode(from.StatusOnError)}
-	}
-	if from.HTTP != nil {
-		service := &authzv3.HttpService{
-			PathPrefix: from.HTTP.Path,
-			ServerUri: &corev3.HttpUri{
-				Uri: "http://" + authCluster, HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: authCluster}, Timeout: durationpb.New(timeout),
-			},
-		}
-		if names := gatewayNames(from.HTTP.HeadersToBackend); names != nil {
-			service.AuthorizationResponse = &authzv3.AuthorizationResponse{AllowedUpstreamHeaders: names}
-		}
-		authz.Services = &authzv3.ExtAuthz_HttpService{HttpService: service}
-		return authz, nil
-	}
-	service := &corev3.GrpcService{
-		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: authCluster}},
-		Timeout:         durationpb.New(timeout),
-	}
-	// buildNonRouteRetryPolicy, oidc.go, and buildRetryOn, route.go.
-	if retry := from.GRPC.BackendSettings.Retry; retry.NumRetries != 0 {
-		service.RetryPolicy = &corev3.RetryPolicy{
-			NumRetries: wrapperspb.UInt32(retry.NumRetries), RetryOn: strings.Join(retry.RetryOn.Triggers, ","),
-		}
-	}
-	authz.Services = &authzv3.ExtAuthz_GrpcService{GrpcService: service}
-	return authz, nil
+func headerMatch(match any) any {
+	return object{"name": match.(object)["name"], "string_match": stringMatch(match)}
 }
 
-// gatewayNames are exact, in either case. An empty list is none.
-func gatewayNames(names []string) *matcherv3.ListStringMatcher {
-	if len(names) == 0 {
-		return nil
-	}
-	list := &matcherv3.ListStringMatcher{}
-	for _, name := range names {
-		list.Patterns = append(list.Patterns, &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: name}, IgnoreCase: true})
-	}
-	return list
+// toPath is of a prefix: the configuration of Envoy refuses another but /.
+func toPath(match any) (object, error) {
+	_, err := only("PathPrefix")(match.(object)["type"])
+	return at("match.prefix", match.(object)["value"]), err
 }
+
+func overwriteBy(of any) any { return overwrite(of.(object)["name"], of.(object)["value"]) }
+
+func removal(name any) any { return object{"remove": name} }
+
+func removalOnMatch(match any) any {
+	return object{"remove_on_match": object{"key_matcher": stringMatch(match)}}
+}
+
+func exactName(name any) any { return object{"exact": name, "ignore_case": true} }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
@@ -48,22 +49,31 @@ var eager = grpc.WithConnectParams(grpc.ConnectParams{
 
 // Start serves the bootstrap of Envoy until Stop.
 func Start(ctx context.Context, bootstrap []byte, options Options) (*Gateway, error) {
-	config, err := parse(bootstrap)
-	if err != nil {
-		return nil, fmt.Errorf("start the replay of Envoy: %w", err)
-	}
-	return startEnvoy(ctx, config, options)
+	return start(ctx, "Envoy", func() (*hcmv3.HttpConnectionManager, error) { return bootstrapManager(bootstrap) }, options)
 }
 
-func startEnvoy(ctx context.Context, config *config, options Options) (*Gateway, error) {
+// start serves, as Envoy does, what a program reads or makes of its files.
+func start(ctx context.Context, program string, read func() (*hcmv3.HttpConnectionManager, error), options Options) (g *Gateway, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("start the replay of %s: %w", program, err)
+		}
+	}()
+	manager, err := read()
+	if err != nil {
+		return nil, err
+	}
+	config, err := newConfig(manager)
+	if err != nil {
+		return nil, err
+	}
 	auth, err := grpc.NewClient(options.AuthServerGRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), eager)
 	if err != nil {
-		return nil, fmt.Errorf("start the replay of Envoy: %w", err)
+		return nil, err
 	}
-	upstream := newUpstream(options.Upstream)
-	envoy := &envoy{config: config, upstream: upstream, authority: newAuthority(config, options, auth)}
+	envoy := &envoy{config: config, upstream: newUpstream(options.Upstream), authority: newAuthority(config.authz, options.AuthServer, auth)}
 	return serve(ctx, envoy, func() error {
-		upstream.close()
+		envoy.upstream.close()
 		return auth.Close()
 	})
 }
@@ -72,7 +82,7 @@ func startEnvoy(ctx context.Context, config *config, options Options) (*Gateway,
 func serve(ctx context.Context, handler http.Handler, end func() error) (*Gateway, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start a replay: %w", err), end())
+		return nil, errors.Join(err, end())
 	}
 	g := &Gateway{Address: listener.Addr().String(), served: make(chan error, 1), end: end}
 	g.server = &http.Server{Handler: handler, Protocols: new(http.Protocols), ReadHeaderTimeout: readHeaderTimeout}

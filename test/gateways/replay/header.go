@@ -42,37 +42,35 @@ func (h header) into(to http.Header) {
 	}
 }
 
+// remove removes the headers whose names match one of the patterns.
+func (h header) remove(patterns []*matcherv3.StringMatcher) {
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return matches(patterns, name) })
+}
+
+// apply applies options whose values are as they are.
+func (h header) apply(options []*corev3.HeaderValueOption) {
+	for _, option := range options {
+		h.option(option, option.GetHeader().GetValue())
+	}
+}
+
 // option applies a HeaderValueOption: source/common/router/header_parser.cc, and
 // getAppendAction in source/extensions/filters/common/ext_authz/ext_authz_grpc_impl.cc.
 func (h header) option(o *corev3.HeaderValueOption, value string) {
 	name, action := strings.ToLower(o.GetHeader().GetKey()), o.GetAppendAction()
-	if old := o.GetAppend(); old != nil { //nolint:staticcheck // the deprecated field wins if it is set, as in Envoy
-		action = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
-		if old.GetValue() {
-			action = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
-		}
-	}
-	_, exists := h[name]
-	switch action {
-	case corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD:
+	switch _, exists := h[name]; {
+	case action == corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD:
 		h[name] = append(h[name], value)
-	case corev3.HeaderValueOption_ADD_IF_ABSENT:
-		if !exists {
-			h[name] = []string{value}
-		}
-	case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD:
+	case exists && action == corev3.HeaderValueOption_ADD_IF_ABSENT, !exists && action == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS:
+	default:
 		h[name] = []string{value}
-	case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS:
-		if exists {
-			h[name] = []string{value}
-		}
 	}
 }
 
-// matches is a list of StringMatchers: source/common/common/matchers.cc. An expression
-// has to match the whole.
-func matches(list *matcherv3.ListStringMatcher, name string) bool {
-	return slices.ContainsFunc(list.GetPatterns(), func(m *matcherv3.StringMatcher) bool { return matchesOne(m, name) })
+// matches is whether one of the patterns matches: source/common/common/matchers.cc. An
+// expression has to match the whole.
+func matches(patterns []*matcherv3.StringMatcher, value string) bool {
+	return slices.ContainsFunc(patterns, func(m *matcherv3.StringMatcher) bool { return matchesOne(m, value) })
 }
 
 func matchesOne(m *matcherv3.StringMatcher, value string) bool {

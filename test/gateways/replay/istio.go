@@ -4,25 +4,18 @@
 package replay
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-	meshv1alpha1 "istio.io/api/mesh/v1alpha1"
-	securityv1beta1 "istio.io/api/security/v1beta1"
-
-	"github.com/hexcovery/apikey-operator/test/gateways/manifests"
+	"sigs.k8s.io/yaml"
 )
 
 // IstioFiles are those of config/gateways/istio.
@@ -35,167 +28,166 @@ type IstioFiles struct {
 // StartIstio serves what istiod (1.31) has the Envoy of an ingress gateway do, until
 // Stop.
 func StartIstio(ctx context.Context, files IstioFiles, options Options) (*Gateway, error) {
-	manager, err := istioManager(files)
-	if err != nil {
-		return nil, fmt.Errorf("start the replay of Istio: %w", err)
-	}
-	return startManager(ctx, manager, options)
+	return start(ctx, "Istio", files.manager, options)
 }
 
-// istioManager is buildHTTPConnectionManager (pilot/pkg/networking/core/listener_builder.go)
+// manager is buildHTTPConnectionManager (pilot/pkg/networking/core/listener_builder.go)
 // for a gateway (gateway.go), as far as it matters, with the patches on top.
-func istioManager(files IstioFiles) (*hcmv3.HttpConnectionManager, error) {
-	mesh := &meshv1alpha1.MeshConfig{}
-	if err := errors.Join(manifests.ParseMessage(files.MeshConfig, mesh), onlyKnown(mesh, []string{"extension_providers", "path_normalization"})); err != nil {
-		return nil, err
-	}
-	manager := newManager()
-	manager.NormalizePath = wrapperspb.Bool(true)
-	manager.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_KEEP_UNCHANGED
-	switch n := mesh.GetPathNormalization().GetNormalization(); n {
-	case meshv1alpha1.MeshConfig_ProxyPathNormalization_DEFAULT, meshv1alpha1.MeshConfig_ProxyPathNormalization_BASE:
-	case meshv1alpha1.MeshConfig_ProxyPathNormalization_NONE:
-		manager.NormalizePath = wrapperspb.Bool(false)
-	case meshv1alpha1.MeshConfig_ProxyPathNormalization_MERGE_SLASHES:
-		manager.MergeSlashes = true
-	default:
-		return nil, unknown("the path normalization %s", n)
-	}
-	provider, err := istioProvider(files)
+func (f IstioFiles) manager() (*hcmv3.HttpConnectionManager, error) {
+	specs, err := readSpecs(map[string][]byte{
+		"AuthorizationPolicy": f.AuthorizationPolicy, "VirtualService": f.VirtualService, "EnvoyFilter": f.EnvoyFilter,
+	})
 	if err != nil {
 		return nil, err
 	}
-	authz, err := istioAuthz(mesh, provider)
-	if err != nil {
+	file, mesh, policy, service := object{}, object{"settings": object{"normalize_path": true}}, object{}, object{}
+	if err := errors.Join(
+		yaml.UnmarshalStrict(f.MeshConfig, &file), meshRules.translate(file, mesh),
+		authorizationRules.translate(specs["AuthorizationPolicy"], policy), serviceRules.translate(specs["VirtualService"], service),
+	); err != nil {
 		return nil, err
 	}
-	routes, err := istioRoutes(files.VirtualService)
-	if err != nil {
+	name := cmp.Or(f.Provider, fmt.Sprint(policy["provider"]))
+	authz, ok := mesh[name].(object)
+	if !ok {
+		return nil, fmt.Errorf("the mesh configuration has no provider %q that can be asked", name)
+	}
+	manager := newManager(mesh["settings"].(object), list{authz}, service["routes"].(list))
+	if err := istioPatch(specs["EnvoyFilter"], manager, authz); err != nil {
 		return nil, err
 	}
-	setRoutes(manager, routes)
-	if err := istioPatch(files.EnvoyFilter, manager, authz); err != nil {
-		return nil, err
-	}
-	return manager, addFilters(manager, authz)
+	return parseManager(manager)
 }
 
-// istioProvider is who is asked. A policy with one rule without conditions becomes a
-// filter that marks every request, and ext_authz asks about those that are marked:
-// pilot/pkg/security/authz/builder/builder.go. Here it asks about all.
-func istioProvider(files IstioFiles) (string, error) {
-	policy := &securityv1beta1.AuthorizationPolicy{}
-	if err := istioSpec(files.AuthorizationPolicy, "AuthorizationPolicy", policy); err != nil {
-		return "", err
-	}
-	rules := policy.GetRules()
-	if policy.GetAction() != securityv1beta1.AuthorizationPolicy_CUSTOM || len(rules) != 1 || proto.Size(rules[0]) != 0 {
-		return "", unknown("a policy but of action CUSTOM with one rule without conditions")
-	}
-	if files.Provider != "" {
-		return files.Provider, nil
-	}
-	return policy.GetProvider().GetName(), nil
+// meshRules are for the mesh configuration. Its providers have their own names.
+var meshRules = rules{
+	"pathNormalization.normalization": func(normalization any) (object, error) {
+		settings, ok := map[any]object{
+			"DEFAULT": {}, "BASE": {}, "NONE": {"normalize_path": false}, "MERGE_SLASHES": {"merge_slashes": true},
+		}[normalization]
+		if !ok {
+			return nil, unknown("the path normalization %v", normalization)
+		}
+		return object{"settings": settings}, nil
+	},
+	"extensionProviders": func(providers any) (object, error) {
+		questions := object{}
+		for _, provider := range providers.(list) {
+			for kind, service := range map[string]string{"envoyExtAuthzGrpc": "grpc_service", "envoyExtAuthzHttp": "http_service"} {
+				of, ok := provider.(object)[kind].(object)
+				if !ok {
+					continue
+				}
+				settings := object{"timeout": "600s"} // timeoutOrDefault
+				if err := providerRules.translate(of, settings); err != nil {
+					return nil, err
+				}
+				questions[fmt.Sprint(provider.(object)["name"])] = ask(service, settings)
+			}
+		}
+		return questions, nil
+	},
 }
 
-func istioSpec(data []byte, kind string, into proto.Message) error {
-	spec, err := specOf(data, kind)
-	if err != nil {
-		return err
-	}
-	return protojson.Unmarshal(spec, into)
-}
-
-// istioAuthz is generateGRPCConfig and generateHTTPConfig:
+// providerRules are generateGRPCConfig and generateHTTPConfig:
 // pilot/pkg/security/authz/builder/extauthz.go. There is neither encode_raw_headers in
 // them nor clear_route_cache, whatever the provider says of it.
-func istioAuthz(mesh *meshv1alpha1.MeshConfig, name string) (*authzv3.ExtAuthz, error) {
-	for _, provider := range mesh.GetExtensionProviders() {
-		if provider.GetName() != name {
-			continue
-		}
-		if p := provider.GetEnvoyExtAuthzGrpc(); p != nil {
-			return istioOverGRPC(p)
-		}
-		if p := provider.GetEnvoyExtAuthzHttp(); p != nil {
-			return istioOverHTTP(p)
-		}
-	}
-	return nil, fmt.Errorf("the mesh configuration has no provider %q that can be asked", name)
+var providerRules = rules{
+	"service": ignored, "port": ignored,
+	"timeout":                      to("timeout", same),
+	"failOpen":                     to("failure_mode_allow", same),
+	"statusOnError":                to("status_on_error.code", func(code any) any { return json.Number(fmt.Sprint(code)) }),
+	"pathPrefix":                   to("http_service.path_prefix", same),
+	"includeRequestHeadersInCheck": to("allowed_headers.patterns", each(namePattern)),
+	"headersToUpstreamOnAllow":     to("http_service.authorization_response.allowed_upstream_headers.patterns", each(namePattern)),
+	"headersToDownstreamOnDeny":    to("http_service.authorization_response.allowed_client_headers.patterns", each(namePattern)),
 }
 
-func istioOverGRPC(p *meshv1alpha1.MeshConfig_ExtensionProvider_EnvoyExternalAuthorizationGrpcProvider) (*authzv3.ExtAuthz, error) {
-	if err := onlyKnown(p, []string{"service", "port", "timeout", "fail_open", "status_on_error"}); err != nil {
-		return nil, err
+// namePattern is generateHeaders: exact, or with a * before or after it, in either case.
+func namePattern(name any) any {
+	if suffix, ok := strings.CutPrefix(name.(string), "*"); ok {
+		return object{"suffix": suffix, "ignore_case": true}
 	}
-	status, err := istioStatus(p.GetStatusOnError())
-	return &authzv3.ExtAuthz{
-		StatusOnError: status, FailureModeAllow: p.GetFailOpen(), TransportApiVersion: corev3.ApiVersion_V3,
-		Services: &authzv3.ExtAuthz_GrpcService{GrpcService: &corev3.GrpcService{
-			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: authCluster}},
-			Timeout:         istioTimeout(p.GetTimeout()),
-		}},
-	}, err
+	if prefix, ok := strings.CutSuffix(name.(string), "*"); ok {
+		return object{"prefix": prefix, "ignore_case": true}
+	}
+	return exactName(name)
 }
 
-func istioOverHTTP(p *meshv1alpha1.MeshConfig_ExtensionProvider_EnvoyExternalAuthorizationHttpProvider) (*authzv3.ExtAuthz, error) {
-	if err := onlyKnown(p, []string{
-		"service", "port", "path_prefix", "timeout", "fail_open", "status_on_error",
-		"include_request_headers_in_check", "headers_to_upstream_on_allow", "headers_to_downstream_on_deny",
-	}); err != nil {
-		return nil, err
-	}
-	status, err := istioStatus(p.GetStatusOnError())
-	service := &authzv3.HttpService{
-		PathPrefix: p.GetPathPrefix(),
-		ServerUri: &corev3.HttpUri{
-			Uri: "http://" + p.GetService(), HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: authCluster}, Timeout: istioTimeout(p.GetTimeout()),
-		},
-		AuthorizationResponse: &authzv3.AuthorizationResponse{
-			AllowedUpstreamHeaders: istioHeaders(p.GetHeadersToUpstreamOnAllow()),
-			AllowedClientHeaders:   istioHeaders(p.GetHeadersToDownstreamOnDeny()),
-		},
-	}
-	return &authzv3.ExtAuthz{
-		StatusOnError: status, FailureModeAllow: p.GetFailOpen(), TransportApiVersion: corev3.ApiVersion_V3,
-		AllowedHeaders: istioHeaders(p.GetIncludeRequestHeadersInCheck()),
-		Services:       &authzv3.ExtAuthz_HttpService{HttpService: service},
-	}, err
-}
-
-// istioHeaders is generateHeaders: exact, or with a * before or after it, in either case.
-func istioHeaders(names []string) *matcherv3.ListStringMatcher {
-	if len(names) == 0 {
-		return nil
-	}
-	list := &matcherv3.ListStringMatcher{}
-	for _, name := range names {
-		m := &matcherv3.StringMatcher{IgnoreCase: true}
-		if suffix, ok := strings.CutPrefix(name, "*"); ok {
-			m.MatchPattern = &matcherv3.StringMatcher_Suffix{Suffix: suffix}
-		} else if prefix, ok := strings.CutSuffix(name, "*"); ok {
-			m.MatchPattern = &matcherv3.StringMatcher_Prefix{Prefix: prefix}
-		} else {
-			m.MatchPattern = &matcherv3.StringMatcher_Exact{Exact: name}
+// authorizationRules are for an AuthorizationPolicy. With one rule, which has no
+// conditions, it becomes a filter that marks every request, and ext_authz asks about those
+// that are marked: pilot/pkg/security/authz/builder/builder.go. Here it asks about all.
+var authorizationRules = rules{
+	"selector": ignored, "action": only("CUSTOM"), "provider.name": to("provider", same),
+	"rules": func(conditions any) (object, error) {
+		if !reflect.DeepEqual(conditions, list{object{}}) {
+			return nil, unknown("a policy but with one rule without conditions")
 		}
-		list.Patterns = append(list.Patterns, m)
-	}
-	return list
-}
-
-// istioStatus is parseStatusOnError: without one it is Envoy's own, 403.
-func istioStatus(status string) (*typev3.HttpStatus, error) {
-	if status == "" {
 		return nil, nil
-	}
-	code, err := strconv.ParseInt(status, 10, 32)
-	return &typev3.HttpStatus{Code: typev3.StatusCode(code)}, err
+	},
 }
 
-// istioTimeout is timeoutOrDefault.
-func istioTimeout(timeout *durationpb.Duration) *durationpb.Duration {
-	if timeout == nil {
-		return &durationpb.Duration{Seconds: 600}
+// serviceRules are for a VirtualService: TranslateRoute and what it calls,
+// pilot/pkg/networking/core/route/route.go. The routes keep their order. dropInternal:
+// pseudo headers and Host stay; Envoy's router does not remove them either.
+var serviceRules = rules{"hosts": ignored, "gateways": ignored, "http": rules{
+	"name": to("name", same), "timeout": ignored,
+	"match.uri.prefix":           to("match.prefix", same),
+	"match.headers":              to("match.headers", sorted(istioMatch)),
+	"headers.request.remove":     to("request_headers_to_remove", same),
+	"headers.response.set":       to("response_headers_to_add", sorted(overwrite)),
+	"route":                      to("route.cluster", always(upstreamCluster)),
+	"directResponse.status":      to("direct_response.status", same),
+	"directResponse.body.string": to("direct_response.body.inline_string", same),
+}.eachTo("routes", "match")}
+
+// istioMatch is of a header by an expression, which is all that a replay knows.
+func istioMatch(name, match any) object {
+	return object{"name": name, "string_match": regex(match.(object)["regex"])}
+}
+
+// sorted converts the fields of an object, in their order.
+func sorted(convert func(name, value any) object) func(any) any {
+	return func(value any) any {
+		converted := list{}
+		for _, name := range slices.Sorted(maps.Keys(value.(object))) {
+			converted = append(converted, convert(name, value.(object)[name]))
+		}
+		return converted
 	}
-	return timeout
+}
+
+// istioPatch merges the patches into what they are for:
+// pilot/pkg/networking/core/envoyfilter/listener_patch.go.
+func istioPatch(spec, manager, authz object) error {
+	patches := object{}
+	if err := (rules{"workloadSelector": ignored, "configPatches": to("all", same)}).translate(spec, patches); err != nil {
+		return err
+	}
+	connections := object{"name": "envoy.filters.network.http_connection_manager"}
+	question := merge(object{"subFilter": object{"name": "envoy.filters.http.ext_authz"}}, connections)
+	for _, patch := range patches["all"].(list) {
+		config, _ := within(patch, "patch.value.typed_config").(object)
+		var target object
+		switch {
+		case reflect.DeepEqual(patch, patchOf("NETWORK_FILTER", connections, config)):
+			target = manager
+		case reflect.DeepEqual(patch, patchOf("HTTP_FILTER", question, config)):
+			target = authz
+		}
+		if target == nil || config["@type"] != target["@type"] {
+			return unknown("the patch %v", patch)
+		}
+		merge(target, config)
+	}
+	return nil
+}
+
+// patchOf is the one way of patching that a replay knows.
+func patchOf(what string, filter, config object) object {
+	return object{
+		"applyTo": what,
+		"match":   object{"context": "GATEWAY", "listener": object{"filterChain": object{"filter": filter}}},
+		"patch":   object{"operation": "MERGE", "value": object{"typed_config": config}},
+	}
 }

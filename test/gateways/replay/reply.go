@@ -4,14 +4,16 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/grpc/codes"
 )
 
 // localReply is an answer that Envoy gives by itself.
@@ -41,9 +43,7 @@ func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig,
 		if status := mapper.GetStatusCode(); status != nil {
 			l.status = int(status.GetValue())
 		}
-		for _, option := range mapper.GetHeadersToAdd() {
-			h.option(option, option.GetHeader().GetValue())
-		}
+		h.apply(mapper.GetHeadersToAdd())
 		if override := mapper.GetBodyFormatOverride(); override != nil {
 			l.body, contentType = override.GetTextFormatSource().GetInlineString(), override.GetContentType()
 		}
@@ -53,9 +53,10 @@ func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig,
 	delete(h, "content-length")
 	if forGRPC {
 		h["content-type"] = []string{"application/grpc"}
-		h["grpc-status"] = []string{strconv.Itoa(grpcStatus(l.status))}
+		code := cmp.Or(grpcStatus[l.status], codes.Unknown)
+		h["grpc-status"] = []string{strconv.Itoa(int(code))}
 		if l.body != "" {
-			h["grpc-message"] = []string{percentEncode(l.body)}
+			h["grpc-message"] = []string{url.PathEscape(l.body)}
 		}
 		h.into(w.Header())
 		w.WriteHeader(http.StatusOK)
@@ -80,16 +81,8 @@ func (l localReply) selected(filter *accesslogv3.AccessLogFilter) bool {
 		return !slices.ContainsFunc(f.AndFilter.GetFilters(), func(f *accesslogv3.AccessLogFilter) bool { return !l.selected(f) })
 	case *accesslogv3.AccessLogFilter_StatusCodeFilter:
 		comparison := f.StatusCodeFilter.GetComparison()
-		value := int(comparison.GetValue().GetDefaultValue())
-		switch comparison.GetOp() {
-		case accesslogv3.ComparisonFilter_EQ:
-			return l.status == value
-		case accesslogv3.ComparisonFilter_NE:
-			return l.status != value
-		case accesslogv3.ComparisonFilter_GE:
-			return l.status >= value
-		case accesslogv3.ComparisonFilter_LE:
-			return l.status <= value
+		if op := comparison.GetOp(); op == accesslogv3.ComparisonFilter_EQ || op == accesslogv3.ComparisonFilter_NE {
+			return (l.status == int(comparison.GetValue().GetDefaultValue())) == (op == accesslogv3.ComparisonFilter_EQ)
 		}
 	case *accesslogv3.AccessLogFilter_ResponseFlagFilter:
 		return slices.Contains(f.ResponseFlagFilter.GetFlags(), l.flag)
@@ -97,31 +90,10 @@ func (l localReply) selected(filter *accesslogv3.AccessLogFilter) bool {
 	panic(fmt.Sprintf("a replay does not know the filter %v", filter))
 }
 
-// grpcStatus is Grpc::Utility::httpToGrpcStatus, source/common/grpc/status.cc.
-func grpcStatus(status int) int {
-	switch status {
-	case http.StatusBadRequest:
-		return 13
-	case http.StatusUnauthorized:
-		return 16
-	case http.StatusForbidden:
-		return 7
-	case http.StatusNotFound:
-		return 12
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return 14
-	}
-	return 2
-}
-
-func percentEncode(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
+// grpcStatus is Grpc::Utility::httpToGrpcStatus, source/common/grpc/status.cc, for what
+// is not UNKNOWN.
+var grpcStatus = map[int]codes.Code{
+	http.StatusBadRequest: codes.Internal, http.StatusUnauthorized: codes.Unauthenticated, http.StatusForbidden: codes.PermissionDenied,
+	http.StatusNotFound: codes.Unimplemented, http.StatusTooManyRequests: codes.Unavailable, http.StatusBadGateway: codes.Unavailable,
+	http.StatusServiceUnavailable: codes.Unavailable, http.StatusGatewayTimeout: codes.Unavailable,
 }

@@ -24,8 +24,7 @@ func StartTraefik(ctx context.Context, static, dynamic []byte, options Options) 
 	if err != nil {
 		return nil, fmt.Errorf("start the replay of Traefik: %w", err)
 	}
-	backend := transport()
-	backend.Protocols.SetUnencryptedHTTP2(true) // the service's URL is h2c://
+	backend := transport((*http.Protocols).SetUnencryptedHTTP2) // the service's URL is h2c://
 	client := &http.Client{
 		Timeout:       forwardAuthTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

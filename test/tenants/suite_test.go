@@ -45,7 +45,7 @@ var (
 
 func TestTenants(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	ctrl.SetLogger(logr.Discard())
 	RunSpecs(t, "Tenants")

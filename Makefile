@@ -21,9 +21,13 @@ go_test := env $(compiling) go test -exec 'env -u GOGC' -count=1
 # The race detector needs cgo and a C compiler.
 go_test_race := env CGO_ENABLED=1 $(compiling) go test -exec 'env -u GOGC' -count=1 -race
 
-# Packages where goroutines of the product meet are tested with the race detector. All
-# others are tested without: what they need does not have to be compiled twice.
-RACE_PACKAGES := ./internal/... ./webhook/... ./controllers/...
+# Packages where goroutines of the product meet are tested with the race detector, all
+# others without: what they need does not have to be compiled twice. What repeats itself
+# without end in one goroutine does so less often with it (-short), and is run in full
+# without it, too.
+SOLITARY_PACKAGES := ./internal/audit/trail ./internal/permission ./internal/plain ./internal/rotation ./internal/scope ./internal/workload
+LONG_PACKAGES := ./internal/audit ./internal/usage/gather
+RACE_PACKAGES := $$(comm -23 <(go list ./internal/... ./webhook/... ./controllers/... | sort) <(go list $(SOLITARY_PACKAGES) | sort))
 # Those that are run by targets of their own.
 OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse
 # Specs that wait more than they work are run by several processes of Ginkgo's, each with a
@@ -112,10 +116,10 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 # What is run beside others, and what needs the machine for itself: what times out there
 # because others use the machine looks like a fault.
-beside := test-race test-life test-tenants test-mutation test-plain test-simulation test-clients test-gateways-table test-abuse test-model
+beside := test-life test-tenants test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
 alone := test-faults-short test-rotation-short
-# How many targets run at the same time: each waits for something now and then.
-TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
+# How many targets run at the same time, in this order: each waits for something now and then.
+TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
 # rest of what a target prints comes when it has ended.
@@ -126,7 +130,7 @@ test: programs-test controlplane gateways ## Run every test, on a real API serve
 
 .PHONY: test-race
 test-race: controlplane
-	$(run) "tests with the race detector" $(go_test_race) -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+	$(run) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
 
 # $(call specs,FOLDER,FLAGS OF THE BUILD) builds the specs of a folder, and runs them.
 specs = bash -c '$(compiling) $(GINKGO) build $(2) test/$(1) >/dev/null && \
@@ -152,7 +156,7 @@ test-tenants: controlplane ## Attack the product with the rights of a tenant.
 .PHONY: test-plain
 test-plain: controlplane
 	$(run) "tests" $(go_test) -timeout=20m $(TESTFLAGS) \
-		$$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) $(OWN_TARGETS) | sort))
+		$(LONG_PACKAGES) $$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) $(OWN_TARGETS) | sort))
 
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
@@ -204,7 +208,7 @@ bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (make test runs their seeds only).
-	@hack/tools/fuzz.sh $(FUZZTIME) ./api/... $(RACE_PACKAGES)
+	@hack/tools/fuzz.sh $(FUZZTIME) ./api/... ./internal/... ./webhook/... ./controllers/...
 
 .PHONY: model
 model: ## Check the model of revocation exhaustively (docs/revocation.md); needs spin. MODEL=quick checks the core of it.

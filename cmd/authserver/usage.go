@@ -105,7 +105,7 @@ func openUsage(ctx context.Context, options *usageOptions) (*counting, error) {
 	if c.address, err = netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("--usage-listen: %w", err)
 	}
-	if c.certificate, c.pin, err = usageserver.NewCertificate(c.address.Addr()); err != nil {
+	if c.certificate, c.pin, err = usageserver.NewCertificate(); err != nil {
 		return nil, fmt.Errorf("--usage-listen: %w", err)
 	}
 	return c, nil

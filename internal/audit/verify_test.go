@@ -16,8 +16,14 @@ import (
 	testclock "k8s.io/utils/clock/testing"
 )
 
-// many is how many lines a file has in which each change has to be found.
-const many = 100_000
+// many is how many lines a file has in which each change has to be found. With -short, which
+// is for the race detector, they are fewer.
+func many() int {
+	if testing.Short() {
+		return 3_000
+	}
+	return 100_000
+}
 
 // trailOf returns lines of several processes, one after the other and interleaved,
 // as a leader, its standby and their restarts leave them in one file.
@@ -62,8 +68,9 @@ func last(lines []string, i int) bool {
 }
 
 func TestEveryChangeOfOneLineInAHundredThousandIsFound(t *testing.T) {
+	many := many()
 	whole := trailOf(t, many)
-	if defects, summary := verified(t, text(whole)); len(defects) > 0 || summary.Lines != many {
+	if defects, summary := verified(t, text(whole)); len(defects) > 0 || summary.Lines != uint64(many) {
 		t.Fatalf("untouched: %v, %d lines", defects, summary.Lines)
 	}
 	seed := uint64(time.Now().UnixNano())
@@ -260,7 +267,7 @@ func FuzzVerify(f *testing.F) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	whole := text(trailOf(b, many))
+	whole := text(trailOf(b, many()))
 	b.SetBytes(int64(len(whole)))
 	b.ResetTimer()
 	for b.Loop() {

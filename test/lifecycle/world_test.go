@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -137,7 +136,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	}
 	registerer := prometheus.NewRegistry()
 	counters, told := usage.NewTable(clock.RealClock{}), listen()
-	certificate, pin, err := usageserver.NewCertificate(netip.MustParseAddr("127.0.0.1"))
+	certificate, pin, err := usageserver.NewCertificate()
 	Expect(err).NotTo(HaveOccurred())
 	replica, err := registry.NewReplica(registry.ReplicaConfig{
 		Client: clientOf(config), Namespace: systemNamespace, LeaseName: lease,

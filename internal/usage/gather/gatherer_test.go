@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -170,7 +169,7 @@ func startReplica(t testing.TB, name, process string) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, pin, err := serve.NewCertificate(netip.MustParseAddr("127.0.0.1"))
+	certificate, pin, err := serve.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,10 +112,14 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 			f.woken = nil
 		}
 	}
+	half := 30 * time.Minute
+	if testing.Short() { // for the race detector
+		half = time.Minute
+	}
 	for hour := range hours {
-		rounds(30*time.Minute, 1000)
+		rounds(half, 1000)
 		f.replace(t, hour%replicas)
-		rounds(30*time.Minute, 1000)
+		rounds(half, 1000)
 	}
 	most := 0
 	for i, at := range writes {

@@ -116,8 +116,8 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 # What is run beside others, and what needs the machine for itself: what times out there
 # because others use the machine looks like a fault.
-beside := test-life test-tenants test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
-alone := test-faults-short test-rotation-short
+beside := test-life test-tenants-beside test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
+alone := test-faults-short test-rotation-short test-tenants-measured
 # How many targets run at the same time, in this order: each waits for something now and then.
 TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
@@ -152,9 +152,18 @@ test-simulation: ## Run the registry through SCHEDULES simulated schedules of fa
 test-mutation: ## See that the simulation notices when a protective step of the registry is missing.
 	$(run) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
 
+tenants := $(go_test) -timeout=20m $(TESTFLAGS) ./test/tenants
+
 .PHONY: test-tenants
-test-tenants: controlplane ## Attack the product with the rights of a tenant.
-	$(run) "tenants" $(go_test) -timeout=20m $(TESTFLAGS) ./test/tenants
+test-tenants: test-tenants-beside test-tenants-measured ## Attack the product with the rights of a tenant.
+
+.PHONY: test-tenants-beside
+test-tenants-beside: controlplane
+	$(run) "tenants" $(tenants) -ginkgo.label-filter='!measured'
+
+.PHONY: test-tenants-measured
+test-tenants-measured: controlplane
+	$(run) "tenants, measured" $(tenants) -ginkgo.label-filter=measured
 
 .PHONY: test-plain
 test-plain: controlplane

@@ -35,7 +35,7 @@ var _ = Describe("A tenant who is busy", func() {
 		perReplica = 110
 	)
 
-	It("delays the revocations of others by at most as long again or to a second, and causes no storm of Lease writes", func(ctx SpecContext) {
+	It("delays the revocations of others by at most as long again or to a second, and causes no storm of Lease writes", Label(measured), func(ctx SpecContext) {
 		var calm, storm latencies
 		var changes, writes int
 		var lasted time.Duration

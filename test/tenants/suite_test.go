@@ -66,6 +66,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(bystanders.stop)
 }, NodeTimeout(20*time.Minute))
 
+// measured is the label of specs whose times mean something on a machine that does nothing
+// else. make test runs them by themselves.
+const measured = "measured"
+
 // disturbed: a spec has failed, and what happened in it is to be no part of the next one.
 var disturbed bool
 

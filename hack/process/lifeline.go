@@ -10,17 +10,19 @@ import (
 	"syscall"
 )
 
-// lifeline is a pipe whose end for writing nobody else has: when this process dies, by
-// SIGKILL, by an interrupt or by the timeout of go test, whoever reads from it learns of
-// that. No signal handler is involved.
-var lifeline = sync.OnceValues(func() (*os.File, error) {
-	reader, writer, err := os.Pipe()
-	keepOpen = writer
-	return reader, err
-})
+// pipe is one whose end for writing nobody else has: when this process dies, by SIGKILL, by
+// an interrupt or by the timeout of go test, whoever reads from it learns of that. No
+// signal handler is involved.
+type pipe struct {
+	reader *os.File
+	// writer is never closed, and kept from being collected, which would close it.
+	writer *os.File
+}
 
-// keepOpen is never closed, and kept from being collected, which would close it.
-var keepOpen *os.File
+var lifeline = sync.OnceValues(func() (p pipe, err error) {
+	p.reader, p.writer, err = os.Pipe()
+	return p, err
+})
 
 // launcher becomes the program, after it has started a watcher:
 //
@@ -39,7 +41,7 @@ exec "$@"
 // group of its own, so that an interrupt in the terminal reaches this process alone,
 // which then ends everything in order.
 func onLifeline(l Launch) (*exec.Cmd, error) {
-	pipe, err := lifeline()
+	line, err := lifeline()
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func onLifeline(l Launch) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command("/bin/sh", append([]string{"-c", launcher, "launcher", l.Scratch, program}, l.Args...)...)
 	cmd.Env = append(os.Environ(), l.Env...)
-	cmd.ExtraFiles = []*os.File{pipe}
+	cmd.ExtraFiles = []*os.File{line.reader}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd, nil
 }

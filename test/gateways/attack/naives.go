@@ -118,7 +118,7 @@ var Naives = map[string]Naive{
 	// Asks about the path only: nginx' auth_request, whose subrequest is always a GET.
 	"no-methods": {permits: permitsMost},
 	// Lets each good key go wherever any may: forward-auth servers that know who, but not what for.
-	"no-scopes": {permits: func(grant *registry.Grant, method, target string) bool {
+	"no-scopes": {permits: func(_ *registry.Grant, method, target string) bool {
 		return soundPermits(&registry.Grant{Scopes: scope.Of(v1alpha1.AllScopes()...)}, method, target)
 	}},
 
@@ -221,14 +221,15 @@ var Naives = map[string]Naive{
 	// Lets through what the auth server could not be asked about: Envoy's failure_mode_allow, with a
 	// request that is too long or has odd bytes.
 	"fails-open": {skip: func(r *wire.Request, _ *wire.Conn) bool {
-		text := r.Target
+		var text strings.Builder
+		text.WriteString(r.Target)
 		for _, f := range r.Fields {
-			text += f.Name + f.Value
+			text.WriteString(f.Name + f.Value)
 			if strings.Contains(f.Value, "\x00") {
 				return true
 			}
 		}
-		return !utf8.ValidString(text) || len(text) > 8<<10 || len(r.Fields) > 100 || len(r.Target) > 4<<10
+		return !utf8.ValidString(text.String()) || text.Len() > 8<<10 || len(r.Fields) > 100 || len(r.Target) > 4<<10
 	}},
 	// Takes any 2xx for a yes, also one that is an answer to a gRPC client, to a probe, to a cache or to a
 	// preflight: gRPC's Trailers-Only refusals are 200; nginx' auth_request and Traefik take every 2xx.

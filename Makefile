@@ -17,9 +17,9 @@ export GOFLAGS += -trimpath
 # Where there is memory for it, the compiler collects garbage less often, which takes a
 # quarter of its work away. What is tested runs with its own settings.
 compiling := $(shell awk '/^MemTotal/ && $$2 >= 7340032 { print "GOGC=400" }' /proc/meminfo 2>/dev/null)
-go_test := env $(compiling) go test -exec 'env -u GOGC' -count=1
+go_test := env $(compiling) go test -exec $(CURDIR)/hack/tools/own-settings.sh -count=1
 # The race detector needs cgo and a C compiler.
-go_test_race := env CGO_ENABLED=1 $(compiling) go test -exec 'env -u GOGC' -count=1 -race
+go_test_race := env CGO_ENABLED=1 $(compiling) go test -exec $(CURDIR)/hack/tools/own-settings.sh -count=1 -race
 
 # Packages where goroutines of the product meet are tested with the race detector, all
 # others without: what they need does not have to be compiled twice. What repeats itself
@@ -228,11 +228,11 @@ model: ## Check the model of revocation exhaustively (docs/revocation.md); needs
 
 .PHONY: bench-lifecycle
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.
-	@$(compiling) go run -exec 'env -u GOGC' ./hack/bench lifecycle $(BENCHFLAGS)
+	@$(compiling) go run -exec $(CURDIR)/hack/tools/own-settings.sh ./hack/bench lifecycle $(BENCHFLAGS)
 
 .PHONY: bench-flood
 bench-flood: controlplane ## Measure what ten times as much junk does to valid requests; BENCHFLAGS=-help shows what can be set.
-	@$(compiling) go run -exec 'env -u GOGC' ./hack/bench flood $(BENCHFLAGS)
+	@$(compiling) go run -exec $(CURDIR)/hack/tools/own-settings.sh ./hack/bench flood $(BENCHFLAGS)
 
 # CGROUP is one whose children may have limits, to be made by root; on cgroup v2 its
 # cgroup.subtree_control has to name memory.

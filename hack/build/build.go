@@ -43,8 +43,8 @@ type Spec struct {
 // progress. When ctx ends, so does the build, with the cause as its error.
 func Run(ctx context.Context, log io.Writer, spec Spec) error { return spec.run(ctx, log, nil) }
 
-// Once builds one program at path, if it is missing or older than the module's go.mod and
-// main.go. Of several processes one works, and the others wait for what it makes.
+// Once builds one program at path, if it is missing or older than what is in the folder of
+// its module. Of several processes one works, and the others wait for what it makes.
 func Once(ctx context.Context, log io.Writer, path string, spec Spec) error {
 	if upToDate(path, spec.Module) {
 		return nil
@@ -78,8 +78,9 @@ func upToDate(program, module string) bool {
 	if err != nil || !built.Mode().IsRegular() || built.Mode()&0o111 == 0 {
 		return false
 	}
-	for _, name := range []string{"go.mod", "main.go"} {
-		source, err := os.Stat(filepath.Join(module, name))
+	sources, _ := filepath.Glob(filepath.Join(module, "*.*")) // the pattern is well-formed
+	for _, name := range sources {
+		source, err := os.Stat(name)
 		if err == nil && source.ModTime().After(built.ModTime()) {
 			return false
 		}

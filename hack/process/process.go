@@ -23,8 +23,8 @@ import (
 
 const (
 	// readyTimeout bounds the start of one program. It takes seconds; a machine that does
-	// other work too may need longer.
-	readyTimeout = time.Minute
+	// other work too, or on which much is stored, may need longer.
+	readyTimeout = 2 * time.Minute
 	// readyInterval is how often a program is asked whether it is ready.
 	readyInterval = 20 * time.Millisecond
 )

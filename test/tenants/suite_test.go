@@ -29,6 +29,8 @@ const (
 	replicas = 2
 	// second is how soon a key is refused that was suspended or deleted.
 	second = time.Second
+	// stopTimeout is when a program is killed that is told to end.
+	stopTimeout = 30 * time.Second
 	// memoryLimit is what the programs have to live with, however much is stored: half of
 	// what config/ gives them. softLimit is what the Go runtime is told then.
 	memoryLimit = 256 << 20
@@ -93,15 +95,12 @@ var _ = AfterEach(func() {
 func startAnew(ctx context.Context, processes ...*stack.Process) error {
 	defer bystanders.excuse(processes...)()
 	for _, process := range processes {
-		ending, cancel := context.WithTimeout(ctx, 10*time.Second)
+		ending, cancel := context.WithTimeout(ctx, stopTimeout)
 		if err := process.Stop(ending); err != nil {
 			fmt.Fprintf(os.Stderr, "tenants: %v\n", err)
 		}
 		cancel()
-		starting, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := process.Start(starting)
-		cancel()
-		if err != nil {
+		if err := process.Start(ctx); err != nil {
 			return fmt.Errorf("another %s: %w", process.Name, err)
 		}
 	}

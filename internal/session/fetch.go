@@ -39,7 +39,6 @@ func newClient(roots *x509.CertPool) *http.Client {
 			// An issuer may be outside of the cluster, where only a proxy leads.
 			Proxy:                  http.ProxyFromEnvironment,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-			TLSHandshakeTimeout:    fetchTimeout,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
 			IdleConnTimeout:        idleTimeout,
@@ -63,7 +62,7 @@ func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // fetch returns the keys that the issuer publishes.
 func (v *Verifier) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, v.fetchTimeout)
 	defer cancel()
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, v.client), v.issuer)
 	if err != nil {

@@ -16,8 +16,8 @@ const (
 	refreshInterval = 5 * time.Minute
 	// fetchInterval is how often at most, whatever clients ask for.
 	fetchInterval = 5 * time.Second
-	// fetchTimeout is how long an attempt may take.
-	fetchTimeout = 5 * time.Second
+	// defaultFetchTimeout is how long an attempt may take.
+	defaultFetchTimeout = 5 * time.Second
 )
 
 // retries are the pauses after attempts that have failed. Replicas that lost their

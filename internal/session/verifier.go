@@ -36,6 +36,8 @@ type Verifier struct {
 	expectations oidc.Config
 	clock        clock.Clock
 	client       *http.Client
+	// fetchTimeout bounds an attempt to fetch keys, on the clock of the machine.
+	fetchTimeout time.Duration
 	metrics      *verifierMetrics
 	reports      reports
 
@@ -63,6 +65,8 @@ func NewVerifier(config Config) (*Verifier, error) {
 		reports: newReports(config.Log.WithValues("issuer", config.Issuer)),
 		wanted:  make(chan struct{}, 1),
 		waiting: make(chan struct{}, maxWaiting),
+
+		fetchTimeout: defaultFetchTimeout,
 	}
 	v.expectations = oidc.Config{
 		ClientID: config.Audience,

@@ -127,7 +127,7 @@ var _ = Describe("A Secret that others write", func() {
 	})
 
 	It("costs some keys and some lines, however fast it is written, also by a manager that was restarted", func(ctx SpecContext) {
-		const storm = 20 * time.Second
+		const storm = 8 * time.Second
 		key := newTenant(ctx).mint(ctx, "stormy")
 		var taken [][]byte
 		writes := 0

@@ -114,26 +114,31 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 ##@ Test
 
-# What is run beside others, and what needs the machine for itself: what times out there
-# because others use the machine looks like a fault.
-beside := test-life test-tenants-beside test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
-alone := test-faults-short test-rotation-short test-tenants-measured
+# What needs the machine for itself is run ahead of the rest, one after the other: what times
+# out there because others use the machine looks like a fault. The rest has what is left of
+# the machine, which is most of it, by the lowest priority.
+ahead := test-faults-short test-rotation-short test-tenants-measured
+behind := test-life test-tenants-behind test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
+run_behind := @nice -n 19 hack/tools/timed.sh
 # How many targets run at the same time, in this order: each waits for something now and then.
 TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 # All wait for the same, so that they begin in that order.
-$(beside): controlplane
+test-ahead $(behind): controlplane
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
 # rest of what a target prints comes when it has ended.
 .PHONY: test
 test: programs-test controlplane gateways ## Run every test, on a real API server where one is needed.
-	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target $(beside) 5>&2
-	@$(MAKE) --no-print-directory $(alone)
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target test-ahead $(behind) 5>&2
+
+.PHONY: test-ahead
+test-ahead:
+	@failed=0; for target in $(ahead); do $(MAKE) --no-print-directory $$target || failed=1; done; exit $$failed
 
 .PHONY: test-race
 test-race: controlplane
-	$(run) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+	$(run_behind) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
 
 # $(call specs,FOLDER,FLAGS OF THE BUILD) builds the specs of a folder, and runs them.
 specs = bash -c '$(compiling) $(GINKGO) build $(2) test/$(1) >/dev/null && \
@@ -141,25 +146,25 @@ specs = bash -c '$(compiling) $(GINKGO) build $(2) test/$(1) >/dev/null && \
 
 .PHONY: test-life
 test-life: controlplane $(GINKGO)
-	$(run) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
+	$(run_behind) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
 
 # The race detector takes ten times as long, and has its schedules in test-race.
 .PHONY: test-simulation
 test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
-	$(run) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+	$(run_behind) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
 
 .PHONY: test-mutation
 test-mutation: ## See that the simulation notices when a protective step of the registry is missing.
-	$(run) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+	$(run_behind) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
 
 tenants := $(go_test) -timeout=20m $(TESTFLAGS) ./test/tenants
 
 .PHONY: test-tenants
-test-tenants: test-tenants-beside test-tenants-measured ## Attack the product with the rights of a tenant.
+test-tenants: test-tenants-behind test-tenants-measured ## Attack the product with the rights of a tenant.
 
-.PHONY: test-tenants-beside
-test-tenants-beside: controlplane
-	$(run) "tenants" $(tenants) -ginkgo.label-filter='!measured'
+.PHONY: test-tenants-behind
+test-tenants-behind: controlplane
+	$(run_behind) "tenants" $(tenants) -ginkgo.label-filter='!measured'
 
 .PHONY: test-tenants-measured
 test-tenants-measured: controlplane
@@ -167,12 +172,12 @@ test-tenants-measured: controlplane
 
 .PHONY: test-plain
 test-plain: controlplane
-	$(run) "tests" $(go_test) -timeout=20m $(TESTFLAGS) \
+	$(run_behind) "tests" $(go_test) -timeout=20m $(TESTFLAGS) \
 		$(LONG_PACKAGES) $$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) $(OWN_TARGETS) | sort))
 
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
-	$(run) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
+	$(run_behind) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
 
 .PHONY: test-gateways
 test-gateways: test-gateways-table test-clients ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
@@ -180,11 +185,11 @@ test-gateways: test-gateways-table test-clients ## Send requests, good and bad, 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways-table
 test-gateways-table: controlplane gateways
-	$(run) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
+	$(run_behind) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
 
 .PHONY: test-clients
 test-clients: controlplane gateways
-	$(run) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
+	$(run_behind) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
 
 faults := bash -c 'cd test/faults && $(go_test) -timeout=5h $(TESTFLAGS) -args "$$@"' faults
 
@@ -215,7 +220,7 @@ test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a seco
 .PHONY: test-model
 test-model: bin/model-holds
 bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh
-	$(run) "the core of the model of revocation" test/model/run.sh quick
+	$(run_behind) "the core of the model of revocation" test/model/run.sh quick
 	@touch $@
 
 .PHONY: fuzz

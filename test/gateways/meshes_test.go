@@ -125,7 +125,7 @@ func TestEnvoyGatewayRefusesInItsOwnWay(t *testing.T) {
 					}
 				})
 			}
-			w.auth.Hang()
+			w.auth.Lead(rig.Silence)
 			unavailable("the auth server hangs")
 			w.auth.Vanish()
 			unavailable("no auth server")

@@ -13,7 +13,7 @@ import (
 
 var sessionChecks = []check{
 	{name: "a session reaches what is for sessions, as its organization", run: func(t *testing.T, w *world) {
-		token := w.sessions.Token("acme", nil)
+		token := w.sessions.Token(nil)
 		var a *answer
 		// The auth server asks its issuer for the keys once it runs, and until then cannot
 		// decide.
@@ -27,15 +27,15 @@ var sessionChecks = []check{
 		}
 	}},
 	{name: "a session that is none, or not only one: 401", run: func(t *testing.T, w *world) {
-		w.send(t, "GET", rig.Dashboards, "", bearer(w.sessions.Forged(t, "acme"))).refused(t, http.StatusUnauthorized, "invalid_session")
-		expired := w.sessions.Token("acme", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})
+		w.send(t, "GET", rig.Dashboards, "", bearer(w.sessions.Forged(t))).refused(t, http.StatusUnauthorized, "invalid_session")
+		expired := w.sessions.Token(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})
 		w.send(t, "GET", rig.Dashboards, "", bearer(expired)).refused(t, http.StatusUnauthorized, "expired_session")
-		w.send(t, "GET", rig.Dashboards, "", bearer(w.sessions.Token("acme|globex-7", nil))).refused(t, http.StatusUnauthorized, "invalid_session")
+		w.send(t, "GET", rig.Dashboards, "", bearer(w.sessions.Token(map[string]any{"organization": "acme|globex-7"}))).refused(t, http.StatusUnauthorized, "invalid_session")
 		key := w.registry.Accept(t, "acme")
-		w.send(t, "GET", rig.Dashboards, "", bearer(w.sessions.Token("acme", nil)), with(key)).refused(t, http.StatusUnauthorized, "ambiguous_credentials")
+		w.send(t, "GET", rig.Dashboards, "", bearer(w.sessions.Token(nil)), with(key)).refused(t, http.StatusUnauthorized, "ambiguous_credentials")
 	}},
 	{name: "sessions and keys each reach what is theirs: 403", run: func(t *testing.T, w *world) {
-		w.send(t, "GET", "/api/v1/annotations", "", bearer(w.sessions.Token("acme", nil))).refused(t, http.StatusForbidden, "session_not_permitted")
+		w.send(t, "GET", "/api/v1/annotations", "", bearer(w.sessions.Token(nil))).refused(t, http.StatusForbidden, "session_not_permitted")
 		w.send(t, "GET", rig.Dashboards, "", with(w.registry.Accept(t, "acme"))).refused(t, http.StatusForbidden, "not_in_surface")
 	}},
 }

@@ -123,7 +123,7 @@ func TestGateways(t *testing.T) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	upstream := rig.StartUpstream(t)
-	return &world{registry: rig.NewRegistry(), sessions: rig.NewSessions(t), upstream: upstream, way: rig.NewSwitch(t, upstream.Address)}
+	return &world{registry: &rig.Registry{}, sessions: rig.NewSessions(t), upstream: upstream, way: rig.NewSwitch(t, upstream.Address)}
 }
 
 // startGateway puts a real gateway into the world.

@@ -92,7 +92,7 @@ var undecidedChecks = []check{
 	}},
 	{name: "an auth server that hangs: 503 within 5 s", apart: true, run: func(t *testing.T, w *world) {
 		key := w.registry.Accept(t, "acme")
-		w.auth.Hang()
+		w.auth.Lead(rig.Silence)
 		defer w.auth.Lead(w.authServer)
 		began := time.Now()
 		w.send(t, "POST", "/v1/metrics", "a batch", with(key)).refused(t, http.StatusServiceUnavailable, "undecided")

@@ -28,7 +28,7 @@ type Keyring struct {
 // NewKeyring mints the keys.
 func NewKeyring(t testing.TB) *Keyring {
 	t.Helper()
-	r := rig.NewRegistry()
+	r := &rig.Registry{}
 	return &Keyring{r, map[string]string{
 		"KEY":         r.Accept(t, "acme", v1alpha1.ScopeIngest).Plaintext,
 		"QUERY_KEY":   r.Accept(t, "acme", v1alpha1.ScopeQuery).Plaintext,

@@ -85,8 +85,7 @@ func TestOrganizationsNeverMeetInAStoreThatTheyShare(t *testing.T) {
 func TestTheAttacksFindAGatewayThatBelievesItsClients(t *testing.T) {
 	ctx := within(t, isolationTimeout)
 	store := startStore(ctx, t)
-	upstream := rig.Serve(store)
-	t.Cleanup(upstream.Close)
+	upstream := rig.Serve(t.Context(), store)
 	dir := filepath.Join(world.dir, "broken-nginx")
 	config := filepath.Join(dir, "config")
 	if err := os.CopyFS(config, os.DirFS(filepath.Join(world.root, "config", "gateways", "nginx"))); err != nil {
@@ -110,7 +109,7 @@ func TestTheAttacksFindAGatewayThatBelievesItsClients(t *testing.T) {
 			continue
 		}
 		nginx, err = program.Start(ctx, gateways.Options{
-			AuthServer: world.authServers.Address(), Upstream: upstream.Listener.Addr().String(), Dir: dir, Config: config, Log: os.Stderr,
+			AuthServer: world.authServers.Address(), Upstream: upstream, Dir: dir, Config: config, Log: os.Stderr,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,8 +90,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	world.store = recorder.New()
 	world.upstream = &upstream{recorder: world.store}
-	upstream := rig.Serve(world.upstream)
-	defer upstream.Close()
+	upstream := rig.Serve(ctx, world.upstream)
 
 	starting, startCtx := errgroup.WithContext(ctx)
 	starting.Go(func() error { return bringAbout(startCtx) })
@@ -111,7 +109,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer world.authServers.Close()
 	defer world.proxies.Close()
-	stop, err := startGateways(ctx, upstream.Listener.Addr().String(), upstream.Listener.Addr().String())
+	stop, err := startGateways(ctx, upstream)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
 		return 1, err
@@ -142,10 +140,10 @@ func bringAbout(ctx context.Context) (err error) {
 
 // startProduct starts the product as it is, with the surface of somebody who lets keys
 // write to and query a Prometheus, too.
-func startProduct(ctx context.Context, upstream *httptest.Server) (err error) {
+func startProduct(ctx context.Context, upstream string) (err error) {
 	world.product, err = stack.Start(ctx, stack.Options{
 		AuthServers: replicas,
-		Upstream:    upstream.URL,
+		Upstream:    "http://" + upstream,
 		AuthServerFlags: []string{
 			"--surface=" + filepath.Join(world.root, "config", "gateways", "prometheus", "surface.yaml"),
 			"--drain-delay=" + drainDelay.String(),
@@ -180,7 +178,7 @@ func awaitReady(ctx context.Context, count int) error {
 }
 
 // startGateways starts every gateway, before an upstream. They end with stop.
-func startGateways(ctx context.Context, http1, http2 string) (stop func() error, err error) {
+func startGateways(ctx context.Context, upstream string) (stop func() error, err error) {
 	world.entrances = map[string]entrance{builtIn: {http: world.proxies.Address(), h2c: world.proxies.Address()}}
 	var running []*gateways.Gateway
 	stop = func() error {
@@ -196,7 +194,7 @@ func startGateways(ctx context.Context, http1, http2 string) (stop func() error,
 			return stop, err
 		}
 		gateway, err := program.Start(ctx, gateways.Options{
-			AuthServer: world.authServers.Address(), Upstream: http1, UpstreamGRPC: http2, Dir: dir, Log: os.Stderr,
+			AuthServer: world.authServers.Address(), Upstream: upstream, Dir: dir, Log: os.Stderr,
 		})
 		if err != nil {
 			return stop, err

@@ -4,7 +4,6 @@
 package rig
 
 import (
-	"context"
 	"net"
 	"testing"
 
@@ -53,11 +52,9 @@ func StartAuthServer(t testing.TB, registry webhook.Authenticator, sessions *Ses
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	go func() { done <- s.Run(t.Context()) }()
 	t.Cleanup(func() {
-		stop()
 		if err := <-done; err != nil {
 			t.Errorf("the auth server ended with %v", err)
 		}

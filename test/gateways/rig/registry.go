@@ -5,6 +5,7 @@ package rig
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -23,11 +24,10 @@ type Key struct {
 	digest keys.Digest
 }
 
-// Registry knows the keys that it was told, at once.
+// Registry knows the keys that it was told, at once. Its zero value knows none.
 type Registry struct {
-	mu    sync.RWMutex
-	known map[keys.Digest]judgement
-	blind bool
+	known sync.Map // from keys.Digest to judgement
+	blind atomic.Bool
 }
 
 type judgement struct {
@@ -35,35 +35,22 @@ type judgement struct {
 	verdict registry.Verdict
 }
 
-// NewRegistry returns one that knows nothing.
-func NewRegistry() *Registry { return &Registry{known: map[keys.Digest]judgement{}} }
-
 // Authenticate is what the auth server calls.
 func (r *Registry) Authenticate(digest keys.Digest) (registry.Grant, registry.Verdict) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.blind {
+	if r.blind.Load() {
 		return registry.Grant{}, registry.Undecided
 	}
-	if of, ok := r.known[digest]; ok {
-		return of.grant, of.verdict
+	if known, ok := r.known.Load(digest); ok {
+		return known.(judgement).grant, known.(judgement).verdict
 	}
 	return registry.Grant{}, registry.Unknown
 }
 
 // Ready is what the auth server's probe asks.
-func (r *Registry) Ready() bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return !r.blind
-}
+func (r *Registry) Ready() bool { return !r.blind.Load() }
 
 // Blind has the registry be unable to decide about anything, or able again.
-func (r *Registry) Blind(blind bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.blind = blind
-}
+func (r *Registry) Blind(blind bool) { r.blind.Store(blind) }
 
 // Accept mints a key of the organization. Without scopes it has all.
 func (r *Registry) Accept(t testing.TB, organization string, scopes ...v1alpha1.Scope) Key {
@@ -73,7 +60,7 @@ func (r *Registry) Accept(t testing.TB, organization string, scopes ...v1alpha1.
 	}
 	key := Mint(t)
 	key.ID, key.Name, key.Organization = key.digest.KeyID(), "team-"+organization+"/prod-agent", organization
-	r.learn(key, judgement{verdict: registry.Accepted, grant: registry.Grant{
+	r.known.Store(key.digest, judgement{verdict: registry.Accepted, grant: registry.Grant{
 		KeyID: key.ID, Namespace: "team-" + organization, Name: "prod-agent", Organization: organization, Scopes: scope.Of(scopes...),
 	}})
 	return key
@@ -83,22 +70,12 @@ func (r *Registry) Accept(t testing.TB, organization string, scopes ...v1alpha1.
 func (r *Registry) Judged(t testing.TB, verdict registry.Verdict) Key {
 	t.Helper()
 	key := Mint(t)
-	r.learn(key, judgement{verdict: verdict})
+	r.known.Store(key.digest, judgement{verdict: verdict})
 	return key
 }
 
-func (r *Registry) learn(key Key, of judgement) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.known[key.digest] = of
-}
-
 // Revoke has the registry know the key no longer.
-func (r *Registry) Revoke(key Key) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.known, key.digest)
-}
+func (r *Registry) Revoke(key Key) { r.known.Delete(key.digest) }
 
 // Mint makes a key that no registry knows.
 func Mint(t testing.TB) Key {

@@ -4,7 +4,6 @@
 package rig
 
 import (
-	"maps"
 	"testing"
 	"time"
 
@@ -32,18 +31,15 @@ func NewSessions(t testing.TB) *Sessions {
 	return &Sessions{issuer: issuer.Start(t, key), key: key}
 }
 
-// Token is a session of an organization. What changes says otherwise about its claims
-// is as issuer.Claims has it.
-func (s *Sessions) Token(organization string, changes map[string]any) string {
-	claims := s.issuer.Claims(time.Now(), map[string]any{"organization": organization})
-	maps.Copy(claims, changes)
-	return s.key.Sign(claims)
+// Token is a session of acme, with changes to its claims as issuer.Claims has them.
+func (s *Sessions) Token(changes map[string]any) string {
+	return s.key.Sign(s.issuer.Claims(time.Now(), changes))
 }
 
-// Forged is a session that somebody else has signed.
-func (s *Sessions) Forged(t testing.TB, organization string) string {
+// Forged is a session of acme that somebody else has signed.
+func (s *Sessions) Forged(t testing.TB) string {
 	t.Helper()
-	return issuer.NewKey(t, s.key.ID, s.key.Algorithm).Sign(s.issuer.Claims(time.Now(), map[string]any{"organization": organization}))
+	return issuer.NewKey(t, s.key.ID, s.key.Algorithm).Sign(s.issuer.Claims(time.Now(), nil))
 }
 
 // verifier is what an auth server knows of the issuer.

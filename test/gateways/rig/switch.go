@@ -11,6 +11,9 @@ import (
 	"github.com/hexcovery/apikey-operator/test/gateways/relay"
 )
 
+// Silence takes connections, and never says a word.
+const Silence = relay.Silence
+
 // Switch stands where gateways look for the auth server. It passes bytes on,
 // untouched, until a test has it do something else. Its methods are for the goroutine of
 // the test alone.
@@ -37,7 +40,8 @@ func NewSwitch(t testing.TB, target string) *Switch {
 	return s
 }
 
-// Lead has the Switch lead to the target from now on. Connections that stand are cut.
+// Lead has the Switch lead to the target from now on, or to Silence. Connections that
+// stand are cut.
 func (s *Switch) Lead(target string) {
 	s.t.Helper()
 	if s.relay != nil {
@@ -50,12 +54,6 @@ func (s *Switch) Lead(target string) {
 		s.t.Fatal(err)
 	}
 	s.relay = relay.Start(listener, target)
-}
-
-// Hang takes connections, and never says a word.
-func (s *Switch) Hang() {
-	s.t.Helper()
-	s.Lead(relay.Silence)
 }
 
 // Vanish refuses connections, and cuts those that stand.

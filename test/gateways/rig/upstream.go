@@ -5,8 +5,6 @@ package rig
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,10 +33,8 @@ type Arrival struct {
 	Header http.Header
 	// Trailer is what came after the body.
 	Trailer http.Header
-	// Bytes and SHA256 are of the body.
-	Bytes  int64
-	SHA256 string
-	Major  int
+	Body    string
+	Major   int
 }
 
 // Upstream stands for the Hexcovery API: it takes HTTP/1.1, HTTP/2 without TLS, and
@@ -55,24 +51,23 @@ type Upstream struct {
 func StartUpstream(t testing.TB) *Upstream {
 	t.Helper()
 	u := &Upstream{arrivals: map[string][]*Arrival{}}
-	server := Serve(u)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
-	u.Address = server.Listener.Addr().String()
+	u.Address = Serve(t.Context(), u)
 	return u
 }
 
-// Serve serves what is behind a gateway on a free port of loopback, over HTTP/1.1 and
-// HTTP/2 without TLS, until the server is closed.
-func Serve(handler http.Handler) *httptest.Server {
+// Serve serves over HTTP/1.1 and HTTP/2 without TLS, on a free port of loopback, whose
+// address it returns. When ctx is done it cuts every connection.
+func Serve(ctx context.Context, handler http.Handler) (address string) {
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
-	return server
+	context.AfterFunc(ctx, func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.Listener.Addr().String()
 }
 
 // Arrivals returns what came with the mark, since it was asked last.
@@ -102,10 +97,9 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		export.ServeHTTP(w, r)
 		return
 	}
-	hash := sha256.New()
-	n, err := io.Copy(hash, r.Body)
+	body, err := io.ReadAll(r.Body)
 	u.mu.Lock()
-	a.Bytes, a.SHA256, a.Trailer = n, hex.EncodeToString(hash.Sum(nil)), r.Trailer.Clone()
+	a.Body, a.Trailer = string(body), r.Trailer.Clone()
 	u.mu.Unlock()
 	if err != nil {
 		return // nobody is there to be answered

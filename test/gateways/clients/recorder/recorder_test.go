@@ -134,9 +134,7 @@ func TestEveryItemIsCountedWithItsSender(t *testing.T) {
 
 func TestItemsComeOverGRPC(t *testing.T) {
 	r := New()
-	server := rig.Serve(r)
-	defer server.Close()
-	conn, err := grpc.NewClient(server.Listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(rig.Serve(t.Context(), r), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,12 +194,11 @@ func TestAClientThatGoesAwayInTheMiddleIsNoFault(t *testing.T) {
 	for _, path := range []string{"/v1/traces", RemoteWritePath} {
 		t.Run(path, func(t *testing.T) {
 			r, served := New(), make(chan struct{})
-			server := rig.Serve(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			address := rig.Serve(t.Context(), http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 				defer close(served)
 				r.ServeHTTP(w, request)
 			}))
-			defer server.Close()
-			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			conn, err := net.Dial("tcp", address)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/hexcovery/apikey-operator/hack/build"
 )
 
 // mutant is a configuration of config/gateways in which something that it needs is
@@ -36,10 +34,6 @@ func TestMutants(t *testing.T) {
 	if *configFolder != "" {
 		t.Fatal("-config is for TestGateways")
 	}
-	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +42,7 @@ func TestMutants(t *testing.T) {
 		t.Run(m.gateway+"/"+m.name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			if err := os.CopyFS(folder, os.DirFS(filepath.Join(root, "config", "gateways", folderOf(m.gateway)))); err != nil {
+			if err := os.CopyFS(folder, os.DirFS(folderOf(m.gateway))); err != nil {
 				t.Fatal(err)
 			}
 			for _, e := range m.edits {

@@ -3,21 +3,6 @@
 
 package gateways
 
-import "strings"
-
-// folderOf is where the configuration of a column is: those that ask over gRPC and over
-// HTTP share one.
-func folderOf(column string) string {
-	program, _, shared := strings.Cut(column, "-")
-	switch {
-	case program == "eg":
-		return "envoy-gateway"
-	case shared && program != "ingress":
-		return program
-	}
-	return column
-}
-
 // meshMutants are those of Istio and of Envoy Gateway.
 func meshMutants() []mutant {
 	const (

@@ -20,19 +20,7 @@ import (
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
-// replays are the gateways that do not run here: see package replay.
-var replays = []column{
-	{name: "envoy-grpc", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-grpc.yaml", w) }},
-	{name: "envoy-http", start: func(t *testing.T, w *world) { startEnvoy(t, "envoy-http.yaml", w) }},
-	{name: "traefik", start: startTraefik, differs: differsTraefik},
-	{name: "istio-grpc", start: func(t *testing.T, w *world) { startIstio(t, "grpc", w) }, differs: differsIstioGRPC},
-	{name: "istio-http", start: func(t *testing.T, w *world) { startIstio(t, "http", w) }},
-	{name: "eg-grpc", start: func(t *testing.T, w *world) { startEnvoyGateway(t, "grpc", w) }, differs: differsGatewayGRPC},
-	{name: "eg-http", start: func(t *testing.T, w *world) { startEnvoyGateway(t, "http", w) }, differs: slices.Concat(differsGatewayGRPC, differsGatewayHTTP)},
-}
-
-// beyond are the checks that a gateway of package gateways does not pass, for a reason
-// that its page tells.
+// beyond are the checks that a gateway does not pass, for a reason that its page tells.
 var beyond = map[string][]string{
 	"ingress-nginx": {
 		// Any 2xx lets in, also without an identity.
@@ -41,76 +29,72 @@ var beyond = map[string][]string{
 		// X-Original-Forwarded-For and -Host say what the client said.
 		"other headers that deceive do not arrive",
 	},
+	// What ForwardAuth cannot do. TestTraefikRefusesInItsOwnWay says what it does instead.
+	"traefik": {
+		"no auth server: 503",
+		"an auth server that hangs: 503 within 5 s",
+		"an auth server that drips: 503",
+		"something else in its place: not allowed",
+		"a path arrives byte for byte",
+		// It does not answer in gRPC.
+		"gRPC: no key, an unknown key, two keys: UNAUTHENTICATED",
+		"gRPC: a scope that the key lacks: PERMISSION_DENIED",
+		"gRPC: another service: PERMISSION_DENIED",
+		"gRPC: the auth server cannot decide: UNAVAILABLE",
+		"gRPC: a revoked key is refused with the next call of the connection",
+		"gRPC: no auth server: UNAVAILABLE",
+		"gRPC: something else in its place: UNAVAILABLE",
+	},
+	// Its providers know no second try: what was asked on a connection that breaks is a 503.
+	"istio-grpc": {"an auth server that restarts costs nobody a request"},
+	"eg-grpc":    emptyRefusals,
+	// Over HTTP a 503 of the auth server is Envoy's own, and what else it answers goes to the
+	// client as it is.
+	"eg-http": slices.Concat(emptyRefusals, []string{
+		"the auth server cannot decide: 503, to be tried again",
+		"something else in its place: not allowed",
+		"gRPC: the auth server cannot decide: UNAVAILABLE",
+		"gRPC: something else in its place: UNAVAILABLE",
+	}),
 }
 
-// differsTraefik is what ForwardAuth cannot do: docs/gateways/traefik.md.
-// TestTraefikRefusesInItsOwnWay says what it does instead.
-var differsTraefik = []string{
+// emptyRefusals are what Envoy Gateway refuses with a 503 that has no body, since it is
+// Envoy's own. TestEnvoyGatewayRefusesInItsOwnWay says what it does instead.
+var emptyRefusals = []string{
 	"no auth server: 503",
 	"an auth server that hangs: 503 within 5 s",
 	"an auth server that drips: 503",
-	"something else in its place: not allowed",
-	"a path arrives byte for byte",
-	// It does not answer in gRPC.
-	"gRPC: no key, an unknown key, two keys: UNAUTHENTICATED",
-	"gRPC: a scope that the key lacks: PERMISSION_DENIED",
-	"gRPC: another service: PERMISSION_DENIED",
-	"gRPC: the auth server cannot decide: UNAVAILABLE",
-	"gRPC: a revoked key is refused with the next call of the connection",
 	"gRPC: no auth server: UNAVAILABLE",
-	"gRPC: something else in its place: UNAVAILABLE",
 }
 
-// readConfig reads a file of the gateway's folder in config/gateways, or of -config.
-func readConfig(t *testing.T, gateway, file string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(cmp.Or(*configFolder, filepath.Join("../../config/gateways", gateway)), file))
-	if err != nil {
-		t.Fatal(err)
+// folderOf is where the configuration of a column is: -config, or the folder in
+// config/gateways.
+func folderOf(column string) string {
+	folder := column
+	for _, program := range replay.All() {
+		if program.Name == column {
+			folder = program.Folder
+		}
 	}
-	return data
+	return cmp.Or(*configFolder, filepath.Join("../../config/gateways", folder))
 }
 
-// startEnvoy puts a replay of Envoy into the world.
-func startEnvoy(t *testing.T, file string, w *world) {
+// startReplay puts the replay of this name, which reads a folder, into the world.
+func startReplay(t *testing.T, w *world, name string) {
 	t.Helper()
-	bootstrap := readConfig(t, "envoy", file)
+	program := replay.All()[slices.IndexFunc(replay.All(), func(p replay.Program) bool { return p.Name == name })]
 	server := rig.StartAuthServer(t, w.registry, w.sessions, "")
 	w.authServer = server.Gateways
-	if file == "envoy-grpc.yaml" {
+	if program.GRPC {
 		w.authServer = server.GRPC
 	}
 	w.auth = rig.NewSwitch(t, w.authServer)
-	gateway, err := replay.Start(t.Context(), bootstrap, replay.Options{
-		AuthServer: w.auth.Address, AuthServerGRPC: w.auth.Address, Upstream: w.way.Address,
-	})
-	w.use(t, strings.TrimSuffix(file, ".yaml"), gateway, err)
-	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: true}
-}
-
-// startTraefik puts a replay of Traefik into the world.
-func startTraefik(t *testing.T, w *world) {
-	t.Helper()
-	static, dynamic := readConfig(t, "traefik", "traefik.yaml"), readConfig(t, "traefik", "dynamic.yaml")
-	w.authServer = rig.StartAuthServer(t, w.registry, w.sessions, "").Gateways
-	w.auth = rig.NewSwitch(t, w.authServer)
-	gateway, err := replay.StartTraefik(t.Context(), static, dynamic, replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
-	w.use(t, "traefik", gateway, err)
-	w.manners = manners{normalizes: true, refusesNames: true}
-}
-
-// use has the world use a replay, until the test ends.
-func (w *world) use(t *testing.T, name string, gateway *replay.Gateway, err error) {
-	t.Helper()
+	address, err := program.Start(t.Context(), os.DirFS(folderOf(name)), replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := gateway.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	w.http, w.h2c = gateway.Address, gateway.Address
+	w.http, w.h2c = address, address
+	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: name != "traefik"}
 	fmt.Fprintf(os.Stdout, "gateways: %s is ready\n", name)
 }
 
@@ -118,7 +102,7 @@ func (w *world) use(t *testing.T, name string, gateway *replay.Gateway, err erro
 // client of gRPC gets an HTTP status, of which it makes a code.
 func TestTraefikRefusesInItsOwnWay(t *testing.T) {
 	w := newWorld(t)
-	startTraefik(t, w)
+	startReplay(t, w, "traefik")
 	key, conn := w.registry.Accept(t, "acme"), w.connect(t)
 	code := func(want codes.Code, pairs ...string) {
 		t.Helper()
@@ -171,13 +155,13 @@ func TestTraefikRefusesInItsOwnWay(t *testing.T) {
 // The auth server has a gateway that can do it remove the key and more. The files do not
 // rely on that.
 func TestTheFilesThemselvesDropTheKey(t *testing.T) {
-	for _, column := range replays {
-		if strings.HasSuffix(column.name, "-grpc") {
+	for _, program := range replay.All() {
+		if program.GRPC {
 			continue // the same file as over HTTP, or TestTheBootstrapsOfEnvoyAgree
 		}
-		t.Run(column.name, func(t *testing.T) {
+		t.Run(program.Name, func(t *testing.T) {
 			w := newWorld(t)
-			column.start(t, w)
+			startReplay(t, w, program.Name)
 			key := w.registry.Accept(t, "acme")
 			w.pretend(t, reply("200 OK", organization, keyID, keyName), func() {
 				headers := []string{with(key), "Cookie: " + evil, "Cookie2: " + evil}
@@ -197,7 +181,11 @@ func TestTheFilesThemselvesDropTheKey(t *testing.T) {
 func TestTheBootstrapsOfEnvoyAgree(t *testing.T) {
 	var rest [2]string
 	for i, name := range []string{"envoy-grpc.yaml", "envoy-http.yaml"} {
-		_, manager, found := strings.Cut(string(readConfig(t, "envoy", name)), "\nadmin:\n")
+		file, err := os.ReadFile(filepath.Join("../../config/gateways/envoy", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, manager, found := strings.Cut(string(file), "\nadmin:\n")
 		before, _, ok := strings.Cut(manager, "          - name: envoy.filters.http.ext_authz\n")
 		_, after, ok2 := strings.Cut(manager, "          - name: envoy.filters.http.router\n")
 		after, _, ok3 := strings.Cut(after, "\n  clusters:\n")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hexcovery/apikey-operator/hack/gateways"
+	"github.com/hexcovery/apikey-operator/test/gateways/replay"
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
@@ -69,7 +70,9 @@ func columns() []column {
 	for _, program := range gateways.All() {
 		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startGateway(t, program, w) }, differs: beyond[program.Name]})
 	}
-	all = append(all, replays...)
+	for _, program := range replay.All() {
+		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startReplay(t, w, program.Name) }, differs: beyond[program.Name]})
+	}
 	return append(all, column{name: "proxy", start: startProxy})
 }
 

@@ -114,69 +114,23 @@ func TestGateways(t *testing.T) {
 // Nor around those that are replayed; what such a one makes of HTTP itself is what
 // net/http makes of it, but what it asks, and what becomes of the answer, is theirs.
 func TestReplays(t *testing.T) {
-	for name, start := range map[string]func(*testing.T, replay.Options) (*replay.Gateway, error){
-		"envoy-grpc": envoyWith("envoy-grpc.yaml"),
-		"envoy-http": envoyWith("envoy-http.yaml"),
-		"istio-grpc": istioWith("apikey-authserver-grpc"),
-		"istio-http": istioWith("apikey-authserver-http"),
-		"eg-grpc":    envoyGatewayWith("securitypolicy-grpc.yaml"),
-		"eg-http":    envoyGatewayWith("securitypolicy-http.yaml"),
-		"traefik": func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
-			return replay.StartTraefik(t.Context(), readConfig(t, "traefik/traefik.yaml"), readConfig(t, "traefik/dynamic.yaml"), options)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, program := range replay.All() {
+		t.Run(program.Name, func(t *testing.T) {
 			t.Parallel()
 			ring, upstream := NewKeyring(t), StartUpstream(t)
 			product := rig.StartAuthServer(t, ring, nil, "")
-			gateway, err := start(t, replay.Options{AuthServer: product.Gateways, AuthServerGRPC: product.GRPC, Upstream: upstream.Address})
+			authServer := product.Gateways
+			if program.GRPC {
+				authServer = product.GRPC
+			}
+			files := os.DirFS(filepath.Join("../../../config/gateways", program.Folder))
+			address, err := program.Start(t.Context(), files, replay.Options{AuthServer: authServer, Upstream: upstream.Address})
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() {
-				if err := gateway.Stop(); err != nil {
-					t.Error(err)
-				}
-			})
-			attackAll(t, &Target{
-				Name: name, Address: gateway.Address, HTTP2: gateway.Address, Upstream: upstream, Keys: ring,
-			})
+			attackAll(t, &Target{Name: program.Name, Address: address, HTTP2: address, Upstream: upstream, Keys: ring})
 		})
 	}
-}
-
-func envoyWith(file string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
-	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
-		return replay.Start(t.Context(), readConfig(t, "envoy/"+file), options)
-	}
-}
-
-func istioWith(provider string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
-	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
-		return replay.StartIstio(t.Context(), replay.IstioFiles{
-			MeshConfig: readConfig(t, "istio/meshconfig.yaml"), AuthorizationPolicy: readConfig(t, "istio/authorizationpolicy.yaml"),
-			VirtualService: readConfig(t, "istio/virtualservice.yaml"), EnvoyFilter: readConfig(t, "istio/envoyfilter.yaml"),
-			Provider: provider,
-		}, options)
-	}
-}
-
-func envoyGatewayWith(policy string) func(*testing.T, replay.Options) (*replay.Gateway, error) {
-	return func(t *testing.T, options replay.Options) (*replay.Gateway, error) {
-		return replay.StartEnvoyGateway(t.Context(), replay.EnvoyGatewayFiles{
-			Gateway: readConfig(t, "envoy-gateway/gateway.yaml"), HTTPRoute: readConfig(t, "envoy-gateway/httproute.yaml"),
-			SecurityPolicy: readConfig(t, "envoy-gateway/"+policy),
-		}, options)
-	}
-}
-
-func readConfig(t *testing.T, file string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("../../../config/gateways", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // Every attack works somewhere: one that was never seen to succeed proves nothing. And

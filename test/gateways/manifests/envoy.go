@@ -5,9 +5,7 @@ package manifests
 
 import (
 	"errors"
-	"fmt"
 
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protopath"
@@ -25,18 +23,8 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 )
 
-// ParseBootstrap reads a bootstrap of Envoy as Envoy does: a field that no message
-// has, or a value that the rules of the messages forbid, is an error, also inside of
-// typed_config.
-func ParseBootstrap(data []byte) (*bootstrapv3.Bootstrap, error) {
-	bootstrap := &bootstrapv3.Bootstrap{}
-	if err := ParseMessage(data, bootstrap); err != nil {
-		return nil, fmt.Errorf("read bootstrap: %w", err)
-	}
-	return bootstrap, nil
-}
-
-// ParseMessage reads YAML strictly into a message.
+// ParseMessage reads YAML into a message as Envoy does: a field that no message has, or a
+// value that the rules of the messages forbid, is an error, also inside of typed_config.
 func ParseMessage(data []byte, into proto.Message) error {
 	object, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {

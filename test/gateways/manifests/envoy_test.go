@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -16,7 +17,7 @@ import (
 func TestEnvoyTakesTheBootstraps(t *testing.T) {
 	for _, name := range []string{"envoy/envoy-grpc.yaml", "envoy/envoy-http.yaml"} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := ParseBootstrap(read(t, name)); err != nil {
+			if err := ParseMessage(read(t, name), &bootstrapv3.Bootstrap{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -39,7 +40,7 @@ func TestEnvoyRefusesABrokenBootstrap(t *testing.T) {
 			if broken == whole {
 				t.Fatalf("there is no %q in the file", change[0])
 			}
-			if _, err := ParseBootstrap([]byte(broken)); err == nil {
+			if err := ParseMessage([]byte(broken), &bootstrapv3.Bootstrap{}); err == nil {
 				t.Error("is taken")
 			}
 		})
@@ -50,12 +51,12 @@ func TestEnvoyRefusesABrokenBootstrap(t *testing.T) {
 // not rely on that, and no replay would notice.
 func TestTheBootstrapsAreClosedByThemselves(t *testing.T) {
 	for _, name := range []string{"envoy/envoy-grpc.yaml", "envoy/envoy-http.yaml"} {
-		bootstrap, err := ParseBootstrap(read(t, name))
-		if err != nil {
+		bootstrap := &bootstrapv3.Bootstrap{}
+		if err := ParseMessage(read(t, name), bootstrap); err != nil {
 			t.Fatal(err)
 		}
 		found := 0
-		err = eachPacked(bootstrap, func(message proto.Message) {
+		err := eachPacked(bootstrap, func(message proto.Message) {
 			switch m := message.(type) {
 			case *authzv3.ExtAuthz:
 				found++

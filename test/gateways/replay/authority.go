@@ -15,29 +15,14 @@ import (
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// authority is the client of ext_authz: source/extensions/filters/common/ext_authz.
-type authority struct {
-	config  *authzv3.ExtAuthz
-	address string
-	http    *http.Transport
-	grpc    authv3.AuthorizationClient
-}
-
-func newAuthority(config *authzv3.ExtAuthz, address string, connection *grpc.ClientConn) *authority {
-	// It does not redirect, and so does not follow: http.Transport, not http.Client.
-	client := transport((*http.Protocols).SetHTTP1)
-	client.DisableKeepAlives = true
-	return &authority{config: config, address: address, http: client, grpc: authv3.NewAuthorizationClient(connection)}
-}
-
-// verdict is what comes of the question: a refusal, or changes to the request.
+// verdict is what comes of the question of ext_authz, whose client is in
+// source/extensions/filters/common/ext_authz: a refusal, or changes to the request.
 type verdict struct {
 	refusal *localReply
 	set     []*corev3.HeaderValueOption
@@ -46,29 +31,27 @@ type verdict struct {
 
 // apply is the OK case of Filter::onComplete,
 // source/extensions/filters/http/ext_authz/ext_authz.cc: set, then remove; nothing
-// removes a pseudo header or Host.
-func (v *verdict) apply(h header) {
-	h.apply(v.set)
+// removes a pseudo header or Host, which are not among the headers here.
+func (v *verdict) apply(h http.Header) {
+	apply(h, v.set)
 	for _, name := range v.remove {
-		if name = strings.ToLower(name); !strings.HasPrefix(name, ":") && name != "host" {
-			delete(h, name)
-		}
+		h.Del(name)
 	}
 }
 
-func (a *authority) check(q *request) verdict {
-	if a.config.GetGrpcService() != nil {
-		return a.checkGRPC(q)
+func (e *envoy) check(q *request) verdict {
+	if e.authz.GetGrpcService() != nil {
+		return e.checkGRPC(q)
 	}
-	return a.checkHTTP(q)
+	return e.checkHTTP(q)
 }
 
 // failed is CheckStatus::Error.
-func (a *authority) failed() verdict {
-	if a.config.GetFailureModeAllow() {
+func (e *envoy) failed() verdict {
+	if e.authz.GetFailureModeAllow() {
 		return verdict{}
 	}
-	code := cmp.Or(int(a.config.GetStatusOnError().GetCode()), http.StatusForbidden)
+	code := cmp.Or(int(e.authz.GetStatusOnError().GetCode()), http.StatusForbidden)
 	return verdict{refusal: &localReply{status: code, flag: unauthorized}}
 }
 
@@ -76,19 +59,19 @@ func (a *authority) failed() verdict {
 // check_request_utils.cc. Over gRPC no list is every header; over HTTP these four are sent
 // in any case, and, without a list, nothing else. Without encode_raw_headers those of one
 // name are one, with commas.
-func (a *authority) sent(q *request) header {
-	sent := header{":method": {q.Method}, ":path": {q.target}, ":authority": {q.Host}, ":scheme": {"http"}}
-	maps.Copy(sent, q.header)
-	allowed, always := a.config.GetAllowedHeaders(), []string{}
-	if a.config.GetHttpService() != nil {
-		always = []string{"authorization", ":method", ":path", ":authority"}
+func (e *envoy) sent(q *request) http.Header {
+	sent := http.Header{":method": {q.Method}, ":path": {q.RequestURI}, ":authority": {q.Host}, ":scheme": {"http"}}
+	maps.Copy(sent, q.Header)
+	allowed, always := e.authz.GetAllowedHeaders(), []string{}
+	if e.authz.GetHttpService() != nil {
+		always = []string{"Authorization", ":method", ":path", ":authority"}
 	}
 	if allowed != nil || len(always) > 0 {
 		maps.DeleteFunc(sent, func(name string, _ []string) bool {
-			return !matches(allowed.GetPatterns(), name) && !slices.Contains(always, name)
+			return !named(allowed.GetPatterns(), name) && !slices.Contains(always, name)
 		})
 	}
-	if !a.config.GetEncodeRawHeaders() {
+	if !e.authz.GetEncodeRawHeaders() {
 		for name, values := range sent {
 			sent[name] = []string{strings.ToValidUTF8(strings.Join(values, ","), "!")}
 		}
@@ -97,22 +80,23 @@ func (a *authority) sent(q *request) header {
 }
 
 // attributes is CheckRequestUtils::setHttpRequest.
-func (a *authority) attributes(q *request) *authv3.AttributeContext_HttpRequest {
+func (e *envoy) attributes(q *request) *authv3.AttributeContext_HttpRequest {
 	attributes := &authv3.AttributeContext_HttpRequest{
-		Id: "1", Method: q.Method, Path: q.target, Host: q.Host, Scheme: "http", Size: q.ContentLength, Protocol: q.Proto,
+		Id: "1", Method: q.Method, Path: q.RequestURI, Host: q.Host, Scheme: "http", Size: q.ContentLength, Protocol: q.Proto,
 	}
-	sent := a.sent(q)
-	if !a.config.GetEncodeRawHeaders() {
+	sent := e.sent(q)
+	if !e.authz.GetEncodeRawHeaders() {
 		attributes.Headers = map[string]string{}
-		for name := range sent {
-			attributes.Headers[name] = sent.get(name)
+		for name, values := range sent {
+			attributes.Headers[strings.ToLower(name)] = values[0]
 		}
 		return attributes
 	}
 	attributes.HeaderMap = &corev3.HeaderMap{}
-	for _, name := range sent.names() {
+	for _, name := range slices.Sorted(maps.Keys(sent)) { // so that a replay does the same every time
 		for _, value := range sent[name] {
-			attributes.HeaderMap.Headers = append(attributes.HeaderMap.Headers, &corev3.HeaderValue{Key: name, RawValue: []byte(value)})
+			raw := &corev3.HeaderValue{Key: strings.ToLower(name), RawValue: []byte(value)}
+			attributes.HeaderMap.Headers = append(attributes.HeaderMap.Headers, raw)
 		}
 	}
 	return attributes
@@ -122,21 +106,21 @@ func (a *authority) attributes(q *request) *authv3.AttributeContext_HttpRequest 
 var onBrokenConnection = regexp.MustCompile(`\b(unavailable|connect-failure|reset-before-request)\b`)
 
 // checkGRPC is GrpcClientImpl, ext_authz_grpc_impl.cc.
-func (a *authority) checkGRPC(q *request) verdict {
-	ctx, cancel := context.WithTimeout(q.Context(), a.config.GetGrpcService().GetTimeout().AsDuration())
+func (e *envoy) checkGRPC(q *request) verdict {
+	ctx, cancel := context.WithTimeout(q.Context(), e.authz.GetGrpcService().GetTimeout().AsDuration())
 	defer cancel()
-	question := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: a.attributes(q)}}}
-	answer, err := a.grpc.Check(ctx, question, grpc.WaitForReady(true))
+	question := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: e.attributes(q)}}}
+	answer, err := e.grpc.Check(ctx, question, grpc.WaitForReady(true))
 	// retry_policy of the service: source/common/grpc/async_client_impl.cc. What a broken
 	// connection comes to is UNAVAILABLE here, and to Envoy whichever of these it is told.
-	retry := a.config.GetGrpcService().GetRetryPolicy()
+	retry := e.authz.GetGrpcService().GetRetryPolicy()
 	for range retry.GetNumRetries().GetValue() {
 		if status.Code(err) == codes.Unavailable && onBrokenConnection.MatchString(retry.GetRetryOn()) {
-			answer, err = a.grpc.Check(ctx, question, grpc.WaitForReady(true))
+			answer, err = e.grpc.Check(ctx, question, grpc.WaitForReady(true))
 		}
 	}
 	if err != nil || answer.GetErrorResponse() != nil {
-		return a.failed()
+		return e.failed()
 	}
 	// Without a status this is 0, and that is OK.
 	if answer.GetStatus().GetCode() == 0 {
@@ -144,52 +128,50 @@ func (a *authority) checkGRPC(q *request) verdict {
 	}
 	denied := answer.GetDeniedResponse()
 	code := cmp.Or(int(denied.GetStatus().GetCode()), http.StatusForbidden)
-	reply := &localReply{status: code, flag: unauthorized, body: denied.GetBody(), header: header{}}
-	reply.header.apply(denied.GetHeaders())
+	reply := &localReply{status: code, flag: unauthorized, body: denied.GetBody(), header: http.Header{}}
+	apply(reply.header, denied.GetHeaders())
 	return verdict{refusal: reply}
 }
 
 // checkHTTP is RawHttpClientImpl, ext_authz_http_impl.cc.
-func (a *authority) checkHTTP(q *request) verdict {
-	service := a.config.GetHttpService()
+func (e *envoy) checkHTTP(q *request) verdict {
+	service := e.authz.GetHttpService()
 	ctx, cancel := context.WithTimeout(q.Context(), service.GetServerUri().GetTimeout().AsDuration())
 	defer cancel()
-	sent := a.sent(q)
 	out := &http.Request{
-		Method: q.Method, Host: q.Host, Header: http.Header{},
-		URL: &url.URL{Scheme: "http", Host: a.address, Opaque: service.GetPathPrefix() + q.target},
+		Method: q.Method, Host: q.Host, Header: e.sent(q),
+		URL: &url.URL{Scheme: "http", Host: e.options.AuthServer, Opaque: service.GetPathPrefix() + q.RequestURI},
 	}
-	maps.DeleteFunc(sent, func(name string, _ []string) bool { return strings.HasPrefix(name, ":") || name == "content-length" })
-	sent.into(out.Header)
+	maps.DeleteFunc(out.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, ":") || name == "Content-Length" })
 	out.Header["User-Agent"] = nil
-	response, err := a.http.RoundTrip(out.WithContext(ctx))
+	response, err := e.http.RoundTrip(out.WithContext(ctx))
 	if err != nil {
-		return a.failed()
+		return e.failed()
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode >= http.StatusInternalServerError {
-		return a.failed()
+		return e.failed()
 	}
-	return a.judge(response.StatusCode, lower(response.Header), string(body))
+	return e.judge(response.StatusCode, response.Header, string(body))
 }
 
 // judge is RawHttpClientImpl::toResponse.
-func (a *authority) judge(code int, h header, body string) verdict {
-	settings := a.config.GetHttpService().GetAuthorizationResponse()
+func (e *envoy) judge(code int, h http.Header, body string) verdict {
+	settings := e.authz.GetHttpService().GetAuthorizationResponse()
 	if code != http.StatusOK {
 		// Without a list everything but Host goes to the client.
 		list := settings.GetAllowedClientHeaders().GetPatterns()
 		maps.DeleteFunc(h, func(name string, _ []string) bool {
-			return len(list) > 0 && !matches(list, name) && name != "www-authenticate" && name != "location"
+			return len(list) > 0 && !named(list, name) && name != "Www-Authenticate" && name != "Location"
 		})
 		return verdict{refusal: &localReply{status: code, flag: unauthorized, body: body, header: h}}
 	}
 	var v verdict
-	for _, name := range h.names() {
-		if matches(settings.GetAllowedUpstreamHeaders().GetPatterns(), name) {
+	for name, values := range h {
+		if named(settings.GetAllowedUpstreamHeaders().GetPatterns(), name) {
 			v.set = append(v.set, &corev3.HeaderValueOption{
-				Header:       &corev3.HeaderValue{Key: name, Value: h[name][len(h[name])-1]}, // each takes the place of the one before
+				Header:       &corev3.HeaderValue{Key: name, Value: values[len(values)-1]}, // each takes the place of the one before
 				AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 			})
 		}

@@ -6,10 +6,12 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	mutationsv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
@@ -33,18 +35,23 @@ type config struct {
 	host        *routev3.VirtualHost
 }
 
-// bootstrapManager is the one connection manager of a bootstrap.
-func bootstrapManager(data []byte) (*hcmv3.HttpConnectionManager, error) {
-	bootstrap, err := manifests.ParseBootstrap(data)
-	if err != nil {
-		return nil, err
+// bootstrapManager is the one connection manager of a bootstrap of Envoy.
+func bootstrapManager(file string) func(fs.FS) (*hcmv3.HttpConnectionManager, error) {
+	return func(files fs.FS) (*hcmv3.HttpConnectionManager, error) {
+		data, err := fs.ReadFile(files, file)
+		if err != nil {
+			return nil, err
+		}
+		bootstrap, manager := &bootstrapv3.Bootstrap{}, &hcmv3.HttpConnectionManager{}
+		if err := manifests.ParseMessage(data, bootstrap); err != nil {
+			return nil, err
+		}
+		listeners := bootstrap.GetStaticResources().GetListeners()
+		if len(listeners) != 1 || len(listeners[0].GetFilterChains()) != 1 || len(listeners[0].GetFilterChains()[0].GetFilters()) != 1 {
+			return nil, unknown("a bootstrap but with one listener with one filter chain of one filter")
+		}
+		return manager, listeners[0].GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(manager)
 	}
-	listeners := bootstrap.GetStaticResources().GetListeners()
-	if len(listeners) != 1 || len(listeners[0].GetFilterChains()) != 1 || len(listeners[0].GetFilterChains()[0].GetFilters()) != 1 {
-		return nil, unknown("a bootstrap but with one listener with one filter chain of one filter")
-	}
-	manager := &hcmv3.HttpConnectionManager{}
-	return manager, listeners[0].GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(manager)
 }
 
 // newConfig reads a connection manager of a bootstrap, or as another program makes it.
@@ -96,8 +103,8 @@ func (c *config) addFilter(filter *hcmv3.HttpFilter) error {
 	}
 	switch f := unpacked.(type) {
 	case *authzv3.ExtAuthz:
-		if c.authz != nil || filter.GetDisabled() || filter.GetIsOptional() {
-			return unknown("but one ext_authz that is on")
+		if c.authz != nil {
+			return unknown("but one ext_authz")
 		}
 		c.authz = f
 		if f.GetGrpcService().GetTimeout() == nil && f.GetHttpService().GetServerUri().GetTimeout() == nil {

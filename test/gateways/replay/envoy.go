@@ -4,52 +4,108 @@
 package replay
 
 import (
+	"cmp"
+	"context"
+	"io"
+	"io/fs"
+	"log"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"golang.org/x/net/http/httpguts"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/hexcovery/apikey-operator/test/readings"
 )
 
 // envoy does with a request what the connection manager, ext_authz and the router do.
 type envoy struct {
-	config    *config
-	upstream  *upstream
-	authority *authority
+	*config
+	options Options
+	// grpc asks over gRPC, and http over HTTP. That is no http.Client: it follows no redirect.
+	grpc authv3.AuthorizationClient
+	http *http.Transport
+	// upstream is HTTP/2 for what came by HTTP/2, as use_downstream_protocol_config has it.
+	upstream map[int]*http.Transport
 }
 
-// request is a request on its way through the filters.
+// withEnvoy serves, as Envoy does, what a program reads or makes of its files.
+func withEnvoy(read func(fs.FS) (*hcmv3.HttpConnectionManager, error)) func(context.Context, fs.FS, Options) (http.Handler, error) {
+	return func(ctx context.Context, files fs.FS, options Options) (http.Handler, error) {
+		manager, err := read(files)
+		if err != nil {
+			return nil, err
+		}
+		config, err := newConfig(manager)
+		if err != nil {
+			return nil, err
+		}
+		auth, err := grpc.NewClient(options.AuthServer, grpc.WithTransportCredentials(insecure.NewCredentials()), eager)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { auth.Close() })
+		e := &envoy{
+			config: config, options: options,
+			grpc: authv3.NewAuthorizationClient(auth), http: transport((*http.Protocols).SetHTTP1),
+			upstream: map[int]*http.Transport{1: transport((*http.Protocols).SetHTTP1), 2: transport((*http.Protocols).SetUnencryptedHTTP2)},
+		}
+		e.http.DisableKeepAlives = true
+		return e, nil
+	}
+}
+
+// eager has a connection that broke be made anew at once, as Envoy does it for each
+// question that finds none.
+var eager = grpc.WithConnectParams(grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: time.Millisecond, Multiplier: 1, MaxDelay: time.Millisecond},
+	MinConnectTimeout: time.Second,
+})
+
+const dialTimeout = 5 * time.Second
+
+// transport speaks one protocol.
+func transport(speak func(*http.Protocols, bool)) *http.Transport {
+	protocols := new(http.Protocols)
+	speak(protocols, true)
+	return &http.Transport{Protocols: protocols, DisableCompression: true, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext}
+}
+
+// request is a request on its way through the filters. RequestURI and Header are what has
+// become of them so far.
 type request struct {
 	*http.Request
-	target string
-	header header
-	grpc   bool
+	grpc bool
 }
 
 func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := &request{Request: r, header: lower(r.Header)}
-	q.grpc = isGRPC(q.header)
+	q := &request{Request: r.Clone(r.Context()), grpc: isGRPC(r.Header)}
 	if reply := e.admit(q); reply != nil {
 		e.reply(w, q, *reply)
 		return
 	}
 	// A request without a route is not asked about; here there is always one.
 	route := e.route(q)
-	verdict := e.authority.check(q)
+	verdict := e.check(q)
 	if verdict.refusal != nil {
 		e.reply(w, q, *verdict.refusal)
 		return
 	}
-	verdict.apply(q.header)
-	if e.config.authz.GetClearRouteCache() && len(verdict.set)+len(verdict.remove) > 0 {
+	verdict.apply(q.Header)
+	if e.authz.GetClearRouteCache() && len(verdict.set)+len(verdict.remove) > 0 {
 		route = e.route(q)
 	}
 	e.routeTo(w, q, route)
@@ -58,35 +114,38 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // reply goes through the filters on its way back, as any answer does:
 // FilterManager::sendLocalReplyViaFilterChain, source/common/http/filter_manager.cc.
 func (e *envoy) reply(w http.ResponseWriter, q *request, l localReply) {
-	l.header.remove(e.config.late)
-	l.write(w, e.config.manager.GetLocalReplyConfig(), q.grpc)
+	remove(l.header, e.late)
+	l.write(w, e.manager.GetLocalReplyConfig(), q.grpc)
 }
 
 // admit is what comes before the filters: ConnectionManagerImpl::ActiveStream::
 // decodeHeaders, source/common/http/conn_manager_impl.cc, and the codecs.
 func (e *envoy) admit(q *request) *localReply {
-	manager := e.config.manager
+	manager := e.manager
 	if q.ProtoMajor == 1 && q.ProtoMinor == 0 && !manager.GetHttpProtocolOptions().GetAcceptHttp_10() {
 		return &localReply{status: http.StatusUpgradeRequired}
 	}
 	if manager.GetCommonHttpProtocolOptions().GetHeadersWithUnderscoresAction() == corev3.HttpProtocolOptions_REJECT_REQUEST &&
-		slices.ContainsFunc(q.header.names(), func(name string) bool { return strings.Contains(name, "_") }) {
+		slices.ContainsFunc(slices.Collect(maps.Keys(q.Header)), func(name string) bool { return strings.Contains(name, "_") }) {
 		return &localReply{status: http.StatusBadRequest}
 	}
-	var host string
-	if q.target, host = readings.OriginForm(q.RequestURI); host != "" {
-		q.Host = host
-	}
-	if q.Method == http.MethodConnect || !strings.HasPrefix(q.target, "/") {
+	target, host := readings.OriginForm(q.RequestURI)
+	q.Host = cmp.Or(host, q.Host)
+	if q.Method == http.MethodConnect || !strings.HasPrefix(target, "/") {
 		return &localReply{status: http.StatusNotFound}
 	}
-	var ok bool
-	if q.target, ok = paths(manager).Target(q.target); !ok {
+	reading, ok := readings.Envoy{
+		Normalize:            manager.GetNormalizePath().GetValue(),
+		MergeSlashes:         manager.GetMergeSlashes(),
+		RejectEscapedSlashes: manager.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST,
+	}.Target(target)
+	if !ok {
 		return &localReply{status: http.StatusBadRequest}
 	}
+	q.RequestURI = reading
 	e.sanitize(q)
-	upgrade := q.header.get("upgrade")
-	removeHopByHop(q.header)
+	upgrade := q.Header.Get("Upgrade")
+	removeHopByHop(q.Header)
 	// The codec takes these, and what it is told to ignore, for plain requests.
 	if upgrade == "" || strings.EqualFold(upgrade, "h2c") || matches(manager.GetHttpProtocolOptions().GetIgnoreHttp_11Upgrade(), upgrade) {
 		return nil
@@ -97,38 +156,30 @@ func (e *envoy) admit(q *request) *localReply {
 	}) {
 		return &localReply{status: http.StatusForbidden}
 	}
-	q.header["connection"], q.header["upgrade"] = []string{"Upgrade"}, []string{upgrade}
+	q.Header.Set("Connection", "Upgrade")
+	q.Header.Set("Upgrade", upgrade)
 	return nil
 }
 
 // hopByHop are the headers of one connection: ConnectionManagerUtility::
 // mutateRequestHeaders, source/common/http/conn_manager_utility.cc.
-var hopByHop = []string{"connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding", "http2-settings", "trailer", "content-length"}
+var hopByHop = []string{"Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Http2-Settings", "Trailer", "Content-Length", "Te"}
 
-func removeHopByHop(h header) {
+func removeHopByHop(h http.Header) {
 	// Envoy's codec of HTTP/1 removes TE unless it is for trailers, which gRPC needs.
-	trailers := httpguts.HeaderValuesContainsToken(h["te"], "trailers")
-	delete(h, "te")
-	if trailers {
-		h["te"] = []string{"trailers"}
-	}
+	trailers := httpguts.HeaderValuesContainsToken(h["Te"], "trailers")
 	for _, name := range hopByHop {
-		delete(h, name)
+		h.Del(name)
+	}
+	if trailers {
+		h.Set("Te", "trailers")
 	}
 }
 
 // isGRPC is Grpc::Common::hasGrpcContentType, source/common/grpc/common.cc.
-func isGRPC(h header) bool {
-	rest, ok := strings.CutPrefix(h.get("content-type"), "application/grpc")
+func isGRPC(h http.Header) bool {
+	rest, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
-}
-
-func paths(manager *hcmv3.HttpConnectionManager) readings.Envoy {
-	return readings.Envoy{
-		Normalize:            manager.GetNormalizePath().GetValue(),
-		MergeSlashes:         manager.GetMergeSlashes(),
-		RejectEscapedSlashes: manager.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST,
-	}
 }
 
 // sanitize is ConnectionManagerUtility::mutateRequestHeaders,
@@ -138,13 +189,13 @@ func (e *envoy) sanitize(q *request) {
 	if address, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		port = address.Port
 	}
-	q.Host = normalizeHost(e.config.manager, q.Host, port)
-	q.header.remove(e.config.early)
+	q.Host = normalizeHost(e.manager, q.Host, port)
+	remove(q.Header, e.early)
 	// Of a client from outside (use_remote_address): cleanInternalHeaders.
-	maps.DeleteFunc(q.header, func(name string, _ []string) bool { return strings.HasPrefix(name, "x-envoy-") })
-	if e.config.manager.GetUseRemoteAddress().GetValue() {
-		q.header["x-forwarded-for"] = []string{strings.Join(append(q.header["x-forwarded-for"], q.client()), ",")}
-		q.header["x-forwarded-proto"] = []string{"http"}
+	maps.DeleteFunc(q.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Envoy-") })
+	if e.manager.GetUseRemoteAddress().GetValue() {
+		q.Header.Set("X-Forwarded-For", strings.Join(append(q.Header["X-Forwarded-For"], q.client()), ","))
+		q.Header.Set("X-Forwarded-Proto", "http")
 	}
 }
 
@@ -171,11 +222,11 @@ func (q *request) client() string {
 
 // route is the first that matches: source/common/router/config_impl.cc.
 func (e *envoy) route(q *request) *routev3.Route {
-	for _, route := range e.config.host.GetRoutes() {
+	for _, route := range e.host.GetRoutes() {
 		// A header that is not there matches nothing, also not inverted; several of one name
 		// are one, with commas: source/common/http/header_utility.h.
 		missing := func(m *routev3.HeaderMatcher) bool {
-			values := q.header[strings.ToLower(m.GetName())]
+			values := q.Header[http.CanonicalHeaderKey(m.GetName())]
 			if m.GetName() == ":authority" {
 				values = []string{q.Host}
 			}
@@ -196,35 +247,38 @@ func (e *envoy) routeTo(w http.ResponseWriter, q *request, route *routev3.Route)
 		return
 	}
 	if direct := route.GetDirectResponse(); direct != nil {
-		h := header{}
+		h := http.Header{}
 		e.finalizeResponse(h, route)
 		e.reply(w, q, localReply{status: int(direct.GetStatus()), body: direct.GetBody().GetInlineString(), header: h})
 		return
 	}
-	for _, name := range slices.Concat(route.GetRequestHeadersToRemove(), e.config.host.GetRequestHeadersToRemove()) {
-		delete(q.header, strings.ToLower(name))
+	for _, name := range slices.Concat(route.GetRequestHeadersToRemove(), e.host.GetRequestHeadersToRemove()) {
+		q.Header.Del(name)
 	}
-	for _, option := range e.config.host.GetRequestHeadersToAdd() {
-		// The one command of source/common/formatter that a replay knows.
-		q.header.option(option, strings.ReplaceAll(option.GetHeader().GetValue(), "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", q.client()))
-	}
-	proxy := e.upstream.to(q)
-	proxy.ModifyResponse = func(response *http.Response) error {
-		h := lower(response.Header)
-		e.finalizeResponse(h, route)
-		h.remove(e.config.late)
-		response.Header = http.Header{}
-		h.into(response.Header)
-		return nil
-	}
-	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
-		e.reply(w, q, localReply{status: http.StatusServiceUnavailable, flag: "UF", body: "upstream connect error or disconnect/reset before headers"})
+	// The one command of source/common/formatter that a replay knows.
+	apply(q.Header, e.host.GetRequestHeadersToAdd(), "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", q.client())
+	proxy := &httputil.ReverseProxy{
+		Transport: e.upstream[q.ProtoMajor], FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
+		// The target goes on byte for byte, and so do the headers, but without trailers, which
+		// Envoy's codec of HTTP/1 drops.
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL = &url.URL{Scheme: "http", Host: e.options.Upstream, Opaque: q.RequestURI}
+			r.Out.Host, r.Out.Header, r.Out.Trailer = q.Host, q.Header.Clone(), nil
+		},
+		ModifyResponse: func(response *http.Response) error {
+			e.finalizeResponse(response.Header, route)
+			remove(response.Header, e.late)
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			e.reply(w, q, localReply{status: http.StatusServiceUnavailable, flag: "UF", body: "upstream connect error or disconnect/reset before headers"})
+		},
 	}
 	proxy.ServeHTTP(w, q.Request)
 }
 
 // finalizeResponse adds the headers of the route, then those of the virtual host.
-func (e *envoy) finalizeResponse(h header, route *routev3.Route) {
-	h.apply(route.GetResponseHeadersToAdd())
-	h.apply(e.config.host.GetResponseHeadersToAdd())
+func (e *envoy) finalizeResponse(h http.Header, route *routev3.Route) {
+	apply(h, route.GetResponseHeadersToAdd())
+	apply(h, e.host.GetResponseHeadersToAdd())
 }

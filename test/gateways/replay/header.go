@@ -14,57 +14,32 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 )
 
-// header is a header map of Envoy: the names are in lower case, and values of one name
-// stay apart.
-type header map[string][]string
-
-func lower(from http.Header) header {
-	h := make(header, len(from))
-	for name, values := range from {
-		h[strings.ToLower(name)] = append(h[strings.ToLower(name)], values...)
-	}
-	return h
-}
-
-// names returns the names in order, so that a replay does the same every time.
-func (h header) names() []string { return slices.Sorted(maps.Keys(h)) }
-
-func (h header) get(name string) string {
-	if values := h[name]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
-
-func (h header) into(to http.Header) {
-	for name, values := range h {
-		to[http.CanonicalHeaderKey(name)] = slices.Clone(values)
-	}
-}
-
 // remove removes the headers whose names match one of the patterns.
-func (h header) remove(patterns []*matcherv3.StringMatcher) {
-	maps.DeleteFunc(h, func(name string, _ []string) bool { return matches(patterns, name) })
+func remove(h http.Header, patterns []*matcherv3.StringMatcher) {
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return named(patterns, name) })
 }
 
-// apply applies options whose values are as they are.
-func (h header) apply(options []*corev3.HeaderValueOption) {
+// apply applies HeaderValueOptions, with these commands and what they stand for in the
+// values: source/common/router/header_parser.cc, and getAppendAction in
+// source/extensions/filters/common/ext_authz/ext_authz_grpc_impl.cc.
+func apply(h http.Header, options []*corev3.HeaderValueOption, commands ...string) {
 	for _, option := range options {
-		h.option(option, option.GetHeader().GetValue())
+		name, action := http.CanonicalHeaderKey(option.GetHeader().GetKey()), option.GetAppendAction()
+		value := strings.NewReplacer(commands...).Replace(option.GetHeader().GetValue())
+		switch _, exists := h[name]; {
+		case action == corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD:
+			h[name] = append(h[name], value)
+		case exists && action == corev3.HeaderValueOption_ADD_IF_ABSENT, !exists && action == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS:
+		default:
+			h[name] = []string{value}
+		}
 	}
 }
 
-// option applies a HeaderValueOption: source/common/router/header_parser.cc, and
-// getAppendAction in source/extensions/filters/common/ext_authz/ext_authz_grpc_impl.cc.
-func (h header) option(o *corev3.HeaderValueOption, value string) {
-	name, action := strings.ToLower(o.GetHeader().GetKey()), o.GetAppendAction()
-	switch _, exists := h[name]; {
-	case action == corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD:
-		h[name] = append(h[name], value)
-	case exists && action == corev3.HeaderValueOption_ADD_IF_ABSENT, !exists && action == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS:
-	default:
-		h[name] = []string{value}
-	}
+// named is whether one of the patterns matches the name of a header, which Envoy has in
+// lower case.
+func named(patterns []*matcherv3.StringMatcher, name string) bool {
+	return matches(patterns, strings.ToLower(name))
 }
 
 // matches is whether one of the patterns matches: source/common/common/matchers.cc. An

@@ -5,61 +5,48 @@ package replay
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
 
-// IstioFiles are those of config/gateways/istio.
-type IstioFiles struct {
-	MeshConfig, AuthorizationPolicy, VirtualService, EnvoyFilter []byte
-	// Provider is asked in place of the one that the policy names, if it is not empty.
-	Provider string
+// istioManager is what istiod (1.31) has the Envoy of an ingress gateway do:
+// buildHTTPConnectionManager (pilot/pkg/networking/core/listener_builder.go) for a gateway
+// (gateway.go), as far as it matters, with the patches on top. The provider is asked in
+// place of the one that the policy names, if it is not empty.
+func istioManager(provider string) func(fs.FS) (*hcmv3.HttpConnectionManager, error) {
+	return func(files fs.FS) (*hcmv3.HttpConnectionManager, error) {
+		data, err := fs.ReadFile(files, "meshconfig.yaml")
+		if err != nil {
+			return nil, err
+		}
+		file := object{}
+		badFile := yaml.UnmarshalStrict(data, &file)
+		mesh, badMesh := meshRules.translate(file)
+		made, badSpecs := istioRules.read(files, "authorizationpolicy.yaml", "virtualservice.yaml", "envoyfilter.yaml")
+		authz, badProvider := askProvider(mesh["providers"], cmp.Or(provider, fmt.Sprint(made["provider"])))
+		if err := errors.Join(badFile, badMesh, badSpecs, badProvider); err != nil {
+			return nil, err
+		}
+		settings, _ := mesh["settings"].(object)
+		manager := newManager(merge(object{"normalize_path": true}, settings), list{authz}, made["routes"].(list))
+		if err := patch(manager, authz, made["patches"].(list)); err != nil {
+			return nil, err
+		}
+		return parseManager(manager)
+	}
 }
 
-// StartIstio serves what istiod (1.31) has the Envoy of an ingress gateway do, until
-// Stop.
-func StartIstio(ctx context.Context, files IstioFiles, options Options) (*Gateway, error) {
-	return start(ctx, "Istio", files.manager, options)
-}
-
-// manager is buildHTTPConnectionManager (pilot/pkg/networking/core/listener_builder.go)
-// for a gateway (gateway.go), as far as it matters, with the patches on top.
-func (f IstioFiles) manager() (*hcmv3.HttpConnectionManager, error) {
-	specs, err := readSpecs(map[string][]byte{
-		"AuthorizationPolicy": f.AuthorizationPolicy, "VirtualService": f.VirtualService, "EnvoyFilter": f.EnvoyFilter,
-	})
-	if err != nil {
-		return nil, err
-	}
-	file, mesh, policy, service := object{}, object{"settings": object{"normalize_path": true}}, object{}, object{}
-	if err := errors.Join(
-		yaml.UnmarshalStrict(f.MeshConfig, &file), meshRules.translate(file, mesh),
-		authorizationRules.translate(specs["AuthorizationPolicy"], policy), serviceRules.translate(specs["VirtualService"], service),
-	); err != nil {
-		return nil, err
-	}
-	name := cmp.Or(f.Provider, fmt.Sprint(policy["provider"]))
-	authz, ok := mesh[name].(object)
-	if !ok {
-		return nil, fmt.Errorf("the mesh configuration has no provider %q that can be asked", name)
-	}
-	manager := newManager(mesh["settings"].(object), list{authz}, service["routes"].(list))
-	if err := istioPatch(specs["EnvoyFilter"], manager, authz); err != nil {
-		return nil, err
-	}
-	return parseManager(manager)
-}
-
-// meshRules are for the mesh configuration. Its providers have their own names.
+// meshRules are for the mesh configuration.
 var meshRules = rules{
 	"pathNormalization.normalization": func(normalization any) (object, error) {
 		settings, ok := map[any]object{
@@ -70,23 +57,21 @@ var meshRules = rules{
 		}
 		return object{"settings": settings}, nil
 	},
-	"extensionProviders": func(providers any) (object, error) {
-		questions := object{}
-		for _, provider := range providers.(list) {
-			for kind, service := range map[string]string{"envoyExtAuthzGrpc": "grpc_service", "envoyExtAuthzHttp": "http_service"} {
-				of, ok := provider.(object)[kind].(object)
-				if !ok {
-					continue
-				}
-				settings := object{"timeout": "600s"} // timeoutOrDefault
-				if err := providerRules.translate(of, settings); err != nil {
-					return nil, err
-				}
-				questions[fmt.Sprint(provider.(object)["name"])] = ask(service, settings)
+	"extensionProviders": to("providers"),
+}
+
+// askProvider returns the filter that asks the provider of this name.
+func askProvider(providers any, name string) (object, error) {
+	all, _ := providers.(list)
+	for _, provider := range all {
+		for kind, service := range map[string]string{"envoyExtAuthzGrpc": "grpc_service", "envoyExtAuthzHttp": "http_service"} {
+			if of := provider.(object); of["name"] == name && of[kind] != nil {
+				settings, err := providerRules.translate(of[kind])
+				return ask(merge(object{"service": service, "timeout": "600s"}, settings)), err // timeoutOrDefault
 			}
 		}
-		return questions, nil
-	},
+	}
+	return nil, fmt.Errorf("the mesh configuration has no provider %q that can be asked", name)
 }
 
 // providerRules are generateGRPCConfig and generateHTTPConfig:
@@ -94,10 +79,10 @@ var meshRules = rules{
 // them nor clear_route_cache, whatever the provider says of it.
 var providerRules = rules{
 	"service": ignored, "port": ignored,
-	"timeout":                      to("timeout", same),
-	"failOpen":                     to("failure_mode_allow", same),
+	"timeout":                      to("timeout"),
+	"failOpen":                     to("failure_mode_allow"),
 	"statusOnError":                to("status_on_error.code", func(code any) any { return json.Number(fmt.Sprint(code)) }),
-	"pathPrefix":                   to("http_service.path_prefix", same),
+	"pathPrefix":                   to("http_service.path_prefix"),
 	"includeRequestHeadersInCheck": to("allowed_headers.patterns", each(namePattern)),
 	"headersToUpstreamOnAllow":     to("http_service.authorization_response.allowed_upstream_headers.patterns", each(namePattern)),
 	"headersToDownstreamOnDeny":    to("http_service.authorization_response.allowed_client_headers.patterns", each(namePattern)),
@@ -114,11 +99,17 @@ func namePattern(name any) any {
 	return exactName(name)
 }
 
+// istioRules are for specs.
+var istioRules = rules{
+	"Gateway": ignored, "AuthorizationPolicy": authorizationRules.translate, "VirtualService": serviceRules.translate,
+	"EnvoyFilter": rules{"workloadSelector": ignored, "configPatches": to("patches")}.translate,
+}
+
 // authorizationRules are for an AuthorizationPolicy. With one rule, which has no
 // conditions, it becomes a filter that marks every request, and ext_authz asks about those
 // that are marked: pilot/pkg/security/authz/builder/builder.go. Here it asks about all.
 var authorizationRules = rules{
-	"selector": ignored, "action": only("CUSTOM"), "provider.name": to("provider", same),
+	"selector": ignored, "action": only("CUSTOM"), "provider.name": to("provider"),
 	"rules": func(conditions any) (object, error) {
 		if !reflect.DeepEqual(conditions, list{object{}}) {
 			return nil, unknown("a policy but with one rule without conditions")
@@ -131,14 +122,14 @@ var authorizationRules = rules{
 // pilot/pkg/networking/core/route/route.go. The routes keep their order. dropInternal:
 // pseudo headers and Host stay; Envoy's router does not remove them either.
 var serviceRules = rules{"hosts": ignored, "gateways": ignored, "http": rules{
-	"name": to("name", same), "timeout": ignored,
-	"match.uri.prefix":           to("match.prefix", same),
+	"name": to("name"), "timeout": ignored,
+	"match.uri.prefix":           to("match.prefix"),
 	"match.headers":              to("match.headers", sorted(istioMatch)),
-	"headers.request.remove":     to("request_headers_to_remove", same),
+	"headers.request.remove":     to("request_headers_to_remove"),
 	"headers.response.set":       to("response_headers_to_add", sorted(overwrite)),
 	"route":                      to("route.cluster", always(upstreamCluster)),
-	"directResponse.status":      to("direct_response.status", same),
-	"directResponse.body.string": to("direct_response.body.inline_string", same),
+	"directResponse.status":      to("direct_response.status"),
+	"directResponse.body.string": to("direct_response.body.inline_string"),
 }.eachTo("routes", "match")}
 
 // istioMatch is of a header by an expression, which is all that a replay knows.
@@ -157,17 +148,14 @@ func sorted(convert func(name, value any) object) func(any) any {
 	}
 }
 
-// istioPatch merges the patches into what they are for:
+// patch merges the patches into what they are for:
 // pilot/pkg/networking/core/envoyfilter/listener_patch.go.
-func istioPatch(spec, manager, authz object) error {
-	patches := object{}
-	if err := (rules{"workloadSelector": ignored, "configPatches": to("all", same)}).translate(spec, patches); err != nil {
-		return err
-	}
+func patch(manager, authz object, patches list) error {
 	connections := object{"name": "envoy.filters.network.http_connection_manager"}
 	question := merge(object{"subFilter": object{"name": "envoy.filters.http.ext_authz"}}, connections)
-	for _, patch := range patches["all"].(list) {
-		config, _ := within(patch, "patch.value.typed_config").(object)
+	for _, patch := range patches {
+		value, _, _ := unstructured.NestedFieldNoCopy(patch.(object), "patch", "value", "typed_config")
+		config, _ := value.(object)
 		var target object
 		switch {
 		case reflect.DeepEqual(patch, patchOf("NETWORK_FILTER", connections, config)):

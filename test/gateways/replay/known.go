@@ -24,8 +24,9 @@ var known = map[protoreflect.FullName]string{
 		strip_trailing_host_dot strip_matching_host_port common_http_protocol_options http_protocol_options
 		http2_protocol_options max_request_headers_kb request_headers_timeout stream_idle_timeout
 		early_header_mutation_extensions http_filters local_reply_config access_log route_config upgrade_configs`,
-	"envoy.config.core.v3.HeaderValueOption":    "header append_action",
-	"envoy.config.core.v3.Http1ProtocolOptions": "accept_http_10 ignore_http_11_upgrade",
+	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name typed_config",
+	"envoy.config.core.v3.HeaderValueOption":                                 "header append_action",
+	"envoy.config.core.v3.Http1ProtocolOptions":                              "accept_http_10 ignore_http_11_upgrade",
 	"envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": `
 		transport_api_version grpc_service http_service failure_mode_allow status_on_error encode_raw_headers
 		validate_mutations clear_route_cache include_peer_certificate allowed_headers`,

@@ -6,6 +6,8 @@ package replay
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,7 +24,7 @@ type localReply struct {
 	// flag is the response flag, as access logs have it.
 	flag   string
 	body   string
-	header header
+	header http.Header
 }
 
 // unauthorized is the flag of what ext_authz refuses, also by an error.
@@ -31,11 +33,8 @@ const unauthorized = "UAEX"
 // write is Http::Utility::prepareLocalReply, source/common/http/utility.cc: the mapper
 // first, then, for a client of gRPC, all of it as a status.
 func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig, forGRPC bool) {
-	h := l.header
-	if h == nil {
-		h = header{}
-	}
-	contentType := "text/plain"
+	h, contentType := w.Header(), "text/plain"
+	maps.Copy(h, l.header)
 	for _, mapper := range config.GetMappers() {
 		if !l.selected(mapper.GetFilter()) {
 			continue
@@ -43,35 +42,32 @@ func (l localReply) write(w http.ResponseWriter, config *hcmv3.LocalReplyConfig,
 		if status := mapper.GetStatusCode(); status != nil {
 			l.status = int(status.GetValue())
 		}
-		h.apply(mapper.GetHeadersToAdd())
+		apply(h, mapper.GetHeadersToAdd())
 		if override := mapper.GetBodyFormatOverride(); override != nil {
 			l.body, contentType = override.GetTextFormatSource().GetInlineString(), override.GetContentType()
 		}
 		break
 	}
 	delete(h, ":status")
-	delete(h, "content-length")
 	if forGRPC {
-		h["content-type"] = []string{"application/grpc"}
-		code := cmp.Or(grpcStatus[l.status], codes.Unknown)
-		h["grpc-status"] = []string{strconv.Itoa(int(code))}
+		h.Del("Content-Length")
+		h.Set("Content-Type", "application/grpc")
+		h.Set("Grpc-Status", strconv.Itoa(int(cmp.Or(grpcStatus[l.status], codes.Unknown))))
 		if l.body != "" {
-			h["grpc-message"] = []string{url.PathEscape(l.body)}
+			h.Set("Grpc-Message", url.PathEscape(l.body))
 		}
-		h.into(w.Header())
 		w.WriteHeader(http.StatusOK)
 		return
 	}
 	switch {
 	case l.body == "":
-		delete(h, "content-type")
-	case h["content-type"] == nil:
-		h["content-type"] = []string{contentType}
+		h.Del("Content-Type")
+	case h["Content-Type"] == nil:
+		h.Set("Content-Type", contentType)
 	}
-	h["content-length"] = []string{strconv.Itoa(len(l.body))}
-	h.into(w.Header())
+	h.Set("Content-Length", strconv.Itoa(len(l.body)))
 	w.WriteHeader(l.status)
-	_, _ = w.Write([]byte(l.body)) // whoever has gone away needs no answer
+	_, _ = io.WriteString(w, l.body) // whoever has gone away needs no answer
 }
 
 // selected evaluates the filter of a mapper: source/common/access_log/access_log_impl.cc.

@@ -4,13 +4,17 @@
 package replay
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
-// rules say what Envoy has of the fields of a spec, which they have by their paths. Fields
+// rules say what becomes of the fields of an object, which they have by their paths. Fields
 // of the elements of a list are as those of an object.
 type rules map[string]rule
 
@@ -18,8 +22,42 @@ type rules map[string]rule
 // of the field has is a panic: package manifests holds the files against their schemas.
 type rule func(value any) (object, error)
 
-// translate merges what becomes of the spec into an object. What has no rule is an error.
-func (r rules) translate(spec any, into object) error { return r.translateAt("", spec, into) }
+// read returns what becomes of the specs in the files, each in the field that its kind is.
+// Each kind that has a rule has to be there once.
+func (r rules) read(files fs.FS, names ...string) (object, error) {
+	specs := object{}
+	for _, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		for document := range bytes.SplitSeq(data, []byte("\n---\n")) {
+			var one struct {
+				APIVersion, Kind string
+				Metadata, Spec   object
+			}
+			if err := yaml.UnmarshalStrict(document, &one); err != nil {
+				return nil, err
+			}
+			if specs[one.Kind] != nil {
+				return nil, unknown("another %s", one.Kind)
+			}
+			specs[one.Kind] = one.Spec
+		}
+	}
+	for kind := range r {
+		if specs[kind] == nil {
+			return nil, fmt.Errorf("there is no %s", kind)
+		}
+	}
+	return r.translate(specs)
+}
+
+// translate is a rule, for what is not a field. What has no rule is an error.
+func (r rules) translate(value any) (object, error) {
+	made := object{}
+	return made, r.translateAt("", value, made)
+}
 
 func (r rules) translateAt(path string, value any, into object) error {
 	if rule, ok := r[path]; ok {
@@ -49,29 +87,18 @@ func (r rules) translateAt(path string, value any, into object) error {
 	return nil
 }
 
-// to has the field of Envoy at this path be what convert makes of the value.
-func to(path string, convert func(any) any) rule {
-	return func(value any) (object, error) { return at(path, convert(value)), nil }
-}
-
-func at(path string, value any) object {
-	name, rest, nested := strings.Cut(path, ".")
-	if nested {
-		value = at(rest, value)
+// to has the field at this path be the value, or what convert makes of it.
+func to(path string, convert ...func(any) any) rule {
+	return func(value any) (object, error) {
+		for _, convert := range convert {
+			value = convert(value)
+		}
+		for _, name := range slices.Backward(strings.Split(path, ".")) {
+			value = object{name: value}
+		}
+		return value.(object), nil
 	}
-	return object{name: value}
 }
-
-// within is what a value has at this path, or nil.
-func within(value any, path string) any {
-	for name := range strings.SplitSeq(path, ".") {
-		of, _ := value.(object)
-		value = of[name]
-	}
-	return value
-}
-
-func same(value any) any { return value }
 
 func always(value any) func(any) any { return func(any) any { return value } }
 
@@ -85,27 +112,30 @@ func each(convert func(any) any) func(any) any {
 	}
 }
 
-// commas puts commas between words.
-func commas(words any) any {
-	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(words), "[]")), ",")
+// to has the field be what the rules make of the value.
+func (r rules) to(field string) rule {
+	return func(value any) (object, error) {
+		made, err := r.translate(value)
+		return object{field: made}, err
+	}
 }
 
-// eachTo has the field of Envoy be what the rules make of each element of a list, in which
-// this list has to have one element.
+// eachTo has the field be what the rules make of each element of a list, in which the list
+// single has to have one element.
 func (r rules) eachTo(field, single string) rule {
 	return func(value any) (object, error) {
-		translated := list{}
+		all := list{}
 		for _, element := range value.(list) {
 			if of, _ := element.(object)[single].(list); len(of) != 1 {
 				return nil, unknown("but one of %s", single)
 			}
-			into := object{}
-			if err := r.translate(element, into); err != nil {
+			made, err := r.translate(element)
+			if err != nil {
 				return nil, err
 			}
-			translated = append(translated, into)
+			all = append(all, made)
 		}
-		return object{field: translated}, nil
+		return object{field: all}, nil
 	}
 }
 

@@ -5,9 +5,10 @@ package replay
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"io/fs"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -15,67 +16,60 @@ import (
 	"strings"
 	"time"
 
+	"github.com/felixge/httpsnoop"
+
 	"github.com/hexcovery/apikey-operator/test/readings"
 )
 
-// StartTraefik serves a static and a dynamic configuration of Traefik until Stop.
-func StartTraefik(ctx context.Context, static, dynamic []byte, options Options) (*Gateway, error) {
-	point, chain, err := parseTraefik(static, dynamic)
+// newTraefik serves a static and a dynamic configuration of Traefik.
+func newTraefik(_ context.Context, files fs.FS, options Options) (http.Handler, error) {
+	point, chain, err := readTraefik(files)
 	if err != nil {
-		return nil, fmt.Errorf("start the replay of Traefik: %w", err)
+		return nil, err
 	}
-	backend := transport((*http.Protocols).SetUnencryptedHTTP2) // the service's URL is h2c://
 	client := &http.Client{
 		Timeout:       forwardAuthTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext},
 	}
-	var handler http.Handler = traefikProxy(options.Upstream, backend)
+	handler := traefikProxy(options.Upstream)
 	for _, middleware := range slices.Backward(chain) {
 		if middleware.Headers != nil {
-			handler = traefikHeader(middleware.Headers, handler)
+			handler = middleware.Headers.change(handler)
 		} else {
-			handler = &forwardAuth{config: middleware.ForwardAuth, address: options.AuthServer, client: client, next: handler}
+			handler = &forwardAuth{middleware.ForwardAuth, options.AuthServer, client, handler}
 		}
 	}
-	return serve(ctx, traefikEntry(point, handler), func() error {
-		backend.CloseIdleConnections()
-		client.CloseIdleConnections()
-		return nil
-	})
+	return point.enter(handler), nil
 }
 
 // forwardAuthTimeout is fixed in Traefik: NewForward, pkg/middlewares/auth/forward.go.
 const forwardAuthTimeout = 30 * time.Second
 
-// traefikEntry is what the entry point does before the router: newHTTPServer,
+// enter is what the entry point does before the router: newHTTPServer,
 // pkg/server/server_entrypoint_tcp.go, and pkg/middlewares/forwardedheaders.
-func traefikEntry(point *traefikEntryPoint, next http.Handler) http.Handler {
+func (p *traefikEntryPoint) enter(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		aliases := slices.ContainsFunc(lower(r.Header).names(), func(name string) bool {
-			return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
-		})
-		switch strategy := point.HTTP.AliasHeadersStrategy; {
-		case r.URL.Opaque != "", strings.Contains(r.URL.RawPath, "#"), aliases && strategy == "reject":
+		all, strategy := len(r.Header), p.HTTP.AliasHeadersStrategy
+		if strategy == "reject" || strategy == "delete" {
+			maps.DeleteFunc(r.Header, func(name string, _ []string) bool {
+				return strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
+			})
+		}
+		if strategy == "reject" && len(r.Header) < all || r.URL.Opaque != "" || strings.Contains(r.URL.RawPath, "#") {
 			w.WriteHeader(http.StatusBadRequest)
 			return
-		case aliases && strategy == "delete":
-			for name := range r.Header {
-				if strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-					delete(r.Header, name)
-				}
-			}
 		}
 		r.URL.RawPath = readings.Traefik(r.URL.RawPath)
-		if sanitize := point.HTTP.SanitizePath; sanitize == nil || *sanitize {
+		if sanitize := p.HTTP.SanitizePath; sanitize == nil || *sanitize {
 			r.URL = r.URL.JoinPath()
 		}
 		r.RequestURI = r.URL.RequestURI()
-		if !point.ForwardedHeaders.Insecure {
+		if !p.ForwardedHeaders.Insecure {
 			deleteForwarded(r.Header)
 		}
 		xForwarded(r)
-		if deniedEscape(point.HTTP.EncodedCharacters, r.URL.EscapedPath()) {
+		if deniedEscape(p.HTTP.EncodedCharacters, r.URL.EscapedPath()) {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
@@ -108,11 +102,9 @@ var managed = []string{
 
 // deleteForwarded is DeleteXForwardedHeaders.
 func deleteForwarded(h http.Header) {
-	for name := range h {
-		if slices.Contains(managed, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
-			delete(h, name)
-		}
-	}
+	maps.DeleteFunc(h, func(name string, _ []string) bool {
+		return slices.Contains(managed, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")))
+	})
 }
 
 // xForwarded is XForwarded.rewrite and removeConnectionHeaders: Connection takes headers
@@ -146,61 +138,43 @@ func xForwarded(r *http.Request) {
 	}
 }
 
-// traefikHeader is pkg/middlewares/headers/header.go.
-func traefikHeader(config *traefikHeaders, next http.Handler) http.Handler {
+// change is pkg/middlewares/headers/header.go. PostRequestModifyResponseHeaders comes after
+// the upstream's own.
+func (c *traefikHeaders) change(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range config.CustomRequestHeaders {
-			if value == "" {
-				r.Header.Del(name)
-			} else {
-				r.Header.Set(name, value)
+		set(r.Header, c.CustomRequestHeaders)
+		next.ServeHTTP(httpsnoop.Wrap(w, httpsnoop.Hooks{WriteHeader: func(write httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
+			return func(status int) {
+				set(w.Header(), c.CustomResponseHeaders)
+				write(status)
 			}
-		}
-		next.ServeHTTP(&headerWriter{ResponseWriter: w, set: config.CustomResponseHeaders}, r)
+		}}), r)
 	})
 }
 
-// headerWriter is PostRequestModifyResponseHeaders: after the upstream's own.
-type headerWriter struct {
-	http.ResponseWriter
-
-	set  map[string]string
-	done bool
-}
-
-// Unwrap lets a http.ResponseController find what it can do.
-func (h *headerWriter) Unwrap() http.ResponseWriter { return h.ResponseWriter }
-
-// WriteHeader implements http.ResponseWriter.
-func (h *headerWriter) WriteHeader(status int) {
-	if !h.done && status >= http.StatusOK {
-		h.done = true
-		for name, value := range h.set {
-			if value == "" {
-				h.Header().Del(name)
-			} else {
-				h.Header().Set(name, value)
-			}
+// set sets headers, or removes those without a value.
+func set(h http.Header, values map[string]string) {
+	for name, value := range values {
+		if h.Set(name, value); value == "" {
+			h.Del(name)
 		}
 	}
-	h.ResponseWriter.WriteHeader(status)
 }
 
 // traefikProxy is rewriteRequestBuilder, pkg/proxy/httputil/proxy.go, which uses the
 // same ReverseProxy.
-func traefikProxy(address string, backend http.RoundTripper) *httputil.ReverseProxy {
+func traefikProxy(upstream string) http.Handler {
 	return &httputil.ReverseProxy{
-		Transport: backend, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
+		Transport:     transport((*http.Protocols).SetUnencryptedHTTP2), // the service's URL is h2c://
+		FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			for _, name := range managed {
 				if values, ok := r.In.Header[name]; ok {
 					r.Out.Header[name] = values
 				}
 			}
-			if client, _, err := net.SplitHostPort(r.In.RemoteAddr); err == nil {
-				r.Out.Header.Set("X-Forwarded-For", strings.Join(append(slices.Clone(r.Out.Header["X-Forwarded-For"]), client), ", "))
-			}
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", address, r.In.Host
+			addForwardedFor(r.Out.Header, r.In)
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", upstream, r.In.Host
 			r.Out.URL.RawQuery = strings.ReplaceAll(r.In.URL.RawQuery, ";", "&")
 			for name := range r.Out.Trailer {
 				r.Out.Trailer[name] = nil

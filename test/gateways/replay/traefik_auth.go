@@ -4,6 +4,7 @@
 package replay
 
 import (
+	"errors"
 	"io"
 	"maps"
 	"net"
@@ -15,30 +16,24 @@ import (
 
 // forwardAuth is pkg/middlewares/auth/forward.go.
 type forwardAuth struct {
-	config *traefikForwardAuth
-	// address is where the auth server is in a test.
-	address string
-	client  *http.Client
-	next    http.Handler
+	*traefikForwardAuth
+
+	// server is where the auth server is in a test.
+	server string
+	client *http.Client
+	next   http.Handler
 }
 
 func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	question, err := f.question(r)
-	if err != nil {
+	answer, body, err := f.ask(r)
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)): // readResponseBodyBytes
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	case err != nil:
 		w.WriteHeader(http.StatusInternalServerError)
 		return
-	}
-	answer, err := f.client.Do(question)
-	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	defer answer.Body.Close()
-	body, ok := f.body(w, answer)
-	if !ok {
-		return
-	}
-	if answer.StatusCode < http.StatusOK || answer.StatusCode >= http.StatusMultipleChoices {
+	case answer.StatusCode < http.StatusOK || answer.StatusCode >= http.StatusMultipleChoices:
 		maps.Copy(w.Header(), answer.Header)
 		for _, name := range hopByHopAuth {
 			w.Header().Del(name)
@@ -47,7 +42,7 @@ func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(body) // whoever has gone away needs no answer
 		return
 	}
-	for _, name := range f.config.AuthResponseHeaders {
+	for _, name := range f.AuthResponseHeaders {
 		name = http.CanonicalHeaderKey(name)
 		delete(r.Header, name)
 		if values := answer.Header[name]; len(values) > 0 {
@@ -58,39 +53,18 @@ func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.next.ServeHTTP(w, r)
 }
 
-// body is readResponseBodyBytes: an answer that is too long is a 401.
-func (f *forwardAuth) body(w http.ResponseWriter, answer *http.Response) ([]byte, bool) {
-	reader := io.Reader(answer.Body)
-	if limit := f.config.MaxResponseBodySize; limit != nil {
-		reader = io.LimitReader(reader, *limit+1)
-	}
-	body, err := io.ReadAll(reader)
-	switch {
-	case err != nil:
-		w.WriteHeader(http.StatusInternalServerError)
-		return nil, false
-	case f.config.MaxResponseBodySize != nil && int64(len(body)) > *f.config.MaxResponseBodySize:
-		w.WriteHeader(http.StatusUnauthorized)
-		return nil, false
-	}
-	return body, true
-}
-
 // hopByHopAuth is hopHeaders.
 var hopByHopAuth = []string{"Connection", "Keep-Alive", "Te", "Trailers", "Transfer-Encoding", "Upgrade"}
 
-// question is the request to the auth server: GET, and writeHeader.
-func (f *forwardAuth) question(r *http.Request) (*http.Request, error) {
-	address, err := url.Parse(f.config.Address)
+// ask asks the auth server: GET, and writeHeader.
+func (f *forwardAuth) ask(r *http.Request) (*http.Response, []byte, error) {
+	address, err := url.Parse(f.Address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	address.Host = f.address
-	question, err := http.NewRequestWithContext(r.Context(), http.MethodGet, address.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	h := r.Header.Clone()
+	address.Host = f.server
+	question := &http.Request{Method: http.MethodGet, URL: address, Header: r.Header.Clone()}
+	h := question.Header
 	for _, value := range h["Connection"] { // RemoveConnectionHeaders
 		for name := range strings.SplitSeq(value, ",") {
 			h.Del(strings.TrimSpace(name))
@@ -99,42 +73,38 @@ func (f *forwardAuth) question(r *http.Request) (*http.Request, error) {
 	for _, name := range hopByHopAuth {
 		h.Del(name)
 	}
-	if !*f.config.TrustForwardHeader {
+	if !*f.TrustForwardHeader {
 		deleteForwarded(h)
 	}
 	if h["User-Agent"] == nil {
 		h.Set("User-Agent", "")
 	}
-	question.Header = f.filtered(h)
-	f.forwarded(r, question.Header)
-	return question, nil
-}
-
-// filtered is filterForwardRequestHeaders.
-func (f *forwardAuth) filtered(h http.Header) http.Header {
-	if len(f.config.AuthRequestHeaders) == 0 {
-		return h
+	if len(f.AuthRequestHeaders) > 0 { // filterForwardRequestHeaders
+		maps.DeleteFunc(h, func(name string, _ []string) bool {
+			return !slices.ContainsFunc(f.AuthRequestHeaders, func(kept string) bool { return strings.EqualFold(kept, name) })
+		})
 	}
-	kept := http.Header{}
-	for _, name := range f.config.AuthRequestHeaders {
-		if name = http.CanonicalHeaderKey(name); len(h[name]) > 0 {
-			kept[name] = h[name]
-		}
-	}
-	return kept
-}
-
-// forwarded sets what is not there yet.
-func (f *forwardAuth) forwarded(r *http.Request, h http.Header) {
-	if client, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		h.Set("X-Forwarded-For", strings.Join(append(slices.Clone(h["X-Forwarded-For"]), client), ", "))
-	}
+	addForwardedFor(h, r)
 	for name, value := range map[string]string{
 		"X-Forwarded-Method": r.Method, "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80",
 		"X-Forwarded-Host": r.Host, "X-Forwarded-Uri": r.URL.RequestURI(),
 	} {
-		if _, ok := h[name]; !ok {
+		if h[name] == nil {
 			h.Set(name, value)
 		}
+	}
+	answer, err := f.client.Do(question.WithContext(r.Context()))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(http.MaxBytesReader(nil, answer.Body, *f.MaxResponseBodySize))
+	return answer, body, err
+}
+
+// addForwardedFor adds the client's address.
+func addForwardedFor(h http.Header, r *http.Request) {
+	if client, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		h.Set("X-Forwarded-For", strings.Join(append(slices.Clone(h["X-Forwarded-For"]), client), ", "))
 	}
 }

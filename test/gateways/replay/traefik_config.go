@@ -6,6 +6,9 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
 
 	"sigs.k8s.io/yaml"
 )
@@ -13,99 +16,83 @@ import (
 // traefikStatic is the static configuration: what a replay knows of it. The types of
 // Traefik have the same fields (pkg/config/static).
 type traefikStatic struct {
-	EntryPoints map[string]traefikEntryPoint `json:"entryPoints"`
-	Providers   map[string]any               `json:"providers"`
-	Log         map[string]any               `json:"log"`
-	AccessLog   map[string]any               `json:"accessLog"`
+	EntryPoints               map[string]traefikEntryPoint
+	Providers, Log, AccessLog any
 }
 
 type traefikEntryPoint struct {
-	Address          string `json:"address"`
-	ForwardedHeaders struct {
-		Insecure bool `json:"insecure"`
-	} `json:"forwardedHeaders"`
-	HTTP struct {
-		AliasHeadersStrategy string          `json:"aliasHeadersStrategy"`
-		SanitizePath         *bool           `json:"sanitizePath"`
-		EncodedCharacters    map[string]bool `json:"encodedCharacters"`
-	} `json:"http"`
-	Transport map[string]any `json:"transport"`
+	Address          string
+	Transport        any
+	ForwardedHeaders struct{ Insecure bool }
+	HTTP             struct {
+		AliasHeadersStrategy string
+		SanitizePath         *bool
+		EncodedCharacters    map[string]bool
+	}
 }
 
 // traefikDynamic is the dynamic configuration (pkg/config/dynamic).
 type traefikDynamic struct {
 	HTTP struct {
-		Routers           map[string]traefikRouter     `json:"routers"`
-		Middlewares       map[string]traefikMiddleware `json:"middlewares"`
-		Services          map[string]traefikService    `json:"services"`
-		ServersTransports map[string]any               `json:"serversTransports"`
-	} `json:"http"`
-}
-
-type traefikRouter struct {
-	EntryPoints []string `json:"entryPoints"`
-	Rule        string   `json:"rule"`
-	Middlewares []string `json:"middlewares"`
-	Service     string   `json:"service"`
+		Middlewares       map[string]traefikMiddleware
+		ServersTransports any
+		Routers           map[string]struct {
+			EntryPoints, Middlewares []string
+			Rule, Service            string
+		}
+		Services map[string]struct {
+			LoadBalancer struct {
+				Servers                          []struct{ URL string }
+				PassHostHeader, ServersTransport any
+			}
+		}
+	}
 }
 
 type traefikMiddleware struct {
-	Headers     *traefikHeaders     `json:"headers"`
-	ForwardAuth *traefikForwardAuth `json:"forwardAuth"`
+	Headers     *traefikHeaders
+	ForwardAuth *traefikForwardAuth
 }
 
 type traefikHeaders struct {
-	CustomRequestHeaders  map[string]string `json:"customRequestHeaders"`
-	CustomResponseHeaders map[string]string `json:"customResponseHeaders"`
+	CustomRequestHeaders, CustomResponseHeaders map[string]string
 }
 
 type traefikForwardAuth struct {
-	Address             string   `json:"address"`
-	TrustForwardHeader  *bool    `json:"trustForwardHeader"`
-	AuthResponseHeaders []string `json:"authResponseHeaders"`
-	AuthRequestHeaders  []string `json:"authRequestHeaders"`
-	ForwardBody         bool     `json:"forwardBody"`
-	MaxResponseBodySize *int64   `json:"maxResponseBodySize"`
+	Address                                 string
+	AuthRequestHeaders, AuthResponseHeaders []string
+	TrustForwardHeader                      *bool
+	ForwardBody                             bool
+	MaxResponseBodySize                     *int64
 }
 
-type traefikService struct {
-	LoadBalancer struct {
-		Servers []struct {
-			URL string `json:"url"`
-		} `json:"servers"`
-		PassHostHeader   *bool  `json:"passHostHeader"`
-		ServersTransport string `json:"serversTransport"`
-	} `json:"loadBalancer"`
-}
-
-// parseTraefik reads both files. A field that a replay does not know is an error.
-func parseTraefik(static, dynamic []byte) (*traefikEntryPoint, []traefikMiddleware, error) {
+// readTraefik reads both files. A field that a replay does not know is an error.
+func readTraefik(files fs.FS) (traefikEntryPoint, []traefikMiddleware, error) {
 	var s traefikStatic
 	var d traefikDynamic
-	if err := errors.Join(yaml.UnmarshalStrict(static, &s), yaml.UnmarshalStrict(dynamic, &d)); err != nil {
-		return nil, nil, err
+	for name, into := range map[string]any{"traefik.yaml": &s, "dynamic.yaml": &d} {
+		data, err := fs.ReadFile(files, name)
+		if err := errors.Join(err, yaml.UnmarshalStrict(data, into)); err != nil {
+			return traefikEntryPoint{}, nil, err
+		}
 	}
-	if len(s.EntryPoints) != 1 || len(d.HTTP.Routers) != 1 || len(d.HTTP.Services) != 1 {
-		return nil, nil, errors.New("a replay of Traefik knows one entry point, one router and one service")
+	points, routers := slices.Collect(maps.Values(s.EntryPoints)), slices.Collect(maps.Values(d.HTTP.Routers))
+	if len(points) != 1 || len(routers) != 1 || len(d.HTTP.Services) != 1 {
+		return traefikEntryPoint{}, nil, unknown("but one entry point, one router and one service")
+	}
+	if routers[0].Rule != "PathPrefix(`/`)" {
+		return traefikEntryPoint{}, nil, unknown("the rule %s", routers[0].Rule)
 	}
 	var chain []traefikMiddleware
-	for _, router := range d.HTTP.Routers {
-		if router.Rule != "PathPrefix(`/`)" {
-			return nil, nil, fmt.Errorf("a replay of Traefik does not know the rule %s", router.Rule)
+	for _, name := range routers[0].Middlewares {
+		middleware := d.HTTP.Middlewares[name]
+		if (middleware.Headers == nil) == (middleware.ForwardAuth == nil) {
+			return traefikEntryPoint{}, nil, fmt.Errorf("the middleware %s is missing, or not one thing", name)
 		}
-		for _, name := range router.Middlewares {
-			middleware, ok := d.HTTP.Middlewares[name]
-			if !ok || (middleware.Headers == nil) == (middleware.ForwardAuth == nil) {
-				return nil, nil, fmt.Errorf("the middleware %s is missing, or not one thing", name)
-			}
-			if auth := middleware.ForwardAuth; auth != nil && (auth.TrustForwardHeader == nil || auth.ForwardBody) {
-				return nil, nil, fmt.Errorf("%s: a replay of Traefik knows ForwardAuth with trustForwardHeader, and without a body", name)
-			}
-			chain = append(chain, middleware)
+		if auth := middleware.ForwardAuth; auth != nil && (auth.TrustForwardHeader == nil || auth.MaxResponseBodySize == nil || auth.ForwardBody) {
+			return traefikEntryPoint{}, nil, unknown("%s: ForwardAuth but with trustForwardHeader and maxResponseBodySize, and without a body", name)
 		}
+		chain = append(chain, middleware)
 	}
-	for _, point := range s.EntryPoints {
-		return &point, chain, nil
-	}
-	panic("there is one entry point")
+	return points[0], chain, nil
 }

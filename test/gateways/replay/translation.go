@@ -4,7 +4,6 @@
 package replay
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
-	"sigs.k8s.io/yaml"
 )
 
 // object is a message of Envoy, or of who configures it, and list a list, as files have
@@ -22,30 +20,27 @@ type (
 	list   = []any
 )
 
-// typed has the fields of a message of this type.
+// typed makes the fields a message of this type.
 func typed(name string, fields object) object {
-	return merge(object{"@type": "type.googleapis.com/envoy.extensions." + name}, fields)
+	fields["@type"] = "type.googleapis.com/envoy.extensions." + name
+	return fields
 }
 
 // newManager is a connection manager that Istio or Envoy Gateway configures: what both
 // begin with, and these settings, filters and routes. Left out is what concerns neither
 // what is asked nor what arrives: access logs, request IDs, certificates.
 func newManager(settings object, filters, routes list) object {
-	extensions := list{}
-	for _, filter := range append(filters, typed("filters.http.router.v3.Router", nil)) {
-		extensions = append(extensions, extension(filter))
-	}
 	return merge(typed("filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix": "replay", "use_remote_address": true,
 		"upgrade_configs": list{object{"upgrade_type": "websocket"}},
-		"http_filters":    extensions,
+		"http_filters":    each(extension)(append(filters, typed("filters.http.router.v3.Router", object{}))),
 		"route_config": object{"virtual_hosts": list{object{
 			"name": "replay", "domains": list{"*"}, "routes": slices.Concat(list{plainHost}, routes),
 		}}},
 	}), settings)
 }
 
-func extension(config any) object { return object{"name": "replay", "typed_config": config} }
+func extension(config any) any { return object{"name": "replay", "typed_config": config} }
 
 // plainHost is the names that the one virtual host takes. The files name one host, as an
 // example; tests send many. What is no name at all is no virtual host's: 404.
@@ -59,10 +54,11 @@ var plainHost = object{
 // authCluster and upstreamCluster stand for addresses, which are in Options.
 const authCluster, upstreamCluster = "authserver", "upstream"
 
-// ask returns the filter that asks the auth server: with this service of it, grpc_service
-// or http_service, and these settings. Their timeout is that of the service.
-func ask(service string, settings object) object {
-	timeout := settings["timeout"]
+// ask returns the filter that asks the auth server, with these settings: those of the filter,
+// the name of its service, which is grpc_service or http_service, and the timeout of that.
+func ask(settings object) object {
+	service, timeout := fmt.Sprint(settings["service"]), settings["timeout"]
+	delete(settings, "service")
 	delete(settings, "timeout")
 	to := object{"envoy_grpc": object{"cluster_name": authCluster}, "timeout": timeout}
 	if service == "http_service" {
@@ -108,33 +104,4 @@ func parseManager(manager object) (*hcmv3.HttpConnectionManager, error) {
 		return nil, err
 	}
 	return parsed, packed.UnmarshalTo(parsed)
-}
-
-// knownKinds may stand in one file. GatewayClass and Gateway say where Envoy listens.
-var knownKinds = []string{"GatewayClass", "Gateway", "ClientTrafficPolicy", "HTTPRoute", "HTTPRouteFilter", "VirtualService"}
-
-// readSpecs reads the specs of the objects of these kinds, of which each is there once.
-func readSpecs(files map[string][]byte) (map[string]object, error) {
-	specs := map[string]object{}
-	for kind, data := range files {
-		for document := range bytes.SplitSeq(data, []byte("\n---\n")) {
-			var one struct {
-				APIVersion, Kind string
-				Metadata, Spec   object
-			}
-			if err := yaml.UnmarshalStrict(document, &one); err != nil {
-				return nil, err
-			}
-			if one.Kind != kind && !slices.Contains(knownKinds, one.Kind) || one.Kind == kind && specs[kind] != nil {
-				return nil, unknown("this %s", one.Kind)
-			}
-			if one.Kind == kind {
-				specs[kind] = one.Spec
-			}
-		}
-		if specs[kind] == nil {
-			return nil, fmt.Errorf("there is no %s", kind)
-		}
-	}
-	return specs, nil
 }

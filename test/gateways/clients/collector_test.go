@@ -27,7 +27,7 @@ type collectorShipper struct {
 	config  string
 	changes func() (map[string]any, error)
 
-	volume  *mount.Volume
+	volume  mount.Volume
 	process *process.Process
 	feeder  *podShipper
 }
@@ -56,7 +56,8 @@ func (s *collectorShipper) start(ctx context.Context, secret map[string][]byte) 
 	if err != nil {
 		return err
 	}
-	if s.volume, err = mount.NewVolume(filepath.Join(dir, "key"), secret); err != nil {
+	s.volume = mount.Volume(filepath.Join(dir, "key"))
+	if err := s.volume.Update(secret); err != nil {
 		return err
 	}
 	var receiver string

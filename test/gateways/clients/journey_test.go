@@ -111,10 +111,10 @@ func secretsOf(ctx context.Context, name string) (map[string]map[string][]byte, 
 // more waits until some more has arrived from everybody, with the key of that name.
 func (j *journey) more(ctx context.Context, name string) error {
 	return j.each(ctx, func(ctx context.Context, _ int, s shipper) error {
-		k := key{namespace: s.team(), name: name}.String()
+		sender := recorder.Sender{Organization: organizations[s.team()], Key: key{namespace: s.team(), name: name}.String()}
 		for _, stream := range s.streams() {
-			before := world.store.Tally(stream).From(k)
-			err := world.store.Await(ctx, stream, func(t recorder.Tally) bool { return t.From(k) >= before+some })
+			before := world.store.Tally(stream).BySender()[sender]
+			err := world.store.Await(ctx, stream, func(t recorder.Tally) bool { return t.BySender()[sender] >= before+some })
 			if err != nil {
 				return err
 			}

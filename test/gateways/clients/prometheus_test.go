@@ -39,7 +39,7 @@ type prometheusShipper struct {
 	reloads bool
 
 	dir     string
-	volume  *mount.Volume
+	volume  mount.Volume
 	process *process.Process
 	address string
 	target  *httptest.Server
@@ -58,7 +58,8 @@ func (s *prometheusShipper) start(ctx context.Context, secret map[string][]byte)
 	if s.dir, err = s.folder(); err != nil {
 		return err
 	}
-	if s.volume, err = mount.NewVolume(filepath.Join(s.dir, "key"), secret); err != nil {
+	s.volume = mount.Volume(filepath.Join(s.dir, "key"))
+	if err := s.volume.Update(secret); err != nil {
 		return err
 	}
 	s.target = httptest.NewServer(http.HandlerFunc(s.serveScrape))

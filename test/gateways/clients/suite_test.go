@@ -23,6 +23,7 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/recorder"
 	"github.com/hexcovery/apikey-operator/test/gateways/clients/service"
+	"github.com/hexcovery/apikey-operator/test/gateways/relay"
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
@@ -43,7 +44,7 @@ var world struct {
 	store    *recorder.Recorder
 	upstream *upstream
 	// authServers and proxies are the Services before the auth servers.
-	authServers, proxies *service.Service
+	authServers, proxies *relay.Relay
 	// entrances are where clients send to: each gateway, and the built-in proxy.
 	entrances map[string]entrance
 	// otlpclient, collector and prometheus are the paths of programs.

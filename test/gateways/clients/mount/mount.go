@@ -8,39 +8,32 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// Volume is a mounted Secret. Each file is a symbolic link into the folder ..data, which
-// itself is one; that is swapped in a single step when the Secret changes. What watches a
-// file has to understand it:
+// Volume is the folder of a mounted Secret. Each file is a symbolic link into the folder
+// ..data, which itself is one; that is swapped in a single step when the Secret changes.
+// What watches a file has to understand it:
 // https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
-type Volume struct{ dir string }
-
-// NewVolume mounts the Secret's data in a new folder.
-func NewVolume(dir string, data map[string][]byte) (*Volume, error) {
-	v := &Volume{dir: dir}
-	err := os.Mkdir(dir, 0o700)
-	for name := range data {
-		err = errors.Join(err, os.Symlink(filepath.Join("..data", name), v.Path(name)))
-	}
-	if err = errors.Join(err, v.Update(data)); err != nil {
-		return nil, fmt.Errorf("mount a secret: %w", err)
-	}
-	return v, nil
-}
+type Volume string
 
 // Path is where an entry of the Secret is.
-func (v *Volume) Path(name string) string { return filepath.Join(v.dir, name) }
+func (v Volume) Path(name string) string { return filepath.Join(string(v), name) }
 
-// Update has the volume hold other data, under the names that it has.
-func (v *Volume) Update(data map[string][]byte) error {
-	folder, err := os.MkdirTemp(v.dir, "..")
-	if err != nil {
+// Update has the volume, which it makes at first, hold the data of a Secret. It keeps the
+// names that it has.
+func (v Volume) Update(data map[string][]byte) error {
+	err := os.MkdirAll(string(v), 0o700)
+	folder, bad := os.MkdirTemp(string(v), "..")
+	if err = errors.Join(err, bad); err != nil {
 		return fmt.Errorf("update a mounted secret: %w", err)
 	}
 	for name, value := range data {
+		if link := os.Symlink(filepath.Join("..data", name), v.Path(name)); !errors.Is(link, fs.ErrExist) {
+			err = errors.Join(err, link)
+		}
 		err = errors.Join(err, os.WriteFile(filepath.Join(folder, name), value, 0o600))
 	}
 	before, _ := filepath.EvalSymlinks(v.Path("..data")) // at first there is none

@@ -149,7 +149,7 @@ func TestItemsComeOverGRPC(t *testing.T) {
 		}
 	}
 	for _, signal := range []Signal{Traces, Logs, Metrics} {
-		if tally := r.Tally(Stream{Client: "c", Signal: signal}); !slices.Equal(tally.Twice(), []int64{7}) || tally.From("team-acme/agents") != 2 {
+		if tally := r.Tally(Stream{Client: "c", Signal: signal}); !slices.Equal(tally.Twice(), []int64{7}) || tally.BySender()[Sender{Organization: "acme", Key: "team-acme/agents"}] != 2 {
 			t.Errorf("%s: %s", signal, tally)
 		}
 	}

@@ -38,16 +38,6 @@ func (t Tally) BySender() map[Sender]int {
 	return counts
 }
 
-// From is how often an item arrived with this key.
-func (t Tally) From(key string) (sum int) {
-	for sender, count := range t.BySender() {
-		if sender.Key == key {
-			sum += count
-		}
-	}
-	return sum
-}
-
 // Organizations are those whose items arrived, in order.
 func (t Tally) Organizations() (all []string) {
 	for sender := range t.BySender() {

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -32,35 +31,16 @@ type Endpoint struct {
 	Readyz string
 }
 
-// Service is one address. The targets of its Relay are the endpoints that are ready, as
-// it knows them. Start makes it, Close ends it.
-type Service struct {
-	*relay.Relay
-
-	cancel  context.CancelFunc
-	probing sync.WaitGroup
-}
-
-// Start listens on a free port of loopback, until Close.
-func Start(ctx context.Context, endpoints ...Endpoint) (*Service, error) {
+// Start listens on a free port of loopback, until Close. The targets are the endpoints
+// that are ready, as it knows them; it asks them until ctx is done.
+func Start(ctx context.Context, endpoints ...Endpoint) (*relay.Relay, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for a service: %w", err)
 	}
-	s := &Service{Relay: relay.Start(listener)}
-	// It does not end with what bounds the start.
-	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.probing.Go(func() {
-		wait.UntilWithContext(ctx, func(ctx context.Context) { s.Route(probe(ctx, endpoints)...) }, probeInterval)
-	})
-	return s, nil
-}
-
-// Close ends every connection.
-func (s *Service) Close() {
-	s.cancel()
-	s.probing.Wait()
-	s.Relay.Close()
+	service := relay.Start(listener)
+	go wait.UntilWithContext(ctx, func(ctx context.Context) { service.Route(probe(ctx, endpoints)...) }, probeInterval)
+	return service, nil
 }
 
 // probe returns the addresses of the endpoints that are ready. Who is slow to say so is

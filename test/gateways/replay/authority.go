@@ -29,23 +29,6 @@ type verdict struct {
 	remove  []string
 }
 
-// apply is the OK case of Filter::onComplete,
-// source/extensions/filters/http/ext_authz/ext_authz.cc: set, then remove; nothing
-// removes a pseudo header or Host, which are not among the headers here.
-func (v *verdict) apply(h http.Header) {
-	apply(h, v.set)
-	for _, name := range v.remove {
-		h.Del(name)
-	}
-}
-
-func (e *envoy) check(q *request) verdict {
-	if e.authz.GetGrpcService() != nil {
-		return e.checkGRPC(q)
-	}
-	return e.checkHTTP(q)
-}
-
 // failed is CheckStatus::Error.
 func (e *envoy) failed() verdict {
 	if e.authz.GetFailureModeAllow() {

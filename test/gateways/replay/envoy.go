@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"io/fs"
 	"log"
 	"maps"
 	"net"
@@ -42,30 +41,24 @@ type envoy struct {
 	upstream map[int]*http.Transport
 }
 
-// withEnvoy serves, as Envoy does, what a program reads or makes of its files.
-func withEnvoy(read func(fs.FS) (*hcmv3.HttpConnectionManager, error)) func(context.Context, fs.FS, Options) (http.Handler, error) {
-	return func(ctx context.Context, files fs.FS, options Options) (http.Handler, error) {
-		manager, err := read(files)
-		if err != nil {
-			return nil, err
-		}
-		config, err := newConfig(manager)
-		if err != nil {
-			return nil, err
-		}
-		auth, err := grpc.NewClient(options.AuthServer, grpc.WithTransportCredentials(insecure.NewCredentials()), eager)
-		if err != nil {
-			return nil, err
-		}
-		context.AfterFunc(ctx, func() { auth.Close() })
-		e := &envoy{
-			config: config, options: options,
-			grpc: authv3.NewAuthorizationClient(auth), http: transport((*http.Protocols).SetHTTP1),
-			upstream: map[int]*http.Transport{1: transport((*http.Protocols).SetHTTP1), 2: transport((*http.Protocols).SetUnencryptedHTTP2)},
-		}
-		e.http.DisableKeepAlives = true
-		return e, nil
+// newEnvoy asks, until ctx is done, and serves what the connection manager says.
+func newEnvoy(ctx context.Context, manager *hcmv3.HttpConnectionManager, options Options) (*envoy, error) {
+	config, err := newConfig(manager)
+	if err != nil {
+		return nil, err
 	}
+	auth, err := grpc.NewClient(options.AuthServer, grpc.WithTransportCredentials(insecure.NewCredentials()), eager)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { auth.Close() })
+	e := &envoy{
+		config: config, options: options,
+		grpc: authv3.NewAuthorizationClient(auth), http: transport((*http.Protocols).SetHTTP1),
+		upstream: map[int]*http.Transport{1: transport((*http.Protocols).SetHTTP1), 2: transport((*http.Protocols).SetUnencryptedHTTP2)},
+	}
+	e.http.DisableKeepAlives = true
+	return e, nil
 }
 
 // eager has a connection that broke be made anew at once, as Envoy does it for each
@@ -99,12 +92,21 @@ func (e *envoy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A request without a route is not asked about; here there is always one.
 	route := e.route(q)
-	verdict := e.check(q)
+	check := e.checkHTTP
+	if e.authz.GetGrpcService() != nil {
+		check = e.checkGRPC
+	}
+	verdict := check(q)
 	if verdict.refusal != nil {
 		e.reply(w, q, *verdict.refusal)
 		return
 	}
-	verdict.apply(q.Header)
+	// The OK case of Filter::onComplete, source/extensions/filters/http/ext_authz/ext_authz.cc:
+	// nothing removes a pseudo header or Host, which are not among the headers here.
+	apply(q.Header, verdict.set)
+	for _, name := range verdict.remove {
+		q.Header.Del(name)
+	}
 	if e.authz.GetClearRouteCache() && len(verdict.set)+len(verdict.remove) > 0 {
 		route = e.route(q)
 	}

@@ -16,31 +16,29 @@ import (
 
 // gatewayManager is what Envoy Gateway (1.9.1) has its Envoy do, with one of the two
 // policies: addHCMToXDSListener, internal/xds/translator/listener.go.
-func gatewayManager(policyFile string) func(fs.FS) (*hcmv3.HttpConnectionManager, error) {
-	return func(files fs.FS) (*hcmv3.HttpConnectionManager, error) {
-		made, err := gatewayRules.read(files, "gateway.yaml", "httproute.yaml", policyFile)
-		if err != nil {
-			return nil, err
-		}
-		// The defaults: internal/gatewayapi/listener.go, and buildHeadersWithUnderscoresAction.
-		made = merge(object{"early": object{}, "late": object{}, "settings": object{
-			"normalize_path": true, "merge_slashes": true, "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
-			"common_http_protocol_options": object{"headers_with_underscores_action": "REJECT_REQUEST"},
-		}}, made)
-		policy, routes := made["policy"].(object), made["routes"].(list)
-		for _, route := range routes {
-			if of := route.(object); of["answer"] != nil {
-				delete(of, "answer")
-				merge(of, made["answer"].(object))
-			}
-		}
-		early := typed("http.early_header_mutation.header_mutation.v3.HeaderMutation", made["early"].(object))
-		late := typed("filters.http.header_mutation.v3.HeaderMutation", object{"mutations": made["late"]})
-		settings := merge(made["settings"].(object), object{"early_header_mutation_extensions": list{extension(early)}})
-		// The order of internal/xds/translator/httpfilters.go; on the way back it is the other
-		// way round.
-		return parseManager(newManager(settings, list{late, ask(policy)}, byHeaders(routes)))
+func gatewayManager(files fs.FS, policyFile string) (*hcmv3.HttpConnectionManager, error) {
+	made, err := gatewayRules.read(files, "gateway.yaml", "httproute.yaml", policyFile)
+	if err != nil {
+		return nil, err
 	}
+	// The defaults: internal/gatewayapi/listener.go, and buildHeadersWithUnderscoresAction.
+	made = merge(object{"early": object{}, "late": object{}, "settings": object{
+		"normalize_path": true, "merge_slashes": true, "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
+		"common_http_protocol_options": object{"headers_with_underscores_action": "REJECT_REQUEST"},
+	}}, made)
+	policy, routes := made["policy"].(object), made["routes"].(list)
+	for _, route := range routes {
+		if of := route.(object); of["answer"] != nil {
+			delete(of, "answer")
+			merge(of, made["answer"].(object))
+		}
+	}
+	early := typed("http.early_header_mutation.header_mutation.v3.HeaderMutation", made["early"].(object))
+	late := typed("filters.http.header_mutation.v3.HeaderMutation", object{"mutations": made["late"]})
+	settings := merge(made["settings"].(object), object{"early_header_mutation_extensions": list{extension(early)}})
+	// The order of internal/xds/translator/httpfilters.go; on the way back it is the other
+	// way round.
+	return parseManager(newManager(settings, list{late, ask(policy)}, byHeaders(routes)))
 }
 
 // gatewayRules are for specs. GatewayClass and Gateway say where Envoy listens.

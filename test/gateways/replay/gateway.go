@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"net/http"
 
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
 	"github.com/hexcovery/apikey-operator/test/gateways/rig"
 )
 
@@ -28,20 +30,22 @@ type Program struct {
 	// GRPC is whether it asks over gRPC, and not over HTTP.
 	GRPC bool
 
-	handler func(context.Context, fs.FS, Options) (http.Handler, error)
+	// manager reads what the program has an Envoy do, in one of its variants; nil for Traefik.
+	manager func(files fs.FS, variant string) (*hcmv3.HttpConnectionManager, error)
+	variant string
 }
 
 // All are the gateways that there are.
 func All() []Program {
 	return []Program{
-		{"envoy-grpc", "envoy", true, withEnvoy(bootstrapManager("envoy-grpc.yaml"))},
-		{"envoy-http", "envoy", false, withEnvoy(bootstrapManager("envoy-http.yaml"))},
-		{"traefik", "traefik", false, newTraefik},
+		{"envoy-grpc", "envoy", true, bootstrapManager, "envoy-grpc.yaml"},
+		{"envoy-http", "envoy", false, bootstrapManager, "envoy-http.yaml"},
+		{"traefik", "traefik", false, nil, ""},
 		// The policy names the provider for gRPC.
-		{"istio-grpc", "istio", true, withEnvoy(istioManager(""))},
-		{"istio-http", "istio", false, withEnvoy(istioManager("apikey-authserver-http"))},
-		{"eg-grpc", "envoy-gateway", true, withEnvoy(gatewayManager("securitypolicy-grpc.yaml"))},
-		{"eg-http", "envoy-gateway", false, withEnvoy(gatewayManager("securitypolicy-http.yaml"))},
+		{"istio-grpc", "istio", true, istioManager, ""},
+		{"istio-http", "istio", false, istioManager, "apikey-authserver-http"},
+		{"eg-grpc", "envoy-gateway", true, gatewayManager, "securitypolicy-grpc.yaml"},
+		{"eg-http", "envoy-gateway", false, gatewayManager, "securitypolicy-http.yaml"},
 	}
 }
 
@@ -53,4 +57,15 @@ func (p Program) Start(ctx context.Context, files fs.FS, options Options) (addre
 		return "", fmt.Errorf("start the replay of %s: %w", p.Name, err)
 	}
 	return rig.Serve(ctx, handler), nil
+}
+
+func (p Program) handler(ctx context.Context, files fs.FS, options Options) (http.Handler, error) {
+	if p.manager == nil {
+		return newTraefik(files, options)
+	}
+	manager, err := p.manager(files, p.variant)
+	if err != nil {
+		return nil, err
+	}
+	return newEnvoy(ctx, manager, options)
 }

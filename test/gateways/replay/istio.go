@@ -23,27 +23,25 @@ import (
 // buildHTTPConnectionManager (pilot/pkg/networking/core/listener_builder.go) for a gateway
 // (gateway.go), as far as it matters, with the patches on top. The provider is asked in
 // place of the one that the policy names, if it is not empty.
-func istioManager(provider string) func(fs.FS) (*hcmv3.HttpConnectionManager, error) {
-	return func(files fs.FS) (*hcmv3.HttpConnectionManager, error) {
-		data, err := fs.ReadFile(files, "meshconfig.yaml")
-		if err != nil {
-			return nil, err
-		}
-		file := object{}
-		badFile := yaml.UnmarshalStrict(data, &file)
-		mesh, badMesh := meshRules.translate(file)
-		made, badSpecs := istioRules.read(files, "authorizationpolicy.yaml", "virtualservice.yaml", "envoyfilter.yaml")
-		authz, badProvider := askProvider(mesh["providers"], cmp.Or(provider, fmt.Sprint(made["provider"])))
-		if err := errors.Join(badFile, badMesh, badSpecs, badProvider); err != nil {
-			return nil, err
-		}
-		settings, _ := mesh["settings"].(object)
-		manager := newManager(merge(object{"normalize_path": true}, settings), list{authz}, made["routes"].(list))
-		if err := patch(manager, authz, made["patches"].(list)); err != nil {
-			return nil, err
-		}
-		return parseManager(manager)
+func istioManager(files fs.FS, provider string) (*hcmv3.HttpConnectionManager, error) {
+	data, err := fs.ReadFile(files, "meshconfig.yaml")
+	if err != nil {
+		return nil, err
 	}
+	file := object{}
+	badFile := yaml.UnmarshalStrict(data, &file)
+	mesh, badMesh := meshRules.translate(file)
+	made, badSpecs := istioRules.read(files, "authorizationpolicy.yaml", "virtualservice.yaml", "envoyfilter.yaml")
+	authz, badProvider := askProvider(mesh["providers"], cmp.Or(provider, fmt.Sprint(made["provider"])))
+	if err := errors.Join(badFile, badMesh, badSpecs, badProvider); err != nil {
+		return nil, err
+	}
+	settings, _ := mesh["settings"].(object)
+	manager := newManager(merge(object{"normalize_path": true}, settings), list{authz}, made["routes"].(list))
+	if err := patch(manager, authz, made["patches"].(list)); err != nil {
+		return nil, err
+	}
+	return parseManager(manager)
 }
 
 // meshRules are for the mesh configuration.

@@ -4,7 +4,6 @@
 package replay
 
 import (
-	"context"
 	"io"
 	"io/fs"
 	"log"
@@ -22,7 +21,7 @@ import (
 )
 
 // newTraefik serves a static and a dynamic configuration of Traefik.
-func newTraefik(_ context.Context, files fs.FS, options Options) (http.Handler, error) {
+func newTraefik(files fs.FS, options Options) (http.Handler, error) {
 	point, chain, err := readTraefik(files)
 	if err != nil {
 		return nil, err
@@ -80,14 +79,11 @@ func (p *traefikEntryPoint) enter(next http.Handler) http.Handler {
 // deniedEscape is mapDeniedCharacters, pkg/middlewares/encodedcharacters: with the
 // option, what it does not allow is refused.
 func deniedEscape(allowed map[string]bool, path string) bool {
-	if allowed == nil {
-		return false
-	}
 	for option, escape := range map[string]string{
 		"allowEncodedSlash": "%2F", "allowEncodedBackSlash": "%5C", "allowEncodedNullCharacter": "%00", "allowEncodedSemicolon": "%3B",
 		"allowEncodedPercent": "%25", "allowEncodedQuestionMark": "%3F", "allowEncodedHash": "%23",
 	} {
-		if !allowed[option] && strings.Contains(strings.ToUpper(path), escape) {
+		if allowed != nil && !allowed[option] && strings.Contains(strings.ToUpper(path), escape) {
 			return true
 		}
 	}

@@ -22,7 +22,7 @@ func TestEnvoyGatewayRefusesInItsOwnWay(t *testing.T) {
 	for _, over := range []string{"grpc", "http"} {
 		t.Run(over, func(t *testing.T) {
 			w := newWorld(t)
-			startReplay(t, w, "eg-"+over)
+			startReplay(t, w, replayOf("eg-"+over))
 			key, conn := w.registry.Accept(t, "acme"), w.connect(t)
 			unavailable := func(what string) {
 				t.Helper()
@@ -91,13 +91,8 @@ func TestTranslationsRefuseWhatTheyDoNotKnow(t *testing.T) {
 		if err := os.WriteFile(path, bytes.ReplaceAll(data, []byte(c.old), []byte(c.new)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, program := range replay.All() {
-			if program.Name != c.program {
-				continue
-			}
-			if _, err := program.Start(t.Context(), os.DirFS(folder), replay.Options{}); err == nil {
-				t.Errorf("%s: %s is taken", c.program, c.new)
-			}
+		if _, err := replayOf(c.program).Start(t.Context(), os.DirFS(folder), replay.Options{}); err == nil {
+			t.Errorf("%s: %s is taken", c.program, c.new)
 		}
 	}
 }

@@ -67,42 +67,45 @@ var emptyRefusals = []string{
 	"gRPC: no auth server: UNAVAILABLE",
 }
 
-// folderOf is where the configuration of a column is: -config, or the folder in
-// config/gateways.
-func folderOf(column string) string {
-	folder := column
+// replayOf returns the replay of this name. The zero value is for a gateway that runs here.
+func replayOf(name string) (of replay.Program) {
 	for _, program := range replay.All() {
-		if program.Name == column {
-			folder = program.Folder
+		if program.Name == name {
+			of = program
 		}
 	}
-	return cmp.Or(*configFolder, filepath.Join("../../config/gateways", folder))
+	return of
 }
 
-// startReplay puts the replay of this name, which reads a folder, into the world.
-func startReplay(t *testing.T, w *world, name string) {
+// folderOf is where the configuration of a column is.
+func folderOf(column string) string {
+	return filepath.Join("../../config/gateways", cmp.Or(replayOf(column).Folder, column))
+}
+
+// startReplay puts a replay into the world.
+func startReplay(t *testing.T, w *world, program replay.Program) {
 	t.Helper()
-	program := replay.All()[slices.IndexFunc(replay.All(), func(p replay.Program) bool { return p.Name == name })]
 	server := rig.StartAuthServer(t, w.registry, w.sessions, "")
 	w.authServer = server.Gateways
 	if program.GRPC {
 		w.authServer = server.GRPC
 	}
 	w.auth = rig.NewSwitch(t, w.authServer)
-	address, err := program.Start(t.Context(), os.DirFS(folderOf(name)), replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
+	files := os.DirFS(cmp.Or(*configFolder, folderOf(program.Name)))
+	address, err := program.Start(t.Context(), files, replay.Options{AuthServer: w.auth.Address, Upstream: w.way.Address})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.http, w.h2c = address, address
-	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: name != "traefik"}
-	fmt.Fprintf(os.Stdout, "gateways: %s is ready\n", name)
+	w.manners = manners{normalizes: true, refusesNames: true, grpcByType: program.Name != "traefik"}
+	fmt.Fprintf(os.Stdout, "gateways: %s is ready\n", program.Name)
 }
 
 // What Traefik says when the auth server does not answer is 500; any 2xx lets in; and a
 // client of gRPC gets an HTTP status, of which it makes a code.
 func TestTraefikRefusesInItsOwnWay(t *testing.T) {
 	w := newWorld(t)
-	startReplay(t, w, "traefik")
+	startReplay(t, w, replayOf("traefik"))
 	key, conn := w.registry.Accept(t, "acme"), w.connect(t)
 	code := func(want codes.Code, pairs ...string) {
 		t.Helper()
@@ -161,7 +164,7 @@ func TestTheFilesThemselvesDropTheKey(t *testing.T) {
 		}
 		t.Run(program.Name, func(t *testing.T) {
 			w := newWorld(t)
-			startReplay(t, w, program.Name)
+			startReplay(t, w, program)
 			key := w.registry.Accept(t, "acme")
 			w.pretend(t, reply("200 OK", organization, keyID, keyName), func() {
 				headers := []string{with(key), "Cookie: " + evil, "Cookie2: " + evil}

@@ -71,7 +71,7 @@ func columns() []column {
 		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startGateway(t, program, w) }, differs: beyond[program.Name]})
 	}
 	for _, program := range replay.All() {
-		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startReplay(t, w, program.Name) }, differs: beyond[program.Name]})
+		all = append(all, column{name: program.Name, start: func(t *testing.T, w *world) { startReplay(t, w, program) }, differs: beyond[program.Name]})
 	}
 	return append(all, column{name: "proxy", start: startProxy})
 }

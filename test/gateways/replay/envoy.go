@@ -51,7 +51,7 @@ func newEnvoy(ctx context.Context, manager *hcmv3.HttpConnectionManager, options
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, func() { auth.Close() })
+	context.AfterFunc(ctx, func() { _ = auth.Close() })
 	e := &envoy{
 		config: config, options: options,
 		grpc: authv3.NewAuthorizationClient(auth), http: transport((*http.Protocols).SetHTTP1),

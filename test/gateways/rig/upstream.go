@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -106,10 +107,8 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	w.Header().Set("WWW-Authenticate", "Upstream")
-	status, err := strconv.Atoi(r.Header.Get(AnswerHeader))
-	if err != nil {
-		status = http.StatusOK
-	}
+	status, _ := strconv.Atoi(r.Header.Get(AnswerHeader))
+	status = cmp.Or(status, http.StatusOK)
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, "upstream says "+strconv.Itoa(status))

@@ -63,11 +63,13 @@ type Options struct {
 // ControlPlane is a running Kubernetes without nodes. Its methods may be called from several goroutines, except Stop and
 // what fails or restarts a program, which nothing else should race with.
 type ControlPlane struct {
+	// Binaries are the programs that it runs.
+	Binaries Binaries
+
 	root      string
 	dir       string
 	temporary bool
 	auditLog  bool
-	binaries  Binaries
 	log       io.Writer
 
 	identity
@@ -114,7 +116,7 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 		}
 	}
 	fmt.Fprintf(cp.log, "controlplane: Kubernetes %s is ready in %.1f s (API server %.1f s) at %s\n",
-		cp.binaries.Version, time.Since(began).Seconds(), serving.Seconds(), cp.admin.Host)
+		cp.Binaries.Version, time.Since(began).Seconds(), serving.Seconds(), cp.admin.Host)
 	return cp, nil
 }
 
@@ -130,7 +132,7 @@ func newControlPlane(ctx context.Context, opts Options) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	cp := &ControlPlane{root: root, auditLog: opts.AuditLog, binaries: binaries, log: opts.Log}
+	cp := &ControlPlane{Binaries: binaries, root: root, auditLog: opts.AuditLog, log: opts.Log}
 	if opts.Dir == "" {
 		cp.temporary = true
 		cp.dir, err = os.MkdirTemp("", "controlplane-")
@@ -145,7 +147,7 @@ type attempt struct{ *ControlPlane }
 
 // newAttempt makes the layout of folders, empty, and in it what there has to be before the start.
 func (cp *ControlPlane) newAttempt(ctx context.Context, opts Options) (_ *attempt, err error) {
-	fmt.Fprintf(cp.log, "controlplane: starting etcd and kube-apiserver %s\n", cp.binaries.Version)
+	fmt.Fprintf(cp.log, "controlplane: starting etcd and kube-apiserver %s\n", cp.Binaries.Version)
 	for _, dir := range []string{cp.etcdDir(), cp.apiServerDir(), cp.LogDir()} {
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
 			return nil, err
@@ -223,9 +225,6 @@ func (cp *ControlPlane) stopPrograms() error {
 	}
 	return errors.Join(errs...)
 }
-
-// Binaries are the programs that this control plane runs.
-func (cp *ControlPlane) Binaries() Binaries { return cp.binaries }
 
 // Dir is the folder with everything of this control plane.
 func (cp *ControlPlane) Dir() string { return cp.dir }

@@ -20,16 +20,9 @@
 //
 // # Where the programs come from
 //
-// [Provision] takes them, in this order, from
-//
-//  1. the folder that KUBEBUILDER_ASSETS names, which has to have etcd, kube-apiserver and kubectl;
-//  2. bin/k8s/VERSION-OS-ARCH in the repository, where steps 3 and 4 put them;
-//  3. setup-envtest, which downloads all but kube-controller-manager in seconds, where it can;
-//  4. Go modules: "go build" in hack/controlplane/binaries, about six minutes on two cores the first time, with nothing but
-//     a Go module proxy.
-//
-// The version is the one of k8s.io/kubernetes in hack/controlplane/binaries/go.mod; no other place says it. A download may
-// be another patch of the same minor version. To provision beforehand:
+// [Provision] builds them, as one program, from the Go modules that hack/controlplane/binaries names, into
+// bin/k8s/VERSION-OS-ARCH in the repository: about six minutes on two cores the first time, with nothing but a Go module proxy.
+// The version is the one of k8s.io/kubernetes in the go.mod there; no other place says it. To provision beforehand:
 //
 //	go run ./hack/build/cmd/build kubernetes
 //

@@ -19,7 +19,7 @@ const fieldManager = "controlplane"
 // Kubectl returns a kubectl command for the administrator, to be run from the root of the repository. It is deaf to the
 // settings of whoever runs it; set another KUBECONFIG in its Env to be another user.
 func (cp *ControlPlane) Kubectl(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, cp.binaries.Kubectl, args...)
+	cmd := exec.CommandContext(ctx, cp.Binaries.Path(kubectlProgram), args...)
 	cmd.Dir = cp.root
 	// By environment and not by flags, which plugins of kubectl would not get.
 	cmd.Env = append(os.Environ(),

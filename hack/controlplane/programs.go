@@ -21,18 +21,18 @@ import (
 const gcPercent = "GOGC=400"
 
 // program returns a process of the control plane.
-func (cp *ControlPlane) program(path string, args []string, ready process.Ready) *process.Process {
-	launching := process.Launch{Path: path, Args: args, Env: []string{gcPercent}, DiesOfTerm: true}
+func (cp *ControlPlane) program(name string, args []string, ready process.Ready) *process.Process {
+	launching := process.Launch{Path: cp.Binaries.Path(name), Args: args, Env: []string{gcPercent}, DiesOfTerm: true}
 	if cp.temporary {
 		launching.Scratch = cp.dir
 	}
-	return process.New(filepath.Base(path), cp.LogDir(), launching, ready)
+	return process.New(name, cp.LogDir(), launching, ready)
 }
 
 // newEtcd returns etcd at an address of the loopback interface.
 func (cp *ControlPlane) newEtcd(address string) *process.Process {
 	url := "http://" + address
-	return cp.program(cp.binaries.Etcd, []string{
+	return cp.program(etcdProgram, []string{
 		"--data-dir=" + cp.etcdDir(), "--listen-client-urls=" + url, "--advertise-client-urls=" + url,
 		// Nobody connects to it as a peer, so it may choose the port itself.
 		"--listen-peer-urls=http://127.0.0.1:0",
@@ -81,7 +81,7 @@ func (cp *ControlPlane) newAPIServer(address, etcd string, opts Options) (*proce
 	if err != nil {
 		return nil, err
 	}
-	return cp.program(cp.binaries.KubeAPIServer, flags.list(), process.AnswersTo(client, cp.admin.Host+"/readyz")), nil
+	return cp.program(apiServerProgram, flags.list(), process.AnswersTo(client, cp.admin.Host+"/readyz")), nil
 }
 
 // newControllerManager returns kube-controller-manager, which is ready when a controller has been seen to work.
@@ -90,7 +90,7 @@ func (cp *ControlPlane) newControllerManager() (*process.Process, error) {
 	if err := writeKubeconfig(cp.config(cp.controllerManagerToken), kubeconfig); err != nil {
 		return nil, err
 	}
-	return cp.program(cp.binaries.KubeControllerManager, []string{
+	return cp.program(controllerProgram, []string{
 		"--kubeconfig=" + kubeconfig,
 		"--leader-elect=false",
 		"--use-service-account-credentials",

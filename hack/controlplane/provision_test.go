@@ -15,15 +15,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hexcovery/apikey-operator/hack/build"
 )
 
-// What the fake go command is told of the programs to build.
-const (
-	all            = "-ldflags"
-	controllerOnly = "-tags=envtest"
-)
-
-var everything = append([]string{controllerProgram}, envtestPrograms...)
+// built is what the fake go command is told, and writes into what it builds.
+const built = "-ldflags"
 
 // watchedLog is a progress writer that calls a function at the first line that has a text in it.
 type watchedLog struct {
@@ -54,18 +51,11 @@ func (l *watchedLog) String() string {
 	return l.text.String()
 }
 
-// fakeGo is a stand-in for the go command. It logs how it was called; "build" names two packages, makes an executable,
-// incomplete until somebody writes to the gate, if there is one; "run" tells what setup-envtest would.
+// fakeGo is a stand-in for the go command. It logs how it was called, names two packages, and makes an executable,
+// incomplete until somebody writes to the gate, if there is one.
 const fakeGo = `#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >>"$here/calls"
-if [ "$1" = run ]; then
-	if [ -f "$here/assets" ]; then cat "$here/assets"; exit 0; fi
-	echo "go: downloading example.com/tool v1" >&2
-	echo "no such host" >&2
-	echo "exit status 2" >&2
-	exit 1
-fi
 while [ "$1" != -o ]; do shift; done
 echo incomplete >"$2"
 chmod +x "$2"
@@ -113,11 +103,13 @@ func (w *workshop) gate() (open func()) {
 	return func() { _, _ = gate.WriteString("\n") }
 }
 
-func (w *workshop) provisioner(log *watchedLog) *provisioner {
-	return &provisioner{
-		version: "v1.2.3", bin: w.bin, module: w.bin, goTool: filepath.Join(w.tool, "go"),
-		heartbeat: time.Hour, log: log,
-	}
+func (w *workshop) binaries() Binaries {
+	return Binaries{Version: "v1.2.3", Dir: filepath.Join(w.bin, "k8s")}
+}
+
+// provision has the binaries made with the fake go command.
+func (w *workshop) provision(ctx context.Context, log *watchedLog, heartbeat time.Duration) error {
+	return w.binaries().provision(ctx, log, build.Spec{Module: w.tool, Go: filepath.Join(w.tool, "go"), Heartbeat: heartbeat})
 }
 
 // calls returns how the go command was called.
@@ -128,15 +120,6 @@ func (w *workshop) calls() []string {
 		w.t.Fatal(err)
 	}
 	return strings.Split(strings.TrimSpace(string(data)), "\n")
-}
-
-// assets fills a folder as envtest's archives do.
-func (w *workshop) assets(names ...string) string {
-	dir := w.t.TempDir()
-	for _, name := range names {
-		w.write(filepath.Join(dir, name), "asset")
-	}
-	return dir
 }
 
 // receive fails the test rather than wait for ever.
@@ -159,83 +142,18 @@ func expectContent(t *testing.T, path, want string) {
 	}
 }
 
-func TestAssetsWin(t *testing.T) {
-	w := newWorkshop(t)
-	p := w.provisioner(newWatchedLog())
-	for _, b := range everything {
-		w.write(filepath.Join(p.folder(), b), "built before")
-	}
-	p.assets = w.assets("etcd", "kube-apiserver", "kubectl")
-	binaries, err := p.provision(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if binaries.Dir() != p.assets {
-		t.Errorf("got %s, want %s", binaries.Dir(), p.assets)
-	}
-	for _, path := range []string{binaries.Etcd, binaries.KubeAPIServer, binaries.Kubectl} {
-		expectContent(t, path, "asset")
-	}
-	expectContent(t, binaries.KubeControllerManager, "built before")
-}
-
-func TestControllerManagerIsBuiltForAssets(t *testing.T) {
-	w := newWorkshop(t)
-	p := w.provisioner(newWatchedLog())
-	p.assets = w.assets("etcd", "kube-apiserver", "kubectl")
-	binaries, err := p.provision(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	expectContent(t, binaries.KubeControllerManager, controllerOnly)
-	if calls := w.calls(); len(calls) != 1 || !strings.HasSuffix(calls[0], controllerOnly) {
-		t.Errorf("got calls %q, want one build", calls)
-	}
-}
-
-func TestIncompleteAssetsAreRefused(t *testing.T) {
-	w := newWorkshop(t)
-	p := w.provisioner(newWatchedLog())
-	p.assets = w.assets("etcd", "kubectl")
-	_, err := p.provision(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "no executable kube-apiserver") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestDownloadIsLinked(t *testing.T) {
-	w := newWorkshop(t)
-	w.write(filepath.Join(w.tool, "assets"), w.assets("etcd", "kube-apiserver", "kubectl")+"\n")
-	log := newWatchedLog()
-	p := w.provisioner(log)
-	binaries, err := p.provision(t.Context())
-	if err != nil {
-		t.Fatalf("%v\n%s", err, log)
-	}
-	expectContent(t, binaries.Etcd, "asset")
-	expectContent(t, binaries.KubeControllerManager, controllerOnly)
-	if binaries.Dir() != p.folder() {
-		t.Errorf("got %s, want %s", binaries.Dir(), p.folder())
-	}
-	if calls := w.calls(); len(calls) != 2 || !strings.Contains(calls[0], "use 1.2.x") {
-		t.Errorf("got calls %q, want a download and a build", calls)
-	}
-}
-
-func TestBuildWhenThereIsNoDownload(t *testing.T) {
+func TestBuild(t *testing.T) {
 	w := newWorkshop(t)
 	log := newWatchedLog()
-	p := w.provisioner(log)
-	w.write(filepath.Join(p.folder(), ".kubernetes.partial"), "of a build that was killed")
-	binaries, err := p.provision(t.Context())
-	if err != nil {
+	w.write(w.binaries().Path(".kubernetes.partial"), "of a build that was killed")
+	w.write(w.binaries().Path(etcdProgram), "of another source")
+	if err := w.provision(t.Context(), log, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{binaries.Etcd, binaries.KubeAPIServer, binaries.Kubectl, binaries.KubeControllerManager} {
-		expectContent(t, path, all)
+	for _, program := range []string{etcdProgram, apiServerProgram, kubectlProgram, controllerProgram} {
+		expectContent(t, w.binaries().Path(program), built)
 	}
 	for _, line := range []string{
-		`no download \(setup-envtest: no such host\)`,
 		`Kubernetes v1.2.3 from Go modules; about 6 minutes the first time`,
 		`Kubernetes v1.2.3: done in \d+\.\d s`,
 	} {
@@ -243,14 +161,14 @@ func TestBuildWhenThereIsNoDownload(t *testing.T) {
 			t.Errorf("no line %q in:\n%s", line, log)
 		}
 	}
-	if calls := w.calls(); !strings.Contains(calls[1], "gitVersion=v1.2.3 -X k8s.io/component-base/version.gitMajor=1 ") {
-		t.Errorf("the version is not stamped: %s", calls[1])
+	if calls := w.calls(); !strings.Contains(calls[0], "gitVersion=v1.2.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=2") {
+		t.Errorf("the version is not stamped: %s", calls[0])
 	}
 
-	if _, err := p.provision(t.Context()); err != nil {
+	if err := w.provision(t.Context(), log, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if calls := w.calls(); len(calls) != 2 {
+	if calls := w.calls(); len(calls) != 1 {
 		t.Errorf("what is there was made again: %q", calls)
 	}
 }
@@ -263,27 +181,22 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	first.on("from Go modules", func() { close(started) })
 	second.on("still waiting", func() { close(waiting) })
 	results := make(chan error, 2)
-	provision := func(log *watchedLog) {
-		p := w.provisioner(log)
-		p.heartbeat = 10 * time.Millisecond
-		_, err := p.provision(t.Context())
-		results <- err
-	}
+	provision := func(log *watchedLog) { results <- w.provision(t.Context(), log, 10*time.Millisecond) }
 
 	go provision(first)
 	receive(t, started)
 	go provision(second)
 	receive(t, waiting)
-	if _, err := os.Stat(w.provisioner(first).path(apiServerProgram)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(w.binaries().Path(apiServerProgram)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the binary appeared before it was complete: %v", err)
 	}
 	open()
 	if err := errors.Join(receive(t, results), receive(t, results)); err != nil {
 		t.Fatal(err)
 	}
-	expectContent(t, w.provisioner(first).path(apiServerProgram), all)
-	if calls := w.calls(); len(calls) != 2 {
-		t.Errorf("got calls %q, want one try to download and one build", calls)
+	expectContent(t, w.binaries().Path(apiServerProgram), built)
+	if calls := w.calls(); len(calls) != 1 {
+		t.Errorf("got calls %q, want one build", calls)
 	}
 	if !strings.Contains(second.String(), "waiting for another process that is making Kubernetes v1.2.3") {
 		t.Errorf("the second said:\n%s", second)
@@ -294,9 +207,7 @@ func TestHeartbeat(t *testing.T) {
 	w := newWorkshop(t)
 	log := newWatchedLog()
 	log.on("2 packages compiled", w.gate())
-	p := w.provisioner(log)
-	p.heartbeat = time.Millisecond
-	if _, err := p.provision(t.Context()); err != nil {
+	if err := w.provision(t.Context(), log, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -305,18 +216,17 @@ func TestFailedBuild(t *testing.T) {
 	w := newWorkshop(t)
 	broken := filepath.Join(w.tool, "broken")
 	w.write(broken, "")
-	p := w.provisioner(newWatchedLog())
-	_, err := p.provision(t.Context())
+	err := w.provision(t.Context(), newWatchedLog(), time.Hour)
 	if err == nil || !strings.Contains(err.Error(), "main.go:1:1: syntax error") {
 		t.Errorf("got %v, want what the compiler said", err)
 	}
-	if isExecutable(p.path(controllerProgram)) {
-		t.Error("a failed build left a binary")
+	if _, err := os.Stat(w.binaries().Path(controllerProgram)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a failed build left a binary: %v", err)
 	}
 	if err := os.Remove(broken); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.provision(t.Context()); err != nil {
+	if err := w.provision(t.Context(), newWatchedLog(), time.Hour); err != nil {
 		t.Errorf("a later build: %v", err)
 	}
 }
@@ -333,12 +243,9 @@ func TestGivingUp(t *testing.T) {
 	secondLog.on("waiting for another process", func() { endSecond(enough) })
 
 	building := make(chan error)
-	go func() {
-		_, err := w.provisioner(log).provision(first)
-		building <- err
-	}()
+	go func() { building <- w.provision(first, log, time.Hour) }()
 	receive(t, started)
-	if _, err := w.provisioner(secondLog).provision(second); !errors.Is(err, enough) {
+	if err := w.provision(second, secondLog, time.Hour); !errors.Is(err, enough) {
 		t.Errorf("while waiting: got %v", err)
 	}
 	end(enough)
@@ -348,8 +255,8 @@ func TestGivingUp(t *testing.T) {
 }
 
 func TestVersionIsRead(t *testing.T) {
-	p, err := newProvisioner(nil)
-	if err != nil || !regexp.MustCompile(`^v1\.\d+\.\d+$`).MatchString(p.version) {
-		t.Errorf("got %q, %v", p.version, err)
+	binaries, _, err := pinned()
+	if err != nil || !regexp.MustCompile(`^v1\.\d+\.\d+$`).MatchString(binaries.Version) {
+		t.Errorf("got %q, %v", binaries.Version, err)
 	}
 }

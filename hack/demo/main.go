@@ -22,7 +22,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"text/template"
 	"time"
@@ -72,7 +71,7 @@ func run(ctx context.Context, w *walk, dir string, stays bool) (err error) {
 	defer func() { err = errors.Join(err, w.product.Stop()) }()
 	kubectl := w.product.ControlPlane.Kubectl(ctx)
 	w.dir, w.environment = kubectl.Dir, append(kubectl.Env,
-		"PATH="+filepath.Dir(kubectl.Path)+":"+os.Getenv("PATH"),
+		"PATH="+w.product.ControlPlane.Binaries.Dir+":"+os.Getenv("PATH"),
 		"AUTH_SERVER_1="+w.product.AuthServers[0].Proxy,
 		"AUTH_SERVER_2="+w.product.AuthServers[1].Proxy,
 		"LOGS="+w.product.ControlPlane.LogDir(),

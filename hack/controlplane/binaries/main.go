@@ -5,9 +5,6 @@
 // kube-apiserver, kube-controller-manager and kubectl, each as its own project builds it.
 // They share most of their code, which is so compiled and linked once. The name that it is
 // called by says which of them it is.
-//
-// With the build tag envtest it is kube-controller-manager alone: the rest is in
-// envtest's archives.
 package main
 
 import (
@@ -16,23 +13,33 @@ import (
 	"path/filepath"
 	_ "time/tzdata" // for the time zones of CronJobs
 
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // how kubectl can authenticate
 	"k8s.io/component-base/cli"
+	"k8s.io/component-base/logs"
 	_ "k8s.io/component-base/logs/json/register"          // the JSON log format
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // metrics of client-go
 	_ "k8s.io/component-base/metrics/prometheus/version"  // the metric of the version
+	"k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
 
-var programs = map[string]func(){
-	"kube-controller-manager": func() { os.Exit(cli.Run(controllermanager.NewControllerManagerCommand())) },
-}
-
 func main() {
-	name := filepath.Base(os.Args[0])
-	program := programs[name]
-	if program == nil {
+	switch name := filepath.Base(os.Args[0]); name {
+	case "etcd":
+		etcdmain.Main(os.Args)
+	case "kube-apiserver":
+		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
+	case "kube-controller-manager":
+		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
+	case "kubectl":
+		// Before the rest of the flags are parsed: making the command logs already.
+		_, _ = logs.GlogSetter(cmd.GetLogVerbosity(os.Args))
+		util.CheckErr(cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()))
+	default:
 		fmt.Fprintf(os.Stderr, "%s is none of the programs of a control plane\n", name)
 		os.Exit(2)
 	}
-	program()
 }

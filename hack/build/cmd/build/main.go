@@ -38,7 +38,7 @@ func command(ctx context.Context, args []string) error {
 	case len(args) == 1 && args[0] == "kubernetes":
 		binaries, err := controlplane.Provision(ctx, os.Stderr)
 		if err == nil {
-			fmt.Println(binaries.Dir())
+			fmt.Println(binaries.Dir)
 		}
 		return err
 	case len(args) == 1 && args[0] == "gateways":

@@ -4,6 +4,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"time"
 )
 
@@ -49,7 +49,7 @@ func Once(ctx context.Context, log io.Writer, path string, spec Spec) error {
 	if upToDate(path, spec.Module) {
 		return nil
 	}
-	lock, err := spec.Lock(ctx, log, path+".lock")
+	lock, err := spec.lock(ctx, log, path+".lock")
 	if err != nil {
 		return err
 	}
@@ -93,13 +93,9 @@ func upToDate(program, module string) bool {
 func (s Spec) run(ctx context.Context, log io.Writer, lock *os.File) error {
 	fmt.Fprintf(log, "build: %s from Go modules; %s the first time\n", s.Name, s.Takes)
 	began := time.Now()
-	tool := s.Go
-	if tool == "" {
-		tool = "go"
-	}
-	cmd := exec.CommandContext(ctx, tool, append([]string{"build", "-v", "-trimpath", "-ldflags=-s -w"}, s.Args...)...)
+	cmd := exec.CommandContext(ctx, cmp.Or(s.Go, "go"), append([]string{"build", "-v", "-trimpath", "-ldflags=-s -w"}, s.Args...)...)
 	cmd.Dir = s.Module
-	cmd.Env = append(os.Environ(), Environment()...)
+	cmd.Env = append(os.Environ(), environment()...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
 	if lock != nil {
@@ -108,13 +104,15 @@ func (s Spec) run(ctx context.Context, log io.Writer, lock *os.File) error {
 	output := &output{}
 	cmd.Stderr = output
 	err := s.beat(func(elapsed time.Duration) {
-		fmt.Fprintf(log, "build: %s: %.0f s, %s\n", s.Name, elapsed.Seconds(), output.summary())
+		progress, _ := output.read()
+		fmt.Fprintf(log, "build: %s: %.0f s, %s\n", s.Name, elapsed.Seconds(), progress)
 	}, cmd.Run)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("build %s: %w", s.Name, context.Cause(ctx))
 	case err != nil:
-		return fmt.Errorf("build %s: %w\n%s", s.Name, err, output.last())
+		_, last := output.read()
+		return fmt.Errorf("build %s: %w\n%s", s.Name, err, last)
 	}
 	fmt.Fprintf(log, "build: %s: done in %.1f s\n", s.Name, time.Since(began).Seconds())
 	return nil
@@ -123,27 +121,17 @@ func (s Spec) run(ctx context.Context, log io.Writer, lock *os.File) error {
 // beat runs work and calls say from time to time until it has returned, so that silence
 // always means something is wrong.
 func (s Spec) beat(say func(elapsed time.Duration), work func() error) error {
-	interval := s.Heartbeat
-	if interval == 0 {
-		interval = heartbeat
-	}
+	ticker := time.NewTicker(cmp.Or(s.Heartbeat, heartbeat))
+	defer ticker.Stop()
 	began := time.Now()
-	done := make(chan struct{})
-	var beats sync.WaitGroup
-	beats.Go(func() {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case now := <-ticker.C:
-				say(now.Sub(began))
-			}
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case now := <-ticker.C:
+			say(now.Sub(began))
 		}
-	})
-	err := work()
-	close(done)
-	beats.Wait()
-	return err
+	}
 }

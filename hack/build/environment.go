@@ -3,20 +3,16 @@
 
 package build
 
-import (
-	"os"
-	"regexp"
-	"strconv"
-)
+import "github.com/prometheus/procfs"
 
 // muchMemory is from how much memory on, in KiB, compilers may use twice as much of it.
 const muchMemory = 7 << 20
 
-// Environment is what programs are built with, as the Makefile does: static, and without
+// environment is what programs are built with, as the Makefile does: static, and without
 // a workspace of the developer's, whose versions would replace the pinned ones. Where
 // there is memory for it, the compiler collects garbage less often, which takes a quarter
 // of its work away.
-func Environment() []string {
+func environment() []string {
 	env := []string{"CGO_ENABLED=0", "GOWORK=off"}
 	if memory() >= muchMemory {
 		env = append(env, "GOGC=400")
@@ -24,16 +20,15 @@ func Environment() []string {
 	return env
 }
 
-// memory is the machine's, in KiB; 0 where that is not known.
-func memory() int {
-	data, err := os.ReadFile("/proc/meminfo")
+// memory is the machine's, in KiB; 0 where that is not known, as on all but Linux.
+func memory() uint64 {
+	proc, err := procfs.NewDefaultFS()
 	if err != nil {
 		return 0
 	}
-	total := regexp.MustCompile(`(?m)^MemTotal:\s+(\d+) kB$`).FindSubmatch(data)
-	if total == nil {
+	info, err := proc.Meminfo()
+	if err != nil || info.MemTotal == nil {
 		return 0
 	}
-	size, _ := strconv.Atoi(string(total[1]))
-	return size
+	return *info.MemTotal
 }

@@ -20,10 +20,10 @@ import (
 // would need no polling but could not be given up when the context ends.
 const lockPoll = 100 * time.Millisecond
 
-// Lock takes an exclusive advisory lock on the file, creating it, and says so while it
+// lock takes an exclusive advisory lock on the file, creating it, and says so while it
 // waits for another process. Closing the returned file gives the lock up, and so does the
 // death of every process that has the file open.
-func (s Spec) Lock(ctx context.Context, log io.Writer, path string) (*os.File, error) {
+func (s Spec) lock(ctx context.Context, log io.Writer, path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -49,33 +48,8 @@ func (cp *ControlPlane) withToken(ctx context.Context, account *corev1.ServiceAc
 	return cfg, nil
 }
 
-// ServiceAccountKubeconfig writes what ServiceAccount returns to a kubeconfig, after the changes, if there are any: to the
-// address of a proxy, for instance.
-func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name, path string, changes ...func(*rest.Config)) error {
-	cfg, err := cp.ServiceAccount(ctx, namespace, name)
-	if err != nil {
-		return err
-	}
-	for _, change := range changes {
-		change(cfg)
-	}
-	return writeKubeconfig(cfg, path)
-}
-
-// PodKubeconfig writes what Pod returns to a kubeconfig, after the changes, and returns the UID of the pod.
-func (cp *ControlPlane) PodKubeconfig(ctx context.Context, namespace, account, name, path string, changes ...func(*rest.Config)) (types.UID, error) {
-	cfg, uid, err := cp.Pod(ctx, namespace, account, name)
-	if err != nil {
-		return "", err
-	}
-	for _, change := range changes {
-		change(cfg)
-	}
-	return uid, writeKubeconfig(cfg, path)
-}
-
-// writeKubeconfig writes a file that only its owner can read.
-func writeKubeconfig(cfg *rest.Config, path string) error {
+// WriteKubeconfig writes a file that only its owner can read.
+func WriteKubeconfig(cfg *rest.Config, path string) error {
 	const name = "controlplane"
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: cfg.Host, CertificateAuthorityData: cfg.CAData}

@@ -50,7 +50,9 @@ var _ = Describe("a ServiceAccount", func() {
 	It("is in the kubeconfig written for it", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		path := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
-		Expect(plane.ServiceAccountKubeconfig(ctx, namespace, "default", path)).To(Succeed())
+		cfg, err := plane.ServiceAccount(ctx, namespace, "default")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(WriteKubeconfig(cfg, path)).To(Succeed())
 		cmd := plane.Kubectl(ctx, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
 		cmd.Env = append(cmd.Env, "KUBECONFIG="+path)
 		Expect(cmd.Output()).To(BeEquivalentTo("system:serviceaccount:" + namespace + ":default"))
@@ -59,8 +61,9 @@ var _ = Describe("a ServiceAccount", func() {
 	It("is in a pod by its token, the same one each time that its name is given", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		path := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
-		uid, err := plane.PodKubeconfig(ctx, namespace, "default", "program", path)
+		cfg, uid, err := plane.Pod(ctx, namespace, "default", "program")
 		Expect(err).NotTo(HaveOccurred())
+		Expect(WriteKubeconfig(cfg, path)).To(Succeed())
 		cmd := plane.Kubectl(ctx, "auth", "whoami", "-o", `jsonpath={.status.userInfo.extra.authentication\.kubernetes\.io/pod-uid[0]}`)
 		cmd.Env = append(cmd.Env, "KUBECONFIG="+path)
 		Expect(cmd.Output()).To(BeEquivalentTo(uid))

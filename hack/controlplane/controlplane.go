@@ -98,7 +98,9 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 		}
 	}()
 	began := time.Now()
-	if _, err := process.StartOnFreePorts(ctx, func(ctx context.Context) (*attempt, error) { return cp.newAttempt(ctx, opts) }); err != nil {
+	if _, err := process.StartOnFreePorts(ctx, 2, func(addresses []string) (*attempt, error) {
+		return cp.newAttempt(ctx, opts, addresses[0], addresses[1])
+	}); err != nil {
 		return nil, err
 	}
 	serving := time.Since(began)
@@ -146,18 +148,14 @@ func newControlPlane(ctx context.Context, opts Options) (*ControlPlane, error) {
 type attempt struct{ *ControlPlane }
 
 // newAttempt makes the layout of folders, empty, and in it what there has to be before the start.
-func (cp *ControlPlane) newAttempt(ctx context.Context, opts Options) (_ *attempt, err error) {
+func (cp *ControlPlane) newAttempt(ctx context.Context, opts Options, address, etcd string) (_ *attempt, err error) {
 	fmt.Fprintf(cp.log, "controlplane: starting etcd and kube-apiserver %s\n", cp.Binaries.Version)
 	for _, dir := range []string{cp.etcdDir(), cp.apiServerDir(), cp.LogDir()} {
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
 			return nil, err
 		}
 	}
-	addresses, err := process.FreeAddresses(ctx, 2)
-	if err != nil {
-		return nil, err
-	}
-	cp.address, cp.etcdURL = addresses[0], "http://"+addresses[1]
+	cp.address, cp.etcdURL = address, "http://"+etcd
 	if err := cp.newIdentity(); err != nil {
 		return nil, err
 	}
@@ -165,18 +163,18 @@ func (cp *ControlPlane) newAttempt(ctx context.Context, opts Options) (_ *attemp
 	if cp.client, err = newClient(cp.admin); err != nil {
 		return nil, err
 	}
-	if err := writeKubeconfig(cp.admin, cp.AdminKubeconfig()); err != nil {
+	if err := WriteKubeconfig(cp.admin, cp.AdminKubeconfig()); err != nil {
 		return nil, err
 	}
-	cp.etcd = cp.newEtcd(addresses[1])
-	etcd := cp.etcdURL
+	cp.etcd = cp.newEtcd()
+	reached := cp.etcdURL
 	if opts.EtcdLink {
 		if cp.etcdLink, err = link.ToEtcd(ctx, cp.etcdURL); err != nil {
 			return nil, err
 		}
-		etcd = cp.etcdLink.URL
+		reached = cp.etcdLink.URL
 	}
-	cp.apiServer, err = cp.newAPIServer(cp.address, etcd, opts)
+	cp.apiServer, err = cp.newAPIServer(reached, opts)
 	return &attempt{cp}, err
 }
 

@@ -29,21 +29,19 @@ func (cp *ControlPlane) program(name string, args []string, ready process.Ready)
 	return process.New(name, cp.LogDir(), launching, ready)
 }
 
-// newEtcd returns etcd at an address of the loopback interface.
-func (cp *ControlPlane) newEtcd(address string) *process.Process {
-	url := "http://" + address
+func (cp *ControlPlane) newEtcd() *process.Process {
 	return cp.program(etcdProgram, []string{
-		"--data-dir=" + cp.etcdDir(), "--listen-client-urls=" + url, "--advertise-client-urls=" + url,
+		"--data-dir=" + cp.etcdDir(), "--listen-client-urls=" + cp.etcdURL, "--advertise-client-urls=" + cp.etcdURL,
 		// Nobody connects to it as a peer, so it may choose the port itself.
 		"--listen-peer-urls=http://127.0.0.1:0",
 		// A test does not outlive a power failure.
 		"--unsafe-no-fsync",
-	}, process.Answers(url+"/readyz"))
+	}, process.Answers(cp.etcdURL+"/readyz"))
 }
 
-// newAPIServer returns kube-apiserver at an address of the loopback interface, which reaches etcd at another.
-func (cp *ControlPlane) newAPIServer(address, etcd string, opts Options) (*process.Process, error) {
-	_, port, _ := strings.Cut(address, ":")
+// newAPIServer returns kube-apiserver, which reaches etcd at this URL.
+func (cp *ControlPlane) newAPIServer(etcd string, opts Options) (*process.Process, error) {
+	_, port, _ := strings.Cut(cp.address, ":")
 	flags := arguments{
 		// Without this, kube-apiserver looks for the address of a default route, which a machine without network lacks. It
 		// accepts to advertise loopback only if it keeps no endpoints of itself.
@@ -87,7 +85,7 @@ func (cp *ControlPlane) newAPIServer(address, etcd string, opts Options) (*proce
 // newControllerManager returns kube-controller-manager, which is ready when a controller has been seen to work.
 func (cp *ControlPlane) newControllerManager() (*process.Process, error) {
 	kubeconfig := filepath.Join(cp.dir, "kube-controller-manager.kubeconfig")
-	if err := writeKubeconfig(cp.config(cp.controllerManagerToken), kubeconfig); err != nil {
+	if err := WriteKubeconfig(cp.config(cp.controllerManagerToken), kubeconfig); err != nil {
 		return nil, err
 	}
 	return cp.program(controllerProgram, []string{

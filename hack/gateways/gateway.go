@@ -93,11 +93,7 @@ func start(ctx context.Context, name string, options Options, launch launch) (*G
 	if err := options.complete(name); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	return process.StartOnFreePorts(ctx, func(ctx context.Context) (*Gateway, error) {
-		addresses, err := process.FreeAddresses(ctx, 3)
-		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", name, err)
-		}
+	return process.StartOnFreePorts(ctx, 3, func(addresses []string) (*Gateway, error) {
 		at := &place{http: addresses[0], h2c: addresses[1], spare: addresses[2]}
 		launching, err := launch(at, options)
 		if err != nil {

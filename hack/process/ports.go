@@ -60,12 +60,15 @@ type Program interface {
 	PortTaken() bool
 }
 
-// StartOnFreePorts makes and starts a program, and makes another one if a port was
-// taken between the choice of it and its use.
-func StartOnFreePorts[P Program](ctx context.Context, build func(context.Context) (P, error)) (P, error) {
+// StartOnFreePorts makes a program for so many free addresses and starts it, and makes
+// another one if a port was taken between the choice of it and its use.
+func StartOnFreePorts[P Program](ctx context.Context, ports int, build func(addresses []string) (P, error)) (p P, err error) {
 	for attempt := 1; ; attempt++ {
-		p, err := build(ctx)
+		addresses, err := FreeAddresses(ctx, ports)
 		if err != nil {
+			return p, err
+		}
+		if p, err = build(addresses); err != nil {
 			return p, err
 		}
 		err = p.Start(ctx)

@@ -8,10 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
-
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 
 	"github.com/hexcovery/apikey-operator/hack/link"
 	"github.com/hexcovery/apikey-operator/hack/process"
@@ -54,35 +50,23 @@ func User(account string) string {
 	return "system:serviceaccount:" + Namespace + ":" + account
 }
 
-func (s *Stack) newManager(ctx context.Context, number int) (*Manager, error) {
-	addresses, err := process.FreeAddresses(ctx, 2)
-	if err != nil {
-		return nil, err
-	}
+func (s *Stack) newManager(ctx context.Context, number int, addresses []string) (*Manager, error) {
 	metrics, probes := addresses[0], addresses[1]
 	name := "manager"
 	if number > 1 {
 		name = fmt.Sprintf("manager-%d", number)
 	}
-	p, changes, err := s.newProcess(ctx, name, probes, process.Launch{
+	p, err := s.newProcess(ctx, name, ManagerAccount, probes, process.Launch{
 		Path: s.programs.Manager,
 		Args: append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...),
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.NewPod()
-	if err := s.ControlPlane.ServiceAccountKubeconfig(ctx, Namespace, ManagerAccount, s.kubeconfig(name), changes...); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
 	return &Manager{Process: p, Metrics: "http://" + metrics}, nil
 }
 
-func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, error) {
-	addresses, err := process.FreeAddresses(ctx, 5)
-	if err != nil {
-		return nil, err
-	}
+func (s *Stack) newAuthServer(ctx context.Context, number int, addresses []string) (*AuthServer, error) {
 	gateways, operations, proxy, grpc, usage := addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
 	server := &AuthServer{Gateways: "http://" + gateways, GRPC: grpc, Operations: "http://" + operations}
 	args := []string{
@@ -96,47 +80,32 @@ func (s *Stack) newAuthServer(ctx context.Context, number int) (*AuthServer, err
 		args = append(args, "--upstream="+s.options.Upstream, "--proxy-listen="+proxy)
 		server.Proxy = "http://" + proxy
 	}
-	p, changes, err := s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), operations, process.Launch{
+	var err error
+	server.Process, err = s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount, operations, process.Launch{
 		Path: s.programs.AuthServer, Args: append(args, s.options.AuthServerFlags...),
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.enter = s.pods(p.Name, AuthServerAccount, changes)
-	server.Process = p
 	return server, nil
 }
 
-// newProcess returns a process that says at probes whether it is ready, and what its
-// kubeconfig has to be changed by.
-func (s *Stack) newProcess(ctx context.Context, name, probes string, launch process.Launch) (*Process, []func(*rest.Config), error) {
-	launch.Env = []string{"KUBECONFIG=" + s.kubeconfig(name), "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
-	p := &Process{Process: process.New(name, s.ControlPlane.LogDir(), launch, process.Answers("http://"+probes+"/readyz"))}
+// newProcess returns a process that says at probes whether it is ready.
+func (s *Stack) newProcess(ctx context.Context, name, account, probes string, launch process.Launch) (*Process, error) {
+	p := &Process{plane: s.ControlPlane, account: account, kubeconfig: filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")}
+	launch.Env = []string{"KUBECONFIG=" + p.kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
+	p.Process = process.New(name, s.ControlPlane.LogDir(), launch, process.Answers("http://"+probes+"/readyz"))
 	if !s.options.Links {
-		return p, nil, nil
+		return p, nil
 	}
 	var err error
 	if p.Link, err = link.ToAPIServer(ctx, s.ControlPlane.Admin()); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	s.linksMu.Lock()
 	defer s.linksMu.Unlock()
 	s.links = append(s.links, p.Link) // They end with the stack.
-	return p, []func(*rest.Config){p.Link.Through}, nil
-}
-
-func (s *Stack) kubeconfig(name string) string {
-	return filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")
-}
-
-// pods returns what makes a pod of its own for each start that is to have one, with its
-// token in the kubeconfig: the policy apikey-leases goes by the pod that the token names.
-func (s *Stack) pods(name, account string, changes []func(*rest.Config)) func(context.Context) (types.UID, error) {
-	var made atomic.Int32
-	return func(ctx context.Context) (types.UID, error) {
-		pod := fmt.Sprintf("%s-%d", name, made.Add(1))
-		return s.ControlPlane.PodKubeconfig(ctx, Namespace, account, pod, s.kubeconfig(name), changes...)
-	}
+	return p, nil
 }
 
 // Question returns what a gateway asks the auth server about a request with this

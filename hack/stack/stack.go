@@ -107,8 +107,8 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	s.Managers = make([]*Manager, s.options.Managers)
 	for i := range s.Managers {
 		starting.Go(func() (err error) {
-			s.Managers[i], err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*Manager, error) {
-				return s.newManager(ctx, i+1)
+			s.Managers[i], err = process.StartOnFreePorts(ctx, 2, func(addresses []string) (*Manager, error) {
+				return s.newManager(ctx, i+1, addresses)
 			})
 			return err
 		})
@@ -116,8 +116,8 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	s.AuthServers = make([]*AuthServer, s.options.AuthServers)
 	for i := range s.AuthServers {
 		starting.Go(func() (err error) {
-			s.AuthServers[i], err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*AuthServer, error) {
-				return s.newAuthServer(ctx, i+1)
+			s.AuthServers[i], err = process.StartOnFreePorts(ctx, 5, func(addresses []string) (*AuthServer, error) {
+				return s.newAuthServer(ctx, i+1, addresses)
 			})
 			return err
 		})

@@ -61,11 +61,7 @@ func (s *collectorShipper) start(ctx context.Context, secret map[string][]byte) 
 		return err
 	}
 	var receiver string
-	s.process, err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*process.Process, error) {
-		addresses, err := process.FreeAddresses(ctx, 2)
-		if err != nil {
-			return nil, err
-		}
+	s.process, err = process.StartOnFreePorts(ctx, 2, func(addresses []string) (*process.Process, error) {
 		receiver = addresses[0]
 		launching, err := s.launch(dir, addresses[0], addresses[1])
 		return process.New(s.title, dir, launching, func(ctx context.Context) (bool, error) {

@@ -67,11 +67,7 @@ func (s *prometheusShipper) start(ctx context.Context, secret map[string][]byte)
 	if err := s.configure(0); err != nil {
 		return err
 	}
-	s.process, err = process.StartOnFreePorts(ctx, func(ctx context.Context) (*process.Process, error) {
-		addresses, err := process.FreeAddresses(ctx, 1)
-		if err != nil {
-			return nil, err
-		}
+	s.process, err = process.StartOnFreePorts(ctx, 1, func(addresses []string) (*process.Process, error) {
 		s.address = addresses[0]
 		launching := process.Launch{Path: s.program, Args: []string{
 			"--config.file=" + s.configPath(), "--storage.tsdb.path=" + filepath.Join(s.dir, "data"),

@@ -98,11 +98,7 @@ func startProgram(ctx context.Context, t *testing.T, name string, launch func(ad
 		t.Fatal(err)
 	}
 	base := &url.URL{Scheme: "http"}
-	process, err := process.StartOnFreePorts(ctx, func(ctx context.Context) (*process.Process, error) {
-		addresses, err := process.FreeAddresses(ctx, 1)
-		if err != nil {
-			return nil, err
-		}
+	process, err := process.StartOnFreePorts(ctx, 1, func(addresses []string) (*process.Process, error) {
 		base.Host = addresses[0]
 		return process.New(name, dir, launch(base.Host), func(ctx context.Context) (bool, error) {
 			_, err := fetch(ctx, base.String()+ready)

@@ -7,28 +7,25 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/hexcovery/apikey-operator/hack/build"
 )
 
-// What Binary can bring about: the folders below binaries, each of them a module that
-// pins one program.
-const (
-	Caddy          = "caddy"
-	PromLabelProxy = "prom-label-proxy"
-	Prometheus     = "prometheus"
-	Collector      = "collector"
-)
-
-// pins are the package that each program is, and the module that has its version.
+// pins are what Binary can bring about: the folders below binaries, each of them a module
+// that pins one program. Of each, the package that it is, and the module that has its version.
 var pins = map[string]struct{ pkg, module string }{
-	Caddy:          {"github.com/caddyserver/caddy/v2/cmd/caddy", "github.com/caddyserver/caddy/v2"},
-	PromLabelProxy: {"github.com/prometheus-community/prom-label-proxy", "github.com/prometheus-community/prom-label-proxy"},
-	Prometheus:     {"github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus"},
+	"caddy":            {"github.com/caddyserver/caddy/v2/cmd/caddy", "github.com/caddyserver/caddy/v2"},
+	"prom-label-proxy": {"github.com/prometheus-community/prom-label-proxy", "github.com/prometheus-community/prom-label-proxy"},
+	"prometheus":       {"github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus"},
 	// Its program is in this repository, and made of that project's modules.
-	Collector: {".", "go.opentelemetry.io/collector/otelcol"},
+	"collector": {".", "go.opentelemetry.io/collector/otelcol"},
 }
+
+// Binaries are the names of what Binary can bring about.
+func Binaries() []string { return slices.Sorted(maps.Keys(pins)) }
 
 // Binary returns the path of the program, which it builds at the version that is
 // pinned if it is missing. log is told about that.

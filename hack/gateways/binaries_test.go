@@ -24,8 +24,8 @@ func TestProgramsArePinned(t *testing.T) {
 }
 
 func TestWhatIsNotInstalledIsNamed(t *testing.T) {
-	_, err := installed("no-such-gateway", "some-package")
-	if err == nil || !strings.Contains(err.Error(), "no-such-gateway is not installed: apt-get install some-package") {
+	_, err := installed("no-such-gateway")
+	if err == nil || !strings.Contains(err.Error(), "no-such-gateway is not installed: apt-get install no-such-gateway") {
 		t.Error(err)
 	}
 }

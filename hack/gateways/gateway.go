@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -33,7 +32,7 @@ type Options struct {
 	Dir string
 	// Config is the folder of its configuration; empty for that of config/gateways.
 	Config string
-	// Log is told about builds. Nil is silent.
+	// Log is told about builds.
 	Log io.Writer
 }
 
@@ -52,63 +51,48 @@ type Gateway struct {
 
 // Program is a gateway that can be started.
 type Program struct {
-	Name  string
-	Start func(context.Context, Options) (*Gateway, error)
-}
+	// Name is that of its folder in config/gateways.
+	Name string
 
-// All are the gateways that there are.
-func All() []Program {
-	return []Program{
-		{Name: nginxName, Start: StartNginx},
-		{Name: ingressNginxName, Start: StartIngressNginx},
-		{Name: haproxyName, Start: StartHAProxy},
-		{Name: caddyName, Start: StartCaddy},
-	}
-}
-
-// Stop ends the gateway. That it had ended before is an error.
-func (g *Gateway) Stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	return g.Process.Stop(ctx)
+	// onePort: it speaks HTTP/1.1 and HTTP/2 at the same address.
+	onePort bool
+	// launch says how it is started at some place.
+	launch func(context.Context, place, Options) (process.Launch, error)
 }
 
 // place is where a gateway speaks with its clients, and an address to spare.
 type place struct{ http, h2c, spare string }
 
-// launch says how a gateway is started at some place. One that speaks HTTP/1.1 and
-// HTTP/2 at the same address makes its place so.
-type launch func(*place, Options) (process.Launch, error)
+// All are the gateways that there are.
+func All() []Program { return []Program{Nginx, IngressNginx, HAProxy, Caddy} }
 
-// onePort is for gateways that speak both at one address.
-func onePort(launch launch) launch {
-	return func(at *place, options Options) (process.Launch, error) {
-		at.h2c = at.http
-		return launch(at, options)
-	}
-}
-
-// start starts a gateway on free ports.
-func start(ctx context.Context, name string, options Options, launch launch) (*Gateway, error) {
-	if err := options.complete(name); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+// Start starts the gateway on free ports.
+func (p Program) Start(ctx context.Context, options Options) (*Gateway, error) {
+	if err := options.complete(p.Name); err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	return process.StartOnFreePorts(ctx, 3, func(addresses []string) (*Gateway, error) {
-		at := &place{http: addresses[0], h2c: addresses[1], spare: addresses[2]}
-		launching, err := launch(at, options)
-		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", name, err)
+		at := place{http: addresses[0], h2c: addresses[1], spare: addresses[2]}
+		if p.onePort {
+			at.h2c = at.http
 		}
-		return &Gateway{Name: name, HTTP: at.http, H2C: at.h2c, Process: process.New(name, options.Dir, launching, process.Listens(at.http, at.h2c))}, nil
+		launching, err := p.launch(ctx, at, options)
+		if err != nil {
+			return nil, fmt.Errorf("start %s: %w", p.Name, err)
+		}
+		// The names that the files of config/gateways give.
+		launching.Env = append(launching.Env,
+			"APIKEY_AUTHSERVER="+options.AuthServer, "HEXCOVERY_API="+options.Upstream, "HEXCOVERY_GRPC="+options.UpstreamGRPC)
+		return &Gateway{
+			Name: p.Name, HTTP: at.http, H2C: at.h2c,
+			Process: process.New(p.Name, options.Dir, launching, process.Listens(at.http, at.h2c)),
+		}, nil
 	})
 }
 
 func (o *Options) complete(name string) error {
 	if o.Dir == "" {
 		return errors.New("Options.Dir is not set")
-	}
-	if o.Log == nil {
-		o.Log = io.Discard
 	}
 	if o.UpstreamGRPC == "" {
 		o.UpstreamGRPC = o.Upstream
@@ -121,15 +105,22 @@ func (o *Options) complete(name string) error {
 	return err
 }
 
-// installed finds a program of the distribution. Debian keeps some in folders that
-// are not in everybody's PATH.
-func installed(program, debianPackage string) (string, error) {
+// Stop ends the gateway. That it had ended before is an error.
+func (g *Gateway) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return g.Process.Stop(ctx)
+}
+
+// installed finds a program of the distribution, whose package has the same name. Debian
+// keeps some in folders that are not in everybody's PATH.
+func installed(program string) (string, error) {
 	path, err := exec.LookPath(program)
-	if err == nil {
-		return path, nil
+	if err != nil {
+		if path, outside := exec.LookPath(filepath.Join("/usr/sbin", program)); outside == nil {
+			return path, nil
+		}
+		err = errors.Join(fmt.Errorf("%s is not installed: apt-get install %s", program, program), err)
 	}
-	if info, err := os.Stat(filepath.Join("/usr/sbin", program)); err == nil && info.Mode()&0o111 != 0 {
-		return filepath.Join("/usr/sbin", program), nil
-	}
-	return "", errors.Join(fmt.Errorf("%s is not installed: apt-get install %s", program, debianPackage), err)
+	return path, err
 }

@@ -21,26 +21,18 @@ import (
 	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
-const ingressNginxName = "ingress-nginx"
-
-// StartIngressNginx starts the distribution's nginx with what ingress-nginx makes of
-// the Ingresses and ConfigMaps of config/gateways/ingress-nginx. The controller itself, and
-// its Lua, do not run here.
-func StartIngressNginx(ctx context.Context, options Options) (*Gateway, error) {
-	return start(ctx, ingressNginxName, options, func(at *place, options Options) (process.Launch, error) {
-		program, err := installed("nginx", "nginx")
-		if err != nil {
-			return process.Launch{}, err
-		}
+// IngressNginx is the distribution's nginx with what ingress-nginx makes of the Ingresses
+// and ConfigMaps of config/gateways/ingress-nginx. The controller itself, and its Lua, do
+// not run here.
+var IngressNginx = Program{
+	Name: "ingress-nginx",
+	launch: func(_ context.Context, at place, options Options) (process.Launch, error) {
 		conf, err := renderIngressNginx(at, options)
 		if err != nil {
 			return process.Launch{}, err
 		}
-		if err := os.WriteFile(filepath.Join(options.Dir, "nginx.conf"), []byte(conf), 0o600); err != nil {
-			return process.Launch{}, err
-		}
-		return process.Launch{Path: program, Args: []string{"-p", options.Dir, "-e", "stderr", "-c", "nginx.conf"}}, nil
-	})
+		return launchNginx(options, conf)
+	},
 }
 
 // What is known here, with its default. Another setting or annotation is an error.
@@ -120,7 +112,7 @@ var ingressNginxConf = template.Must(template.New("").Funcs(template.FuncMap{
 	"variable": func(header string) string { return strings.ReplaceAll(strings.ToLower(header), "-", "_") },
 }).Parse(nginxMain + ingressNginxTemplate))
 
-func renderIngressNginx(at *place, options Options) (string, error) {
+func renderIngressNginx(at place, options Options) (string, error) {
 	files, err := readIngressFiles(options.Config)
 	if err != nil {
 		return "", err

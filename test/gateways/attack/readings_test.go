@@ -5,7 +5,6 @@ package attack
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -48,7 +47,7 @@ func tricky() []string {
 
 func TestModelOfNginx(t *testing.T) {
 	t.Parallel()
-	address := echo(t, gateways.StartNginx, map[string]string{"http.conf": "", "server.conf": `location / { default_type text/plain; return 200 "$uri"; }`})
+	address := echo(t, gateways.Nginx, map[string]string{"http.conf": "", "server.conf": `location / { default_type text/plain; return 200 "$uri"; }`})
 	for _, target := range tricky() {
 		status, body := ask(t, address, target)
 		want, ok := readings.Nginx(target)
@@ -65,7 +64,7 @@ func TestModelOfCaddy(t *testing.T) {
 	for i, pattern := range patterns {
 		fmt.Fprintf(&rules, "\t@m%d path %s\n\trespond @m%d \"%s {http.request.uri.path}\"\n", i, pattern, i, pattern)
 	}
-	address := echo(t, gateways.StartCaddy, map[string]string{
+	address := echo(t, gateways.Caddy, map[string]string{
 		"Caddyfile": "{\n\tadmin off\n\tauto_https off\n}\n{$HEXCOVERY_SITE} {\n\tbind {$HEXCOVERY_BIND}\n\troute {\n" + rules.String() + "\trespond \"none {http.request.uri.path}\"\n\t}\n}\n",
 	})
 	for _, target := range tricky() {
@@ -83,7 +82,7 @@ func TestModelOfCaddy(t *testing.T) {
 }
 
 // echo starts a gateway with other files than those that are shipped.
-func echo(t *testing.T, start func(context.Context, gateways.Options) (*gateways.Gateway, error), files map[string]string) string {
+func echo(t *testing.T, program gateways.Program, files map[string]string) string {
 	t.Helper()
 	config := t.TempDir()
 	for name, text := range files {
@@ -92,7 +91,7 @@ func echo(t *testing.T, start func(context.Context, gateways.Options) (*gateways
 		}
 	}
 	const nobody = "127.0.0.1:1"
-	gateway, err := start(t.Context(), gateways.Options{AuthServer: nobody, Upstream: nobody, Dir: t.TempDir(), Config: config, Log: os.Stderr})
+	gateway, err := program.Start(t.Context(), gateways.Options{AuthServer: nobody, Upstream: nobody, Dir: t.TempDir(), Config: config, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}

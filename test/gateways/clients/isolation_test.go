@@ -103,17 +103,11 @@ func TestTheAttacksFindAGatewayThatBelievesItsClients(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Replace(data, []byte(good), []byte(bad), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var nginx *gateways.Gateway
-	for _, program := range gateways.All() {
-		if program.Name != "nginx" {
-			continue
-		}
-		nginx, err = program.Start(ctx, gateways.Options{
-			AuthServer: world.authServers.Address(), Upstream: upstream, Dir: dir, Config: config, Log: os.Stderr,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	nginx, err := gateways.Nginx.Start(ctx, gateways.Options{
+		AuthServer: world.authServers.Address(), Upstream: upstream, Dir: dir, Config: config, Log: os.Stderr,
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := nginx.Stop(); err != nil {

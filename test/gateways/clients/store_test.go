@@ -60,7 +60,7 @@ type store struct {
 // startStore starts one that ends with the test.
 func startStore(ctx context.Context, t *testing.T) *store {
 	t.Helper()
-	labelProxy, err := gateways.Binary(ctx, gateways.PromLabelProxy, os.Stderr)
+	labelProxy, err := gateways.Binary(ctx, "prom-label-proxy", os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,10 +130,10 @@ func bringAbout(ctx context.Context) (err error) {
 	if err := command(ctx, "go", "build", "-o", world.otlpclient, "./otlpclient"); err != nil {
 		return err
 	}
-	if world.collector, err = gateways.Binary(ctx, gateways.Collector, os.Stderr); err != nil {
+	if world.collector, err = gateways.Binary(ctx, "collector", os.Stderr); err != nil {
 		return err
 	}
-	if world.prometheus, err = gateways.Binary(ctx, gateways.Prometheus, os.Stderr); err != nil {
+	if world.prometheus, err = gateways.Binary(ctx, "prometheus", os.Stderr); err != nil {
 		return err
 	}
 	return nil

@@ -42,7 +42,7 @@ func command(ctx context.Context, args []string) error {
 		}
 		return err
 	case len(args) == 1 && args[0] == "gateways":
-		for _, program := range []string{gateways.Caddy, gateways.PromLabelProxy, gateways.Prometheus, gateways.Collector} {
+		for _, program := range gateways.Binaries() {
 			path, err := gateways.Binary(ctx, program, os.Stderr)
 			if err != nil {
 				return err

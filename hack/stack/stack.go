@@ -87,7 +87,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 	options.Managers = max(options.Managers, 1)
 	s := &Stack{options: options, programs: options.Programs}
 	if s.programs == (Programs{}) {
-		if s.programs, err = Build(ctx, options.Log); err != nil {
+		if s.programs, err = Build(ctx, options.Log, ""); err != nil {
 			return nil, fmt.Errorf("start stack: %w", err)
 		}
 	}

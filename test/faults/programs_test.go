@@ -57,5 +57,5 @@ func build(ctx context.Context, log io.Writer, dir string, changes ...mutation.M
 	if err != nil {
 		return stack.Programs{}, err
 	}
-	return stack.BuildWith(ctx, log, dir, overlay)
+	return stack.Build(ctx, log, dir, "-overlay", overlay)
 }

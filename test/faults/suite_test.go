@@ -43,7 +43,7 @@ func TestFaults(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	programs, err := stack.Build(ctx, os.Stdout)
+	programs, err := stack.Build(ctx, os.Stdout, "")
 	Expect(err).NotTo(HaveOccurred())
 	shifted, err := build(ctx, os.Stdout, GinkgoT().TempDir(), shiftedClock()...)
 	Expect(err).NotTo(HaveOccurred())

@@ -10,14 +10,16 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // tokenSeconds is how long a ServiceAccount's token is valid: longer than any test or demo.
-const tokenSeconds = 24 * 60 * 60
+const tokenSeconds int64 = 24 * 60 * 60
 
 // Admin returns a configuration for the user "admin", who may do everything. The client does not limit its own rate.
 func (cp *ControlPlane) Admin() *rest.Config { return rest.CopyConfig(cp.admin) }
@@ -28,24 +30,25 @@ func (cp *ControlPlane) AdminKubeconfig() string { return filepath.Join(cp.dir, 
 // ServiceAccount returns a configuration with a fresh token of the ServiceAccount, and with the rights that RBAC gives it.
 // It waits until the ServiceAccount exists, as long as ctx lets it.
 func (cp *ControlPlane) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, error) {
-	account := &corev1.ServiceAccount{}
-	account.Namespace, account.Name = namespace, name
-	if err := cp.awaitObject(ctx, account); err != nil {
+	account, err := cp.awaitServiceAccount(ctx, namespace, name)
+	if err != nil {
 		return nil, err
 	}
 	return cp.withToken(ctx, account, nil)
 }
 
+func (cp *ControlPlane) awaitServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	return account, cp.awaitObject(ctx, account)
+}
+
 // withToken returns a configuration with a fresh token of the ServiceAccount, bound to an object if one is given.
 func (cp *ControlPlane) withToken(ctx context.Context, account *corev1.ServiceAccount, bound *authenticationv1.BoundObjectReference) (*rest.Config, error) {
-	seconds := int64(tokenSeconds)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds, BoundObjectRef: bound}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(tokenSeconds), BoundObjectRef: bound}}
 	if err := cp.client.SubResource("token").Create(ctx, account, request); err != nil {
 		return nil, fmt.Errorf("token for %s: %w", client.ObjectKeyFromObject(account), err)
 	}
-	cfg := rest.AnonymousClientConfig(cp.admin)
-	cfg.BearerToken = request.Status.Token
-	return cfg, nil
+	return cp.config(request.Status.Token), nil
 }
 
 // WriteKubeconfig writes a file that only its owner can read.
@@ -53,11 +56,7 @@ func WriteKubeconfig(cfg *rest.Config, path string) error {
 	const name = "controlplane"
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: cfg.Host, CertificateAuthorityData: cfg.CAData}
-	kubeconfig.AuthInfos[name] = &clientcmdapi.AuthInfo{
-		ClientCertificateData: cfg.CertData,
-		ClientKeyData:         cfg.KeyData,
-		Token:                 cfg.BearerToken,
-	}
+	kubeconfig.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: cfg.BearerToken}
 	kubeconfig.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	kubeconfig.CurrentContext = name
 	if err := clientcmd.WriteToFile(*kubeconfig, path); err != nil {

@@ -73,7 +73,7 @@ type ControlPlane struct {
 	log       io.Writer
 
 	identity
-	// address is the API server's, etcdURL is where etcd is.
+	// address is the API server's. etcdURL is where etcd is: plain HTTP, on loopback, without authentication.
 	address, etcdURL string
 	etcdLink         *link.Link
 	etcd, apiServer  *process.Process

@@ -159,7 +159,7 @@ var _ = Describe("starting and stopping", func() {
 		Expect(cp.Stop()).To(Succeed())
 		Expect(cp.Stop()).To(Succeed(), "a second time")
 		Expect(os.ReadDir(cp.LogDir())).To(HaveLen(4), "two programs, with the two outputs of each")
-		endpoint, err := url.Parse(cp.Etcd())
+		endpoint, err := url.Parse(cp.etcdURL)
 		Expect(err).NotTo(HaveOccurred())
 		_, err = (&net.Dialer{}).DialContext(ctx, "tcp", endpoint.Host)
 		Expect(err).To(HaveOccurred(), "etcd has ended")

@@ -15,9 +15,6 @@ import (
 // etcdPage is how many keys are read at once.
 const etcdPage = 500
 
-// Etcd is the endpoint of etcd: plain HTTP, on loopback, without authentication.
-func (cp *ControlPlane) Etcd() string { return cp.etcdURL }
-
 // DumpEtcd calls visit with every key and value in etcd, as of one revision and in the order of the keys, until visit
 // returns an error. Values are as kube-apiserver stored them: custom resources as JSON, the rest as protobuf, in which
 // strings and bytes stand as they are.
@@ -72,7 +69,7 @@ func (cp *ControlPlane) etcdRange(ctx context.Context, request rangeRequest) (*r
 	if err != nil {
 		return nil, err
 	}
-	httpRequest, err := http.NewRequestWithContext(ctx, http.MethodPost, cp.Etcd()+"/v3/kv/range", bytes.NewReader(body))
+	httpRequest, err := http.NewRequestWithContext(ctx, http.MethodPost, cp.etcdURL+"/v3/kv/range", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -20,13 +20,12 @@ import (
 // Pod returns a configuration with a fresh token as a pod of this name has it, and the UID of that pod, which the token says.
 // The pod is made if there is none. There is no node that would run it: whoever starts a program with this token is the pod.
 func (cp *ControlPlane) Pod(ctx context.Context, namespace, account, name string) (*rest.Config, types.UID, error) {
-	serviceAccount := &corev1.ServiceAccount{}
-	serviceAccount.Namespace, serviceAccount.Name = namespace, account
-	if err := cp.awaitObject(ctx, serviceAccount); err != nil {
+	serviceAccount, err := cp.awaitServiceAccount(ctx, namespace, account)
+	if err != nil {
 		return nil, "", err
 	}
 	pod := podOf(namespace, account, name)
-	err := cp.client.Create(ctx, pod)
+	err = cp.client.Create(ctx, pod)
 	if apierrors.IsAlreadyExists(err) {
 		err = cp.client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 	}

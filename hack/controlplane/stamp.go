@@ -32,21 +32,15 @@ func (cp *ControlPlane) awaitStamp(ctx context.Context) error {
 		probe := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"namespaces": map[string]any{"names": []any{"probe"}}}}}
 		probe.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Organization"))
 		probe.SetGenerateName("probe-")
-		if last = cp.client.Create(ctx, probe, client.DryRunAll); last != nil {
-			// Whatever else is wrong is not going to be right.
-			return false, client.IgnoreNotFound(ignoreUnavailable(last))
+		last = cp.client.Create(ctx, probe, client.DryRunAll)
+		if apierrors.IsNotFound(last) || apierrors.IsServiceUnavailable(last) {
+			return false, nil
 		}
-		return probe.GetAnnotations()[v1alpha1.AnnotationRequestedBy] != "", nil
+		// Whatever else is wrong is not going to be right.
+		return probe.GetAnnotations()[v1alpha1.AnnotationRequestedBy] != "", last
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("wait for %s: %w", stampPolicy, err), last)
 	}
 	return nil
-}
-
-func ignoreUnavailable(err error) error {
-	if apierrors.IsServiceUnavailable(err) {
-		return nil
-	}
-	return err
 }

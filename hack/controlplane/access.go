@@ -30,16 +30,15 @@ func (cp *ControlPlane) AdminKubeconfig() string { return filepath.Join(cp.dir, 
 // ServiceAccount returns a configuration with a fresh token of the ServiceAccount, and with the rights that RBAC gives it.
 // It waits until the ServiceAccount exists, as long as ctx lets it.
 func (cp *ControlPlane) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, error) {
-	account, err := cp.awaitServiceAccount(ctx, namespace, name)
-	if err != nil {
+	account := serviceAccount(namespace, name)
+	if err := cp.awaitObject(ctx, account); err != nil {
 		return nil, err
 	}
 	return cp.withToken(ctx, account, nil)
 }
 
-func (cp *ControlPlane) awaitServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	return account, cp.awaitObject(ctx, account)
+func serviceAccount(namespace, name string) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
 // withToken returns a configuration with a fresh token of the ServiceAccount, bound to an object if one is given.

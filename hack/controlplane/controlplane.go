@@ -15,7 +15,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,7 +50,7 @@ type Options struct {
 	// Log is told about progress: provisioning may take minutes the first time. Nil is silent.
 	Log io.Writer
 
-	// APIServerFlags, such as "--feature-gates=Name=true", override the defaults; repeat a flag for several values.
+	// APIServerFlags come after the flags that Start sets, and so override them.
 	APIServerFlags []string
 
 	// Apply are kustomizations, by path from the root of the repository, that are applied before kube-controller-manager
@@ -235,16 +234,16 @@ func (cp *ControlPlane) apiServerDir() string { return filepath.Join(cp.dir, "ku
 
 // awaitObject waits until the object exists, and reads it.
 func (cp *ControlPlane) awaitObject(ctx context.Context, obj client.Object) error {
-	key := client.ObjectKeyFromObject(obj)
-	var last error
-	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		last = cp.client.Get(ctx, key, obj)
-		return last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for %T %s: %w", obj, key, errors.Join(context.Cause(ctx), last))
+	if err := cp.exists(obj).Await(ctx, pollInterval); err != nil {
+		return fmt.Errorf("wait for %T %s: %w", obj, client.ObjectKeyFromObject(obj), err)
 	}
 	return nil
+}
+
+// exists is the readiness of who makes the object, which it reads.
+func (cp *ControlPlane) exists(obj client.Object) process.Ready {
+	key := client.ObjectKeyFromObject(obj)
+	return func(ctx context.Context) error { return cp.client.Get(ctx, key, obj) }
 }
 
 // awaitSystemNamespaces waits for the namespaces that kube-apiserver makes shortly after it has begun to serve.
@@ -255,12 +254,6 @@ func (cp *ControlPlane) awaitSystemNamespaces(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// hasDefaultServiceAccount reports whether the controllers have made it.
-func (cp *ControlPlane) hasDefaultServiceAccount(ctx context.Context) (bool, error) {
-	err := cp.client.Get(ctx, client.ObjectKey{Namespace: corev1.NamespaceDefault, Name: "default"}, &corev1.ServiceAccount{})
-	return err == nil, err
 }
 
 func newClient(cfg *rest.Config) (client.Client, error) {

@@ -20,19 +20,19 @@ import (
 // Pod returns a configuration with a fresh token as a pod of this name has it, and the UID of that pod, which the token says.
 // The pod is made if there is none. There is no node that would run it: whoever starts a program with this token is the pod.
 func (cp *ControlPlane) Pod(ctx context.Context, namespace, account, name string) (*rest.Config, types.UID, error) {
-	serviceAccount, err := cp.awaitServiceAccount(ctx, namespace, account)
-	if err != nil {
+	owner := serviceAccount(namespace, account)
+	if err := cp.awaitObject(ctx, owner); err != nil {
 		return nil, "", err
 	}
 	pod := podOf(namespace, account, name)
-	err = cp.client.Create(ctx, pod)
+	err := cp.client.Create(ctx, pod)
 	if apierrors.IsAlreadyExists(err) {
 		err = cp.client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("pod %s: %w", name, err)
 	}
-	cfg, err := cp.withToken(ctx, serviceAccount, &authenticationv1.BoundObjectReference{
+	cfg, err := cp.withToken(ctx, owner, &authenticationv1.BoundObjectReference{
 		APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID,
 	})
 	return cfg, pod.UID, err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/hexcovery/apikey-operator/hack/process"
@@ -98,7 +99,7 @@ func (cp *ControlPlane) newControllerManager() (*process.Process, error) {
 		"--secure-port=0",
 		// The defaults are for machines that many share; here they would make a test wait.
 		"--kube-api-qps=500", "--kube-api-burst=1000",
-	}, cp.hasDefaultServiceAccount), nil
+	}, cp.exists(serviceAccount(corev1.NamespaceDefault, "default"))), nil
 }
 
 // arguments are flags by their names.

@@ -29,9 +29,21 @@ const (
 	readyInterval = 20 * time.Millisecond
 )
 
-// Ready reports whether a program does what it was started for. The error says why it
-// does not, or not yet.
-type Ready func(context.Context) (bool, error)
+// Ready returns nil when a program does what it was started for, or else why it does not, or
+// not yet.
+type Ready func(context.Context) error
+
+// Await asks until the answer is yes. The error has the cause of the end of ctx, and the last answer.
+func (r Ready) Await(ctx context.Context, interval time.Duration) error {
+	var last error
+	if wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (bool, error) {
+		last = r(ctx)
+		return last == nil, nil
+	}) != nil {
+		return errors.Join(context.Cause(ctx), last)
+	}
+	return nil
+}
 
 // Process is a program that can be ended and started again any number of times. Its
 // methods may be called from several goroutines.
@@ -94,30 +106,34 @@ func Answers(url string) Ready { return AnswersTo(http.DefaultClient, url) }
 
 // AnswersTo is Answers to this client.
 func AnswersTo(client *http.Client, url string) Ready {
-	return func(ctx context.Context) (bool, error) {
+	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
-			return false, err
+			return err
 		}
 		response, err := client.Do(request)
 		if err != nil {
-			return false, err
+			return err
 		}
-		return response.StatusCode == http.StatusOK, response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, response.Status)
+		}
+		return nil
 	}
 }
 
 // Listens is the readiness of a program that takes connections at these addresses.
 func Listens(addresses ...string) Ready {
-	return func(ctx context.Context) (bool, error) {
+	return func(ctx context.Context) error {
 		for _, address := range addresses {
 			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 			if err != nil {
-				return false, err
+				return err
 			}
 			_ = conn.Close()
 		}
-		return true, nil
+		return nil
 	}
 }
 
@@ -172,7 +188,7 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
-// awaitReady asks until the program is ready.
+// awaitReady asks until the program is ready, or has ended.
 func (p *Process) awaitReady(ctx context.Context, r *run) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready in %s", readyTimeout))
 	defer cancel()
@@ -185,15 +201,7 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		case <-ctx.Done():
 		}
 	}()
-	var last error
-	err := wait.PollUntilContextCancel(ctx, readyInterval, true, func(ctx context.Context) (ready bool, _ error) {
-		ready, last = p.ready(ctx)
-		return ready, nil
-	})
-	if err != nil {
-		return errors.Join(context.Cause(ctx), last)
-	}
-	return nil
+	return p.ready.Await(ctx, readyInterval)
 }
 
 // Stop ends the program gracefully, also if it is paused; when ctx ends before it

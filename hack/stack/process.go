@@ -5,14 +5,12 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
 	"github.com/hexcovery/apikey-operator/hack/link"
@@ -56,17 +54,9 @@ func (p *Process) Start(ctx context.Context) error {
 // enterPod makes the pod that the program is going to be. It goes on trying while the API
 // server is away, as whoever makes pods in a cluster does.
 func (p *Process) enterPod(ctx context.Context) error {
-	var last error
 	ctx, cancel := context.WithTimeoutCause(ctx, podTimeout, fmt.Errorf("no pod in %s", podTimeout))
 	defer cancel()
-	err := wait.PollUntilContextCancel(ctx, podInterval, true, func(ctx context.Context) (bool, error) {
-		last = p.makePod(ctx)
-		return last == nil, nil
-	})
-	if err != nil {
-		return errors.Join(context.Cause(ctx), last)
-	}
-	return nil
+	return process.Ready(p.makePod).Await(ctx, podInterval)
 }
 
 func (p *Process) makePod(ctx context.Context) error {

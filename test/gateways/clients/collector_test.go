@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -64,9 +63,7 @@ func (s *collectorShipper) start(ctx context.Context, secret map[string][]byte) 
 	s.process, err = process.StartOnFreePorts(ctx, 2, func(addresses []string) (*process.Process, error) {
 		receiver = addresses[0]
 		launching, err := s.launch(dir, addresses[0], addresses[1])
-		return process.New(s.title, dir, launching, func(ctx context.Context) (bool, error) {
-			return listening(ctx, receiver)
-		}), err
+		return process.New(s.title, dir, launching, process.Listens(receiver)), err
 	})
 	if err != nil {
 		return err
@@ -127,13 +124,4 @@ func (s *collectorShipper) finish(ctx context.Context) (map[recorder.Stream][]in
 		err = errors.New("the collector says that it dropped data")
 	}
 	return sent, err
-}
-
-// listening reports whether somebody takes connections there.
-func listening(ctx context.Context, address string) (bool, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false, err
-	}
-	return true, conn.Close()
 }

@@ -94,13 +94,13 @@ func (s *podShipper) newPod(ctx context.Context, secret map[string][]byte) (*pod
 	p := &pod{service: fmt.Sprintf("%s-%d", s.title, s.count)}
 	launching := process.Launch{Path: world.otlpclient, Env: append(mount.Env(secret), s.environment...)}
 	launching.Env = append(launching.Env, "OTEL_SERVICE_NAME="+p.service)
-	p.Process = process.New(p.service, dir, launching, func(context.Context) (bool, error) {
+	p.Process = process.New(p.service, dir, launching, func(context.Context) error {
 		for _, stream := range p.streams() {
 			if len(world.store.Tally(stream)) == 0 {
-				return false, fmt.Errorf("nothing has arrived of its %s", stream.Signal)
+				return fmt.Errorf("nothing has arrived of its %s", stream.Signal)
 			}
 		}
-		return true, nil
+		return nil
 	})
 	return p, p.Start(ctx)
 }

@@ -73,9 +73,9 @@ func (s *prometheusShipper) start(ctx context.Context, secret map[string][]byte)
 			"--config.file=" + s.configPath(), "--storage.tsdb.path=" + filepath.Join(s.dir, "data"),
 			"--web.listen-address=" + s.address, "--web.enable-lifecycle",
 		}}
-		return process.New(s.title, s.dir, launching, func(ctx context.Context) (bool, error) {
+		return process.New(s.title, s.dir, launching, func(ctx context.Context) error {
 			_, err := s.get(ctx, "/-/ready")
-			return err == nil, err
+			return err
 		}), nil
 	})
 	return err

@@ -100,10 +100,7 @@ func startProgram(ctx context.Context, t *testing.T, name string, launch func(ad
 	base := &url.URL{Scheme: "http"}
 	process, err := process.StartOnFreePorts(ctx, 1, func(addresses []string) (*process.Process, error) {
 		base.Host = addresses[0]
-		return process.New(name, dir, launch(base.Host), func(ctx context.Context) (bool, error) {
-			_, err := fetch(ctx, base.String()+ready)
-			return err == nil, err
-		}), nil
+		return process.New(name, dir, launch(base.Host), process.Answers(base.String()+ready)), nil
 	})
 	if err != nil {
 		t.Fatal(err)

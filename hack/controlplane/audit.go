@@ -38,9 +38,9 @@ type AuditEvent struct {
 	Verb string
 	// URI is the path and the query.
 	URI string
-	// Group, Resource, Subresource, Namespace and Name are empty where they do not apply.
-	Group, Resource, Subresource, Namespace, Name string
-	UserAgent                                     string
+	// Resource, Subresource, Namespace and Name are empty where they do not apply.
+	Resource, Subresource, Namespace, Name string
+	UserAgent                              string
 	// Code is the HTTP status.
 	Code int
 	// Time is when the request was received, and Answered when it had been answered or, of a watch, when it began.
@@ -66,19 +66,6 @@ func (cp *ControlPlane) AuditEvents() ([]AuditEvent, error) {
 }
 
 func (cp *ControlPlane) auditLogPath() string { return filepath.Join(cp.LogDir(), "audit.log") }
-
-func (cp *ControlPlane) configureAudit(flags arguments) error {
-	policy := filepath.Join(cp.apiServerDir(), "audit-policy.yaml")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
-		return err
-	}
-	flags["audit-policy-file"] = []string{policy}
-	flags["audit-log-path"] = []string{cp.auditLogPath()}
-	flags["audit-log-mode"] = []string{"blocking"}
-	// No rotation: one file has it all.
-	flags["audit-log-maxsize"] = []string{"0"}
-	return nil
-}
 
 // parseAuditLog reads one event a request: of the lines about a watch, which share an id, the first.
 func parseAuditLog(data []byte) ([]AuditEvent, error) {
@@ -109,7 +96,6 @@ func eventOf(e *auditv1.Event) AuditEvent {
 		ImpersonatedUser: ptr.Deref(e.ImpersonatedUser, authenticationv1.UserInfo{}).Username,
 		Verb:             e.Verb,
 		URI:              e.RequestURI,
-		Group:            object.APIGroup,
 		Resource:         object.Resource,
 		Subresource:      object.Subresource,
 		Namespace:        object.Namespace,

@@ -23,10 +23,10 @@ func (cp *ControlPlane) DumpEtcd(ctx context.Context, visit func(key, value []by
 }
 
 func (cp *ControlPlane) dumpEtcd(ctx context.Context, limit int, visit func(key, value []byte) error) error {
-	// A range from "\0" to "\0" is every key.
-	request := rangeRequest{Key: []byte{0}, RangeEnd: []byte{0}, Limit: limit}
+	// A range from "\0" to "\0" is every key, at revision 0 as of now.
+	first, revision := []byte{0}, "0"
 	for {
-		page, err := cp.etcdRange(ctx, request)
+		page, err := cp.etcdRange(ctx, map[string]any{"key": first, "range_end": []byte{0}, "limit": limit, "revision": revision})
 		if err != nil {
 			return fmt.Errorf("dump etcd: %w", err)
 		}
@@ -38,33 +38,20 @@ func (cp *ControlPlane) dumpEtcd(ctx context.Context, limit int, visit func(key,
 		if !page.More || len(page.KVs) == 0 {
 			return nil
 		}
-		request.Revision = page.Header.Revision
-		request.Key = append(page.KVs[len(page.KVs)-1].Key, 0)
+		first, revision = append(page.KVs[len(page.KVs)-1].Key, 0), page.Header.Revision
 	}
 }
 
-// rangeRequest and rangeResponse are etcdserverpb.RangeRequest and RangeResponse in the JSON that etcd's gateway speaks on
-// the client port, which spares a dependency on etcd's client. Go's JSON, like protobuf's, writes bytes as base64.
-type (
-	rangeRequest struct {
-		Key      []byte `json:"key"`
-		RangeEnd []byte `json:"range_end"`
-		Limit    int    `json:"limit"`
-		Revision string `json:"revision,omitempty"`
-	}
-	rangeResponse struct {
-		Header struct {
-			Revision string `json:"revision"`
-		} `json:"header"`
-		KVs []struct {
-			Key   []byte `json:"key"`
-			Value []byte `json:"value"`
-		} `json:"kvs"`
-		More bool `json:"more"`
-	}
-)
+// rangeResponse is etcdserverpb.RangeResponse.
+type rangeResponse struct {
+	Header struct{ Revision string }
+	KVs    []struct{ Key, Value []byte }
+	More   bool
+}
 
-func (cp *ControlPlane) etcdRange(ctx context.Context, request rangeRequest) (*rangeResponse, error) {
+// etcdRange sends an etcdserverpb.RangeRequest, in the JSON that etcd's gateway speaks on the client port, which spares a
+// dependency on etcd's client. Go's JSON, like protobuf's, writes bytes as base64.
+func (cp *ControlPlane) etcdRange(ctx context.Context, request map[string]any) (*rangeResponse, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err

@@ -4,10 +4,8 @@
 package controlplane
 
 import (
-	"fmt"
-	"maps"
+	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,44 +41,38 @@ func (cp *ControlPlane) newEtcd() *process.Process {
 // newAPIServer returns kube-apiserver, which reaches etcd at this URL.
 func (cp *ControlPlane) newAPIServer(etcd string, opts Options) (*process.Process, error) {
 	_, port, _ := strings.Cut(cp.address, ":")
-	flags := arguments{
+	flags := []string{
 		// Without this, kube-apiserver looks for the address of a default route, which a machine without network lacks. It
 		// accepts to advertise loopback only if it keeps no endpoints of itself.
-		"advertise-address":        {"127.0.0.1"},
-		"endpoint-reconciler-type": {"none"},
-		"bind-address":             {"127.0.0.1"},
-		"secure-port":              {port},
-		"etcd-servers":             {etcd},
-		"authorization-mode":       {"RBAC"},
-		"allow-privileged":         {"true"},
-		"service-cluster-ip-range": {"10.0.0.0/24"},
-		"token-auth-file":          {cp.tokensPath()},
-		"tls-cert-file":            {cp.certificatePath()},
-		"tls-private-key-file":     {cp.privateKeyPath()},
-		"service-account-issuer":   {"https://kubernetes.default.svc"},
+		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
+		"--bind-address=127.0.0.1", "--secure-port=" + port,
+		"--etcd-servers=" + etcd,
+		"--authorization-mode=RBAC", "--allow-privileged", "--service-cluster-ip-range=10.0.0.0/24",
+		"--token-auth-file=" + cp.tokensPath(),
+		"--tls-cert-file=" + cp.certificatePath(), "--tls-private-key-file=" + cp.privateKeyPath(),
+		"--service-account-issuer=https://kubernetes.default.svc",
 		// The private key serves for the public one, too.
-		"service-account-key-file":         {cp.signingKeyPath()},
-		"service-account-signing-key-file": {cp.signingKeyPath()},
+		"--service-account-key-file=" + cp.signingKeyPath(), "--service-account-signing-key-file=" + cp.signingKeyPath(),
 		// A graceful end waits a minute for open watches, of which every controller has some; in this mode it waits 2 seconds.
-		"shutdown-send-retry-after": {"true"},
+		"--shutdown-send-retry-after",
 	}
 	if opts.WithoutControllerManager {
 		// Nothing would make the default ServiceAccounts that it asks for.
-		flags["disable-admission-plugins"] = []string{"ServiceAccount"}
+		flags = append(flags, "--disable-admission-plugins=ServiceAccount")
 	}
 	if opts.AuditLog {
-		if err := cp.configureAudit(flags); err != nil {
+		policy := filepath.Join(cp.apiServerDir(), "audit-policy.yaml")
+		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 			return nil, err
 		}
-	}
-	if err := flags.override(opts.APIServerFlags); err != nil {
-		return nil, err
+		flags = append(flags, "--audit-policy-file="+policy, "--audit-log-path="+cp.auditLogPath(), "--audit-log-mode=blocking",
+			"--audit-log-maxsize=0") // No rotation: one file has it all.
 	}
 	client, err := rest.HTTPClientFor(cp.admin)
 	if err != nil {
 		return nil, err
 	}
-	return cp.program(apiServerProgram, flags.list(), process.AnswersTo(client, cp.admin.Host+"/readyz")), nil
+	return cp.program(apiServerProgram, append(flags, opts.APIServerFlags...), process.AnswersTo(client, cp.admin.Host+"/readyz")), nil
 }
 
 // newControllerManager returns kube-controller-manager, which is ready when a controller has been seen to work.
@@ -100,34 +92,4 @@ func (cp *ControlPlane) newControllerManager() (*process.Process, error) {
 		// The defaults are for machines that many share; here they would make a test wait.
 		"--kube-api-qps=500", "--kube-api-burst=1000",
 	}, cp.exists(serviceAccount(corev1.NamespaceDefault, "default"))), nil
-}
-
-// arguments are flags by their names.
-type arguments map[string][]string
-
-// override replaces the values of each flag given by those given.
-func (a arguments) override(given []string) error {
-	overriding := arguments{}
-	for _, flag := range given {
-		name, value, hasValue := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
-		if !strings.HasPrefix(flag, "--") || name == "" {
-			return fmt.Errorf("flag %q: want --name=value or --name", flag)
-		}
-		if !hasValue {
-			value = "true"
-		}
-		overriding[name] = append(overriding[name], value)
-	}
-	maps.Copy(a, overriding)
-	return nil
-}
-
-func (a arguments) list() []string {
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(a)) {
-		for _, value := range a[name] {
-			list = append(list, "--"+name+"="+value)
-		}
-	}
-	return list
 }

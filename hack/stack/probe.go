@@ -11,8 +11,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // probeInterval is the least time between two requests of a Probe to a replica. What
@@ -27,7 +28,7 @@ type Probe struct {
 	watches []*watch
 	cancel  context.CancelCauseFunc
 	ctx     context.Context
-	running sync.WaitGroup
+	running *errgroup.Group
 }
 
 // watch is the part of a Probe that looks at one replica.
@@ -43,15 +44,12 @@ type watch struct {
 // answer has to be 200 until one is 401.
 func StartProbe(ctx context.Context, requests ...*http.Request) *Probe {
 	p := &Probe{}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	ctx, p.cancel = context.WithCancelCause(ctx)
+	p.running, p.ctx = errgroup.WithContext(ctx)
 	for _, request := range requests {
 		w := &watch{request: request, accepted: make(chan struct{}), refused: make(chan struct{})}
 		p.watches = append(p.watches, w)
-		p.running.Go(func() {
-			if err := w.keep(p.ctx); err != nil {
-				p.cancel(err)
-			}
-		})
+		p.running.Go(func() error { return w.keep(p.ctx) })
 	}
 	return p
 }
@@ -96,7 +94,7 @@ func (p *Probe) Refused() ([]Refusal, error) {
 // Stop ends what still runs.
 func (p *Probe) Stop() {
 	p.cancel(errors.New("the probe was stopped"))
-	p.running.Wait()
+	_ = p.running.Wait() // Who waits for an answer has its error.
 }
 
 func (w *watch) keep(ctx context.Context) error {

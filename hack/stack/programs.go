@@ -57,7 +57,7 @@ func (s *Stack) newManager(ctx context.Context, number int, addresses []string) 
 		name = fmt.Sprintf("manager-%d", number)
 	}
 	p, err := s.newProcess(ctx, name, ManagerAccount, probes, process.Launch{
-		Path: s.programs.Manager,
+		Path: s.options.Programs.Manager,
 		Args: append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...),
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Stack) newAuthServer(ctx context.Context, number int, addresses []strin
 	}
 	var err error
 	server.Process, err = s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount, operations, process.Launch{
-		Path: s.programs.AuthServer, Args: append(args, s.options.AuthServerFlags...),
+		Path: s.options.Programs.AuthServer, Args: append(args, s.options.AuthServerFlags...),
 	})
 	if err != nil {
 		return nil, err

@@ -27,8 +27,7 @@ const (
 
 // Options say what to start.
 type Options struct {
-	// ControlPlane is what to run on. Apply is config/base where it is empty, and
-	// Log is that of these options where it is nil.
+	// ControlPlane is what to run on. Start sets its Apply and its Log.
 	ControlPlane controlplane.Options
 
 	// Programs are what is run; where they are not given, they are built from the
@@ -52,7 +51,7 @@ type Options struct {
 	// so override them.
 	ManagerFlags, AuthServerFlags []string
 
-	// Log is told about progress. Nil is silent.
+	// Log is told about progress.
 	Log io.Writer
 }
 
@@ -64,30 +63,20 @@ type Stack struct {
 	Managers    []*Manager
 	AuthServers []*AuthServer
 
-	options  Options
-	programs Programs
-	linksMu  sync.Mutex
-	links    []*link.Link
-	stopOnce sync.Once
-	stopErr  error
+	options Options
+	linksMu sync.Mutex
+	links   []*link.Link
+	stop    func() error
 }
 
 // Start builds and starts everything, and returns when every program is ready.
 // ctx bounds the start only: what has been started runs until Stop.
 func Start(ctx context.Context, options Options) (_ *Stack, err error) {
-	if options.Log == nil {
-		options.Log = io.Discard
-	}
-	if options.ControlPlane.Log == nil {
-		options.ControlPlane.Log = options.Log
-	}
-	if len(options.ControlPlane.Apply) == 0 {
-		options.ControlPlane.Apply = []string{base}
-	}
-	options.Managers = max(options.Managers, 1)
-	s := &Stack{options: options, programs: options.Programs}
-	if s.programs == (Programs{}) {
-		if s.programs, err = Build(ctx, options.Log, ""); err != nil {
+	options.ControlPlane.Log, options.ControlPlane.Apply = options.Log, []string{base}
+	s := &Stack{options: options}
+	s.stop = sync.OnceValue(s.end)
+	if options.Programs == (Programs{}) {
+		if s.options.Programs, err = Build(ctx, options.Log, ""); err != nil {
 			return nil, fmt.Errorf("start stack: %w", err)
 		}
 	}
@@ -104,7 +93,7 @@ func Start(ctx context.Context, options Options) (_ *Stack, err error) {
 func (s *Stack) startPrograms(ctx context.Context) error {
 	began := time.Now()
 	starting, ctx := errgroup.WithContext(ctx)
-	s.Managers = make([]*Manager, s.options.Managers)
+	s.Managers = make([]*Manager, max(s.options.Managers, 1))
 	for i := range s.Managers {
 		starting.Go(func() (err error) {
 			s.Managers[i], err = process.StartOnFreePorts(ctx, 2, func(addresses []string) (*Manager, error) {
@@ -154,21 +143,20 @@ func (s *Stack) Processes() []*Process {
 // Stop ends the programs gracefully, all at once, and then the control plane. A
 // program that had ended by itself, or ends with a failure, is an error. It takes
 // no context: cleaning up is due also when that has ended.
-func (s *Stack) Stop() error {
-	s.stopOnce.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		processes := s.Processes()
-		errs := make([]error, len(processes), len(processes)+1)
-		var stopping sync.WaitGroup
-		for i, p := range processes {
-			stopping.Go(func() { errs[i] = p.Stop(ctx) })
-		}
-		stopping.Wait()
-		for _, l := range s.links {
-			errs = append(errs, l.Close())
-		}
-		s.stopErr = errors.Join(append(errs, s.ControlPlane.Stop())...)
-	})
-	return s.stopErr
+func (s *Stack) Stop() error { return s.stop() }
+
+func (s *Stack) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	processes := s.Processes()
+	errs := make([]error, len(processes), len(processes)+1)
+	var stopping sync.WaitGroup
+	for i, p := range processes {
+		stopping.Go(func() { errs[i] = p.Stop(ctx) })
+	}
+	stopping.Wait()
+	for _, l := range s.links {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(append(errs, s.ControlPlane.Stop())...)
 }

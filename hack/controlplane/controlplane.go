@@ -79,9 +79,7 @@ type ControlPlane struct {
 	controllers      *process.Process
 	admin            *rest.Config
 	client           client.Client
-
-	stopOnce sync.Once
-	stopErr  error
+	stop             func() error
 }
 
 // Start provisions the binaries and starts a control plane on loopback ports of its own. It returns when the API server is
@@ -134,6 +132,7 @@ func newControlPlane(ctx context.Context, opts Options) (*ControlPlane, error) {
 		return nil, err
 	}
 	cp := &ControlPlane{Binaries: binaries, root: root, auditLog: opts.AuditLog, log: opts.Log}
+	cp.stop = sync.OnceValue(cp.end)
 	if opts.Dir == "" {
 		cp.temporary = true
 		cp.dir, err = os.MkdirTemp("", "controlplane-")
@@ -193,17 +192,17 @@ func (a *attempt) PortTaken() bool { return a.etcd.PortTaken() || a.apiServer.Po
 
 // Stop ends every program and, if the folder is a temporary one, removes it. Further calls return what the first returned.
 // It takes no context: cleaning up is due also when the test's context has ended; what does not end by itself is killed.
-func (cp *ControlPlane) Stop() error {
-	cp.stopOnce.Do(func() {
-		err := cp.stopPrograms()
-		if cp.temporary {
-			err = errors.Join(err, os.RemoveAll(cp.dir))
-		}
-		if err != nil {
-			cp.stopErr = fmt.Errorf("stop control plane: %w", err)
-		}
-	})
-	return cp.stopErr
+func (cp *ControlPlane) Stop() error { return cp.stop() }
+
+func (cp *ControlPlane) end() error {
+	err := cp.stopPrograms()
+	if cp.temporary {
+		err = errors.Join(err, os.RemoveAll(cp.dir))
+	}
+	if err != nil {
+		return fmt.Errorf("stop control plane: %w", err)
+	}
+	return nil
 }
 
 // stopPrograms ends them in the order in which they need each other.

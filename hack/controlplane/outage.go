@@ -53,7 +53,7 @@ func (cp *ControlPlane) RestartEtcd(ctx context.Context) error {
 	if err := cp.restartEtcd(ctx, func() error { return nil }); err != nil {
 		return fmt.Errorf("restart etcd: %w", err)
 	}
-	return nil
+	return cp.awaitSystemNamespaces(ctx)
 }
 
 // BackUpEtcd keeps what etcd holds now, which is to restart for that, and returns how to restore it: as admins do, with the API
@@ -67,22 +67,15 @@ func (cp *ControlPlane) BackUpEtcd(ctx context.Context) (restore func(context.Co
 		if err := cp.StopAPIServer(); err != nil {
 			return err
 		}
-		if err := cp.replaceEtcd(ctx, func() error { return replaceDir(cp.etcdDir(), kept) }); err != nil {
+		if err := cp.restartEtcd(ctx, func() error { return replaceDir(cp.etcdDir(), kept) }); err != nil {
 			return fmt.Errorf("restore etcd: %w", err)
 		}
 		return cp.StartAPIServer(ctx)
-	}, nil
+	}, cp.awaitSystemNamespaces(ctx)
 }
 
-// restartEtcd restarts etcd, calls f while it is stopped, and waits until the API server has found it again.
+// restartEtcd restarts etcd, and calls f while it is stopped.
 func (cp *ControlPlane) restartEtcd(ctx context.Context, f func() error) error {
-	if err := cp.replaceEtcd(ctx, f); err != nil {
-		return err
-	}
-	return cp.awaitSystemNamespaces(ctx)
-}
-
-func (cp *ControlPlane) replaceEtcd(ctx context.Context, f func() error) error {
 	if err := cp.etcd.Stop(ctx); err != nil {
 		return err
 	}

@@ -95,9 +95,13 @@ func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
 		}
 	}()
 	began := time.Now()
-	if _, err := process.StartOnFreePorts(ctx, 2, func(addresses []string) (*attempt, error) {
-		return cp.newAttempt(ctx, opts, addresses[0], addresses[1])
-	}); err != nil {
+	if err := cp.prepare(); err != nil {
+		return nil, err
+	}
+	if err := cp.startEtcd(ctx, opts); err != nil {
+		return nil, err
+	}
+	if err := cp.startAPIServer(ctx, opts); err != nil {
 		return nil, err
 	}
 	serving := time.Since(began)
@@ -142,74 +146,25 @@ func newControlPlane(ctx context.Context, opts Options) (*ControlPlane, error) {
 	return cp, err
 }
 
-// attempt is one to start etcd and kube-apiserver at addresses that are free.
-type attempt struct{ *ControlPlane }
-
-// newAttempt makes the layout of folders, empty, and in it what there has to be before the start.
-func (cp *ControlPlane) newAttempt(ctx context.Context, opts Options, address, etcd string) (_ *attempt, err error) {
-	fmt.Fprintf(cp.log, "controlplane: starting etcd and kube-apiserver %s\n", cp.Binaries.Version)
+// prepare makes the layout of folders, empty, and in it what there has to be before the start.
+func (cp *ControlPlane) prepare() error {
 	for _, dir := range []string{cp.etcdDir(), cp.apiServerDir(), cp.LogDir()} {
 		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	cp.address, cp.etcdURL = address, "http://"+etcd
-	if err := cp.newIdentity(); err != nil {
-		return nil, err
-	}
-	cp.admin = cp.config(cp.adminToken)
-	if cp.client, err = newClient(cp.admin); err != nil {
-		return nil, err
-	}
-	if err := WriteKubeconfig(cp.admin, cp.AdminKubeconfig()); err != nil {
-		return nil, err
-	}
-	cp.etcd = cp.newEtcd()
-	reached := cp.etcdURL
-	if opts.EtcdLink {
-		if cp.etcdLink, err = link.ToEtcd(ctx, cp.etcdURL); err != nil {
-			return nil, err
-		}
-		reached = cp.etcdLink.URL
-	}
-	cp.apiServer, err = cp.newAPIServer(reached, opts)
-	return &attempt{cp}, err
+	return cp.newIdentity()
 }
-
-// Start starts both. What has been started when it fails is stopped: another attempt may follow.
-func (a *attempt) Start(ctx context.Context) error {
-	err := a.etcd.Start(ctx)
-	if err == nil {
-		if err = a.apiServer.Start(ctx); err == nil {
-			return a.awaitSystemNamespaces(ctx)
-		}
-	}
-	return errors.Join(err, a.stopPrograms())
-}
-
-// PortTaken reports whether the failure was that of a port.
-func (a *attempt) PortTaken() bool { return a.etcd.PortTaken() || a.apiServer.PortTaken() }
 
 // Stop ends every program and, if the folder is a temporary one, removes it. Further calls return what the first returned.
 // It takes no context: cleaning up is due also when the test's context has ended; what does not end by itself is killed.
 func (cp *ControlPlane) Stop() error { return cp.stop() }
 
 func (cp *ControlPlane) end() error {
-	err := cp.stopPrograms()
-	if cp.temporary {
-		err = errors.Join(err, os.RemoveAll(cp.dir))
-	}
-	if err != nil {
-		return fmt.Errorf("stop control plane: %w", err)
-	}
-	return nil
-}
-
-// stopPrograms ends them in the order in which they need each other.
-func (cp *ControlPlane) stopPrograms() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var errs []error
+	// In the order in which they need each other.
 	for _, program := range []*process.Process{cp.controllers, cp.apiServer, cp.etcd} {
 		if program != nil {
 			errs = append(errs, program.Stop(ctx))
@@ -217,9 +172,14 @@ func (cp *ControlPlane) stopPrograms() error {
 	}
 	if cp.etcdLink != nil {
 		errs = append(errs, cp.etcdLink.Close())
-		cp.etcdLink = nil
 	}
-	return errors.Join(errs...)
+	if cp.temporary {
+		errs = append(errs, os.RemoveAll(cp.dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stop control plane: %w", err)
+	}
+	return nil
 }
 
 // Dir is the folder with everything of this control plane.

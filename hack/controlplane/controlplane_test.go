@@ -134,14 +134,14 @@ var _ = Describe("starting and stopping", func() {
 		log := newWatchedLog()
 		_, err = Start(ctx, Options{Log: log, WithoutControllerManager: true, APIServerFlags: []string{"--secure-port=" + port}})
 		Expect(err).To(MatchError(ContainSubstring("address already in use")))
-		Expect(strings.Count(log.String(), "starting etcd and kube-apiserver")).To(Equal(process.StartAttempts))
+		Expect(strings.Count(log.String(), "starting kube-apiserver")).To(Equal(process.StartAttempts))
 	})
 
 	It("gives up when the context ends", func(ctx SpecContext) {
 		enough := errors.New("enough")
 		ended, end := context.WithCancelCause(ctx)
 		log := newWatchedLog()
-		log.on("starting etcd and kube-apiserver", func() { end(enough) })
+		log.on("starting kube-apiserver", func() { end(enough) })
 		began := time.Now()
 		_, err := Start(ended, Options{WithoutControllerManager: true, Log: log})
 		Expect(err).To(MatchError(enough))

@@ -4,6 +4,8 @@
 package controlplane
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/hexcovery/apikey-operator/hack/link"
 	"github.com/hexcovery/apikey-operator/hack/process"
 )
 
@@ -28,18 +31,49 @@ func (cp *ControlPlane) program(name string, args []string, ready process.Ready)
 	return process.New(name, cp.LogDir(), launching, ready)
 }
 
-func (cp *ControlPlane) newEtcd() *process.Process {
-	return cp.program(etcdProgram, []string{
-		"--data-dir=" + cp.etcdDir(), "--listen-client-urls=" + cp.etcdURL, "--advertise-client-urls=" + cp.etcdURL,
-		// Nobody connects to it as a peer, so it may choose the port itself.
-		"--listen-peer-urls=http://127.0.0.1:0",
-		// A test does not outlive a power failure.
-		"--unsafe-no-fsync",
-	}, process.Answers(cp.etcdURL+"/readyz"))
+// startEtcd starts etcd and, if it is asked for, the proxy to it.
+func (cp *ControlPlane) startEtcd(ctx context.Context, opts Options) (err error) {
+	cp.etcd, err = process.StartOnFreePorts(ctx, 1, func(addresses []string) (*process.Process, error) {
+		cp.etcdURL = "http://" + addresses[0]
+		return cp.program(etcdProgram, []string{
+			"--data-dir=" + cp.etcdDir(), "--listen-client-urls=" + cp.etcdURL, "--advertise-client-urls=" + cp.etcdURL,
+			// Nobody connects to it as a peer, so it may choose the port itself.
+			"--listen-peer-urls=http://127.0.0.1:0",
+			// A test does not outlive a power failure.
+			"--unsafe-no-fsync",
+		}, process.Answers(cp.etcdURL+"/readyz")), nil
+	})
+	if err == nil && opts.EtcdLink {
+		cp.etcdLink, err = link.ToEtcd(ctx, cp.etcdURL)
+	}
+	return err
 }
 
-// newAPIServer returns kube-apiserver, which reaches etcd at this URL.
-func (cp *ControlPlane) newAPIServer(etcd string, opts Options) (*process.Process, error) {
+// startAPIServer starts kube-apiserver, which reaches etcd, and makes the administrator's access to it.
+func (cp *ControlPlane) startAPIServer(ctx context.Context, opts Options) (err error) {
+	cp.apiServer, err = process.StartOnFreePorts(ctx, 1, func(addresses []string) (*process.Process, error) {
+		fmt.Fprintf(cp.log, "controlplane: starting kube-apiserver %s\n", cp.Binaries.Version)
+		cp.address = addresses[0]
+		cp.admin = cp.config(cp.adminToken)
+		if cp.client, err = newClient(cp.admin); err != nil {
+			return nil, err
+		}
+		if err := WriteKubeconfig(cp.admin, cp.AdminKubeconfig()); err != nil {
+			return nil, err
+		}
+		return cp.newAPIServer(opts)
+	})
+	if err != nil {
+		return err
+	}
+	return cp.awaitSystemNamespaces(ctx)
+}
+
+func (cp *ControlPlane) newAPIServer(opts Options) (*process.Process, error) {
+	etcd := cp.etcdURL
+	if cp.etcdLink != nil {
+		etcd = cp.etcdLink.URL
+	}
 	_, port, _ := strings.Cut(cp.address, ":")
 	flags := []string{
 		// Without this, kube-apiserver looks for the address of a default route, which a machine without network lacks. It

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"time"
 
@@ -15,13 +14,10 @@ import (
 func residentMemory(pid int) (int, error) {
 	process, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, fmt.Errorf("memory: %w", err)
+		return 0, err
 	}
 	stat, err := process.Stat()
-	if err != nil {
-		return 0, fmt.Errorf("memory: %w", err)
-	}
-	return stat.ResidentMemory(), nil
+	return stat.ResidentMemory(), err
 }
 
 // noteProcessors returns what notes how busy the machine was since: on one that does

@@ -71,7 +71,9 @@ type ControlPlane struct {
 	auditLog  bool
 	log       io.Writer
 
-	identity
+	// certificate is the API server's, and the tokens are those of who may come to it.
+	certificate                        []byte
+	adminToken, controllerManagerToken string
 	// address is the API server's. etcdURL is where etcd is: plain HTTP, on loopback, without authentication.
 	address, etcdURL string
 	etcdLink         *link.Link

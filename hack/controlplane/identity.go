@@ -14,19 +14,6 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// The users who are there before there are ServiceAccounts. The bootstrap policy of RBAC gives the second what it needs to
-// give each controller a ServiceAccount.
-const (
-	adminUser             = "admin"
-	controllerManagerUser = "system:kube-controller-manager"
-)
-
-// identity is who the API server is, and who may come to it.
-type identity struct {
-	certificate                        []byte
-	adminToken, controllerManagerToken string
-}
-
 // newIdentity makes keys, a certificate and tokens, and writes them to the folder of kube-apiserver.
 func (cp *ControlPlane) newIdentity() error {
 	certificate, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
@@ -37,9 +24,10 @@ func (cp *ControlPlane) newIdentity() error {
 	if err != nil {
 		return err
 	}
-	cp.identity = identity{certificate: certificate, adminToken: rand.Text(), controllerManagerToken: rand.Text()}
-	tokens := fmt.Sprintf("%s,%s,%s,system:masters\n%s,%s,%[5]s\n",
-		cp.adminToken, adminUser, adminUser, cp.controllerManagerToken, controllerManagerUser)
+	cp.certificate, cp.adminToken, cp.controllerManagerToken = certificate, rand.Text(), rand.Text()
+	// The users who are there before there are ServiceAccounts. The bootstrap policy of RBAC gives the second what it needs to
+	// give each controller a ServiceAccount.
+	tokens := fmt.Sprintf("%s,admin,admin,system:masters\n%s,%[3]s,%[3]s\n", cp.adminToken, cp.controllerManagerToken, "system:kube-controller-manager")
 	for path, data := range map[string][]byte{
 		cp.certificatePath(): certificate, cp.privateKeyPath(): key, cp.signingKeyPath(): signing, cp.tokensPath(): []byte(tokens),
 	} {

@@ -33,7 +33,8 @@ const (
 // not yet.
 type Ready func(context.Context) error
 
-// Await asks until the answer is yes. The error has the cause of the end of ctx, and the last answer.
+// Await asks until it is so. The error has the cause of the end of ctx, and the last
+// answer.
 func (r Ready) Await(ctx context.Context, interval time.Duration) error {
 	var last error
 	if wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (bool, error) {

@@ -31,7 +31,8 @@ func Build(ctx context.Context, log io.Writer, dir string, flags ...string) (Pro
 	err = build.Run(ctx, log, build.Spec{
 		Name: "manager and authserver", Module: root, Takes: "a minute or two",
 		// The slash at the end says that dir is a folder.
-		Args: slices.Concat([]string{"-o", filepath.Clean(dir) + "/"}, flags, []string{build.Product + "/cmd/manager", build.Product + "/cmd/authserver"}),
+		Args: slices.Concat([]string{"-o", filepath.Clean(dir) + "/"}, flags,
+			[]string{build.Product + "/cmd/manager", build.Product + "/cmd/authserver"}),
 	})
 	return Programs{Manager: filepath.Join(dir, "manager"), AuthServer: filepath.Join(dir, "authserver")}, err
 }

@@ -40,8 +40,9 @@ type Options struct {
 	// AuditLog makes kube-apiserver log every request, for [ControlPlane.AuditEvents].
 	AuditLog bool
 
-	// EtcdLink has kube-apiserver reach etcd through a proxy, for [ControlPlane.HoldEtcdWatches].
-	EtcdLink bool
+	// EtcdLink is a kind for which kube-apiserver reaches etcd through a proxy, for [ControlPlane.HoldEtcdWatches]: its
+	// group/resource, such as "coordination.k8s.io/leases" or "/configmaps".
+	EtcdLink string
 
 	// Dir is for data and logs; what an earlier control plane left there is removed at the start. Empty means a temporary
 	// folder that goes away on Stop, or when this process dies.

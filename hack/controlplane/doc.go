@@ -45,7 +45,7 @@
 //
 // The API server can be stopped, started and paused, and etcd restarted: see [ControlPlane.RestartAPIServer],
 // [ControlPlane.PauseAPIServer] and [ControlPlane.RestartEtcd]. A restart of either takes 5 to 10 seconds.
-// [ControlPlane.BackUpEtcd] takes a cluster back in time. With Options.EtcdLink the watch cache of a kind can be made to fall
+// [ControlPlane.BackUpEtcd] takes a cluster back in time. With Options.EtcdLink the watch cache of its kind can be made to fall
 // behind: see [ControlPlane.HoldEtcdWatches].
 //
 // # How it ends

@@ -93,12 +93,12 @@ func replaceDir(to, from string) error {
 	return os.CopyFS(to, os.DirFS(from))
 }
 
-// HoldEtcdWatches holds back what etcd tells watches of keys that begin with prefix, such as "/registry/leases/", until
-// release is called. So kube-apiserver's watch cache of that kind falls behind, as it does when etcd is overloaded: lists at
-// resourceVersion "0" are old, watches bring nothing. Reads of the present, and writes, go on.
-func (cp *ControlPlane) HoldEtcdWatches(prefix string) (release func(), err error) {
+// HoldEtcdWatches holds back what etcd tells watches of the kind of Options.EtcdLink, until release is called. So
+// kube-apiserver's watch cache of that kind falls behind, as it does when etcd is overloaded: lists at resourceVersion "0"
+// are old, watches bring nothing. Reads of the present, and writes, go on.
+func (cp *ControlPlane) HoldEtcdWatches() (release func(), err error) {
 	if cp.etcdLink == nil {
 		return nil, ErrNoEtcdLink
 	}
-	return cp.etcdLink.HoldAnswers(link.WatchesEtcd(prefix)).Release, nil
+	return cp.etcdLink.HoldAnswers(link.Watches).Release, nil
 }

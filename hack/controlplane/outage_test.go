@@ -86,10 +86,10 @@ var _ = Describe("outages", func() {
 
 var _ = Describe("a watch cache that falls behind", func() {
 	It("answers with what was, and reads of the present go on", func(ctx SpecContext) {
-		_, err := plane.HoldEtcdWatches("/registry/configmaps/")
+		_, err := plane.HoldEtcdWatches()
 		Expect(err).To(MatchError(ErrNoEtcdLink))
 
-		cp, err := Start(ctx, Options{WithoutControllerManager: true, EtcdLink: true})
+		cp, err := Start(ctx, Options{WithoutControllerManager: true, EtcdLink: "/configmaps"})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func() { Expect(cp.Stop()).To(Succeed()) })
 		linked, err := newClient(cp.Admin())
@@ -109,7 +109,7 @@ var _ = Describe("a watch cache that falls behind", func() {
 		before := count(present)
 		Eventually(count).WithArguments(cached).Should(Equal(before))
 
-		release, err := cp.HoldEtcdWatches("/registry/configmaps/")
+		release, err := cp.HoldEtcdWatches()
 		Expect(err).NotTo(HaveOccurred())
 		create("second")
 		Expect(count(present)).To(Equal(before + 1))

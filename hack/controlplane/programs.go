@@ -43,8 +43,8 @@ func (cp *ControlPlane) startEtcd(ctx context.Context, opts Options) (err error)
 			"--unsafe-no-fsync",
 		}, process.Answers(cp.etcdURL+"/readyz")), nil
 	})
-	if err == nil && opts.EtcdLink {
-		cp.etcdLink, err = link.ToEtcd(ctx, cp.etcdURL)
+	if err == nil && opts.EtcdLink != "" {
+		cp.etcdLink, err = link.ToEtcd(cp.etcdURL)
 	}
 	return err
 }
@@ -70,17 +70,13 @@ func (cp *ControlPlane) startAPIServer(ctx context.Context, opts Options) (err e
 }
 
 func (cp *ControlPlane) newAPIServer(opts Options) (*process.Process, error) {
-	etcd := cp.etcdURL
-	if cp.etcdLink != nil {
-		etcd = cp.etcdLink.URL
-	}
 	_, port, _ := strings.Cut(cp.address, ":")
 	flags := []string{
 		// Without this, kube-apiserver looks for the address of a default route, which a machine without network lacks. It
 		// accepts to advertise loopback only if it keeps no endpoints of itself.
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--bind-address=127.0.0.1", "--secure-port=" + port,
-		"--etcd-servers=" + etcd,
+		"--etcd-servers=" + cp.etcdURL,
 		"--authorization-mode=RBAC", "--allow-privileged", "--service-cluster-ip-range=10.0.0.0/24",
 		"--token-auth-file=" + cp.tokensPath(),
 		"--tls-cert-file=" + cp.certificatePath(), "--tls-private-key-file=" + cp.privateKeyPath(),
@@ -93,6 +89,9 @@ func (cp *ControlPlane) newAPIServer(opts Options) (*process.Process, error) {
 	if opts.WithoutControllerManager {
 		// Nothing would make the default ServiceAccounts that it asks for.
 		flags = append(flags, "--disable-admission-plugins=ServiceAccount")
+	}
+	if cp.etcdLink != nil {
+		flags = append(flags, "--etcd-servers-overrides="+opts.EtcdLink+"#"+cp.etcdLink.URL())
 	}
 	if opts.AuditLog {
 		policy := filepath.Join(cp.apiServerDir(), "audit-policy.yaml")

@@ -59,7 +59,7 @@ func linked(t *testing.T) (*server, *Link, func(path string) (string, error)) {
 	behind.EnableHTTP2 = true
 	behind.StartTLS()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: behind.Certificate().Raw})
-	link, err := ToAPIServer(t.Context(), &rest.Config{Host: behind.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
+	link, err := ToAPIServer(&rest.Config{Host: behind.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (s *Stack) newManager(ctx context.Context, number int, addresses []string) 
 	if number > 1 {
 		name = fmt.Sprintf("manager-%d", number)
 	}
-	p, err := s.newProcess(ctx, name, ManagerAccount, probes, process.Launch{
+	p, err := s.newProcess(name, ManagerAccount, probes, process.Launch{
 		Path: s.options.Programs.Manager,
 		Args: append([]string{"--metrics-listen=" + metrics, "--probe-listen=" + probes}, s.options.ManagerFlags...),
 	})
@@ -81,7 +81,7 @@ func (s *Stack) newAuthServer(ctx context.Context, number int, addresses []strin
 		server.Proxy = "http://" + proxy
 	}
 	var err error
-	server.Process, err = s.newProcess(ctx, fmt.Sprintf("authserver-%d", number), AuthServerAccount, operations, process.Launch{
+	server.Process, err = s.newProcess(fmt.Sprintf("authserver-%d", number), AuthServerAccount, operations, process.Launch{
 		Path: s.options.Programs.AuthServer, Args: append(args, s.options.AuthServerFlags...),
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Stack) newAuthServer(ctx context.Context, number int, addresses []strin
 }
 
 // newProcess returns a process that says at probes whether it is ready.
-func (s *Stack) newProcess(ctx context.Context, name, account, probes string, launch process.Launch) (*Process, error) {
+func (s *Stack) newProcess(name, account, probes string, launch process.Launch) (*Process, error) {
 	p := &Process{plane: s.ControlPlane, account: account, kubeconfig: filepath.Join(s.ControlPlane.Dir(), name+".kubeconfig")}
 	launch.Env = []string{"KUBECONFIG=" + p.kubeconfig, "POD_NAMESPACE=" + Namespace, "POD_NAME=" + name}
 	p.Process = process.New(name, s.ControlPlane.LogDir(), launch, process.Answers("http://"+probes+"/readyz"))
@@ -99,7 +99,7 @@ func (s *Stack) newProcess(ctx context.Context, name, account, probes string, la
 		return p, nil
 	}
 	var err error
-	if p.Link, err = link.ToAPIServer(ctx, s.ControlPlane.Admin()); err != nil {
+	if p.Link, err = link.ToAPIServer(s.ControlPlane.Admin()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	s.linksMu.Lock()

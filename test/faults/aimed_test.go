@@ -153,7 +153,7 @@ func (w *world) listLate(ctx context.Context, server *machine, lasts time.Durati
 func (w *world) listStale(ctx context.Context, server *machine, lasts time.Duration) error {
 	lag := server.Link.HoldAnswers(link.Watches)
 	defer lag.Release()
-	release, err := w.stack.ControlPlane.HoldEtcdWatches("/registry/leases/")
+	release, err := w.stack.ControlPlane.HoldEtcdWatches()
 	if err != nil {
 		return err
 	}

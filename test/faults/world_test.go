@@ -60,7 +60,7 @@ type world struct {
 // managers, and nobody who asks.
 func newWorld(ctx context.Context, log io.Writer, programs stack.Programs) (*world, error) {
 	started, err := stack.Start(ctx, stack.Options{
-		ControlPlane: controlplane.Options{EtcdLink: true},
+		ControlPlane: controlplane.Options{EtcdLink: "coordination.k8s.io/leases"},
 		Programs:     programs, Managers: 2, AuthServers: replicas, Links: true, Log: log,
 		ManagerFlags: []string{
 			fmt.Sprintf("--leader-elect-lease-duration=%s", leaseDuration),

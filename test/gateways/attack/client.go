@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -42,7 +43,7 @@ func (t *Target) send(c *Case) (Answer, error) {
 	if c.HTTP2 != nil {
 		address = t.HTTP2
 	}
-	if c.Expect == legitimate {
+	if c.Class == legitimate {
 		wait = longPatience
 	}
 	conn, err := net.DialTimeout("tcp", address, time.Second)
@@ -50,7 +51,8 @@ func (t *Target) send(c *Case) (Answer, error) {
 		return Answer{}, fmt.Errorf("%s, case %s: %w", t.Name, c.ID, err)
 	}
 	defer conn.Close()
-	values := t.Keys.placeholders(address)
+	values := maps.Clone(t.Keys.keys)
+	values["HOST"] = address
 	if c.HTTP2 != nil {
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
 		return c.HTTP2.send(conn, values), nil
@@ -96,14 +98,7 @@ func finalStatus(reader *bufio.Reader, method string) int {
 // smuggled request; it has no stream to come on, so nothing is waited for but the first.
 func (h *HTTP2) send(conn net.Conn, values map[string]string) (answer Answer) {
 	session := wire.NewClient(conn)
-	body := fill(h.Body, values)
-	session.WriteFields(1, fields(h.Headers, values), body == "" && len(h.Trailers) == 0)
-	if body != "" {
-		_ = session.WriteData(1, len(h.Trailers) == 0, []byte(body))
-	}
-	if len(h.Trailers) > 0 {
-		session.WriteFields(1, fields(h.Trailers, values), true)
-	}
+	session.WriteMessage(1, fields(h.Headers, values), []byte(fill(h.Body, values)), fields(h.Trailers, values))
 	for {
 		part, err := session.Next()
 		if err != nil {

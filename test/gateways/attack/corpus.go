@@ -21,15 +21,13 @@ import (
 type Case struct {
 	// ID names the case, uniquely.
 	ID string `json:"id"`
-	// Class is the kind of attack: the name of the file.
+	// Class is the kind of attack: the name of the file. What is legitimate has to get through.
 	Class string `json:"-"`
 	// Why says what it tries, and which product fell for it.
 	Why string `json:"why"`
 	// Key is the one key in whose name the request may arrive, by the name of its
 	// placeholder: KEY unless it says something else; none if it may not arrive at all.
 	Key string `json:"key,omitempty"`
-	// Expect is "legitimate" for what has to get through.
-	Expect string `json:"expect,omitempty"`
 	// Request is HTTP/1 as it is sent, but for placeholders, and Then what is sent after
 	// the answer to it.
 	Request string `json:"request,omitempty"`
@@ -47,8 +45,8 @@ type HTTP2 struct {
 }
 
 const (
-	legitimate = "legitimate"
-	nobody     = "none"
+	legitimate = "legitimate" // a class
+	nobody     = "none"       // a key
 )
 
 // Load reads the corpus from the folder's files.
@@ -88,9 +86,7 @@ func (c *Case) complete(seen map[string]string) error {
 		return errors.New("id and why are required")
 	case (c.Request == "") == (c.HTTP2 == nil):
 		return errors.New("one of request and http2 is required")
-	case c.Expect != "" && c.Expect != legitimate:
-		return fmt.Errorf("expect %q: legitimate is all that can be expected", c.Expect)
-	case c.Expect == legitimate && c.Key == nobody:
+	case c.Class == legitimate && c.Key == nobody:
 		return errors.New("legitimate in nobody's name")
 	}
 	c.Request, c.Then = crlf(c.Request), crlf(c.Then)

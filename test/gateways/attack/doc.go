@@ -10,7 +10,7 @@
 //
 // A case says what is sent, and nothing of what should happen: one oracle judges
 // every request that arrives at the upstream stand-in, by the same rules (oracle.go).
-// A case that is marked legitimate has to arrive, all others must not, unless what
+// A case of the class legitimate has to arrive, all others must not, unless what
 // arrives is harmless by those rules.
 //
 // An attack that works nowhere proves nothing. So each case is also sent to naive

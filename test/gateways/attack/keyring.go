@@ -4,7 +4,6 @@
 package attack
 
 import (
-	"maps"
 	"testing"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -56,11 +55,4 @@ func (k *Keyring) Grant(name string) *registry.Grant {
 		panic("no good key is called " + name)
 	}
 	return grant
-}
-
-// placeholders are the values to put in.
-func (k *Keyring) placeholders(address string) map[string]string {
-	values := maps.Clone(k.keys)
-	values["HOST"] = address
-	return values
 }

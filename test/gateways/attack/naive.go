@@ -36,23 +36,20 @@ type Naive struct {
 	permits func(grant *registry.Grant, method, target string) bool
 	// rewrite makes of the request what is forwarded, in place.
 	rewrite func(*wire.Request)
-	// head makes the header that is forwarded, out of the client's and the identity.
+	// head makes the header that is forwarded, out of the client's Head and the identity.
 	// Lines without their end.
-	head func(client, identity []string) []string
+	head func(client *wire.Request, identity []string) []string
 }
 
 // Start starts the gateway in front of upstream, until the test ends.
 func (n *Naive) Start(t testing.TB, keys *Keyring, upstream string) *wire.Server {
 	t.Helper()
 	return wire.Serve(t, n.framing, func(request *wire.Request, c *wire.Conn) *http.Response {
-		var told []string
+		var grant *registry.Grant
 		if n.skip == nil || !n.skip(request, c) {
-			grant, status := n.decide(*request, keys)
-			if status != http.StatusOK && (n.misread == nil || !n.misread(request)) {
-				return wire.Reply(status, nil, "")
-			}
-			if status == http.StatusOK {
-				told = identity(grant)
+			grant = n.decide(*request, keys)
+			if grant == nil && (n.misread == nil || !n.misread(request)) {
+				return wire.Reply(http.StatusForbidden, nil, "")
 			}
 		}
 		if n.rewrite != nil {
@@ -61,20 +58,20 @@ func (n *Naive) Start(t testing.TB, keys *Keyring, upstream string) *wire.Server
 		if request.Proto == "HTTP/2" {
 			downgrade(request)
 		}
-		switch {
-		case told == nil: // nobody was asked
-		case n.head != nil:
-			request.Head = n.head(request.Head, told)
-		default:
-			request.Head = soundHead(request.Head, told)
+		if grant != nil { // otherwise nobody has said who it is
+			head := soundHead
+			if n.head != nil {
+				head = n.head
+			}
+			request.Head = head(request, identity(grant))
 		}
 		return forward(request, c, upstream)
 	})
 }
 
-// decide is the auth server.
-func (n *Naive) decide(request wire.Request, keys *Keyring) (*registry.Grant, int) {
-	key, permits := soundKey, soundPermits
+// decide is the auth server. It returns what the key is worth, or nil for a refusal.
+func (n *Naive) decide(request wire.Request, keys *Keyring) *registry.Grant {
+	key, permits := soundKey, exact.permitTarget
 	if n.key != nil {
 		key = n.key
 	}
@@ -82,16 +79,13 @@ func (n *Naive) decide(request wire.Request, keys *Keyring) (*registry.Grant, in
 		permits = n.permits
 	}
 	grant := keys.Find(key(&request))
-	if grant == nil {
-		return nil, http.StatusUnauthorized
-	}
 	if n.view != nil {
 		n.view(&request)
 	}
-	if !permits(grant, request.Method, request.Target) {
-		return nil, http.StatusForbidden
+	if grant != nil && permits(grant, request.Method, request.Target) {
+		return grant
 	}
-	return grant, http.StatusOK
+	return nil
 }
 
 // soundKey takes the one X-API-Key.
@@ -102,20 +96,15 @@ func soundKey(request *wire.Request) string {
 	return ""
 }
 
-// soundPermits compares the path as it was sent.
-func soundPermits(grant *registry.Grant, method, target string) bool {
-	return exact.permit(grant, method, cut(target, "?"))
-}
-
 // soundHead lets clients say nothing that is for the gateway, or from it.
-func soundHead(client, identity []string) []string {
-	return append(without(client, append(identity, "X-API-Key")), identity...)
+func soundHead(client *wire.Request, identity []string) []string {
+	return append(without(client.Head, append(identity, "X-API-Key")), identity...)
 }
 
 // without are the lines that have not the name of any of these lines, or names.
 func without(lines, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(cut(line, ":"), cut(name, ":")) })
+		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(cut(line, ":"), strings.TrimSpace(cut(name, ":"))) })
 	})
 }
 

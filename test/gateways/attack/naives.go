@@ -74,25 +74,16 @@ var Naives = map[string]Naive{
 	// CVE-2021-32779 (Envoy), CVE-2021-39156 (Istio), CVE-2023-45539 (HAProxy).
 	"cleans": {view: func(r *wire.Request) { r.Target = readings.Cleaned(r.Target) }},
 	// Compares without regard to case: rules such as ~* of nginx in front of servers that have regard to it.
-	"ignores-case": {permits: func(grant *registry.Grant, method, target string) bool {
-		return anyCase.permit(grant, method, cut(target, "?"))
-	}},
+	"ignores-case": {permits: anyCase.permitTarget},
 	// Lets keys for ingest go wherever it is not forbidden: location /api { deny all; } and what else
 	// lists what may not be.
 	"deny-list": {permits: func(grant *registry.Grant, method, target string) bool {
 		ingest := grant.Scopes == scope.Of(v1alpha1.ScopeIngest)
-		return soundPermits(grant, method, target) || ingest && !strings.HasPrefix(target, "/api/")
+		return exact.permitTarget(grant, method, target) || ingest && !strings.HasPrefix(target, "/api/")
 	}},
 	// Compares the beginning of what was sent: CVE-2019-9901 (Envoy), CVE-2020-5902 (BIG-IP, ..;/),
 	// CVE-2021-41773 (Apache httpd).
-	"prefix": {permits: func(grant *registry.Grant, method, target string) bool {
-		for i := range target {
-			if !word.MatchString(target[i:i+1]) && exact.permit(grant, method, target[:i]) {
-				return true
-			}
-		}
-		return exact.permit(grant, method, target)
-	}},
+	"prefix": {permits: programmatic("^", `([^0-9A-Za-z]|$)`).match},
 	// Takes whatever is between two slashes for an id, dots too: patterns such as [^/]+ in nginx and
 	// HAProxy, and {id} of routers.
 	"any-segment": {permits: func(grant *registry.Grant, method, target string) bool {
@@ -101,25 +92,20 @@ var Naives = map[string]Naive{
 	// Searches a pattern that has no beginning, in the whole target: regular expressions without ^, as in
 	// oauth2-proxy's skip_auth_regex.
 	"suffix": {permits: func(grant *registry.Grant, method, target string) bool {
-		for i := range target {
-			if target[i] == '/' && exact.permit(grant, method, target[i:]) {
-				return true
-			}
-		}
-		return soundPermits(grant, method, target) || exact.permit(grant, method, "/"+target) // "as if there was a slash": CVE-2026-33186 (grpc-go)
+		return anywhere.permit(grant, method, "/"+target) // "as if there was a slash": CVE-2026-33186 (grpc-go)
 	}},
 	// Knows methods in capitals only, and takes unknown ones for POST or GET: CVE-2021-33193 (Apache
 	// httpd), Tomcat and Jetty with security-constraints that list methods.
 	"methods": {permits: func(grant *registry.Grant, method, target string) bool {
 		method = strings.ToUpper(strings.TrimSpace(method))
 		known := slices.Contains([]string{"GET", "PUT", "POST", "PATCH", "DELETE"}, method)
-		return soundPermits(grant, method, target) || !known && permitsMost(grant, method, target)
+		return exact.permitTarget(grant, method, target) || !known && permitsMost(grant, method, target)
 	}},
 	// Asks about the path only: nginx' auth_request, whose subrequest is always a GET.
 	"no-methods": {permits: permitsMost},
 	// Lets each good key go wherever any may: forward-auth servers that know who, but not what for.
 	"no-scopes": {permits: func(_ *registry.Grant, method, target string) bool {
-		return soundPermits(&registry.Grant{Scopes: scope.Of(v1alpha1.AllScopes()...)}, method, target)
+		return exact.permitTarget(&registry.Grant{Scopes: scope.Of(v1alpha1.AllScopes()...)}, method, target)
 	}},
 
 	// They find the key where it should not be, or one of several.
@@ -150,21 +136,14 @@ var Naives = map[string]Naive{
 
 	// Removes what Connection names after it has set its own headers: CVE-2022-31813 (Apache httpd),
 	// CVE-2021-33197 (Go's ReverseProxy), CVE-2024-45410 (Traefik).
-	"hop-by-hop": {head: func(client, identity []string) []string {
-		var options []string
-		for _, line := range client {
-			if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Connection") {
-				for option := range strings.SplitSeq(value, ",") {
-					options = append(options, strings.TrimSpace(option))
-				}
-			}
-		}
+	"hop-by-hop": {head: func(client *wire.Request, identity []string) []string {
+		options := strings.Split(strings.Join(client.Values("Connection"), ","), ",")
 		return without(soundHead(client, identity), options)
 	}},
 	// Leaves an identity header alone that is there already: proxies that add a header if it is absent,
 	// such as Envoy's ADD_IF_ABSENT; Loki and Mimir believe X-Scope-OrgID.
-	"keeps-theirs": {head: func(client, identity []string) []string {
-		return append(without(client, []string{"X-API-Key"}), without(identity, client)...)
+	"keeps-theirs": {head: func(client *wire.Request, identity []string) []string {
+		return append(without(client.Head, []string{"X-API-Key"}), without(identity, client.Head)...)
 	}},
 
 	// They find another end of a request than the upstream does, or another request.
@@ -177,8 +156,8 @@ var Naives = map[string]Naive{
 	// CVE-2024-1135 (Gunicorn).
 	"exact-encoding": {framing: wire.Framing{ExactChunked: true, Fold: true}},
 	// Keeps the length of a name in a byte, so that a long one becomes two things: CVE-2021-40346 (HAProxy).
-	"short-names": {head: func(client, identity []string) []string {
-		head := without(client, append(identity, "X-API-Key"))
+	"short-names": {head: func(client *wire.Request, identity []string) []string {
+		head := without(client.Head, append(identity, "X-API-Key"))
 		for i, line := range head {
 			name := cut(line, ":")
 			if kept := len(name) % 256; kept < len(name) {
@@ -221,15 +200,8 @@ var Naives = map[string]Naive{
 	// Lets through what the auth server could not be asked about: Envoy's failure_mode_allow, with a
 	// request that is too long or has odd bytes.
 	"fails-open": {skip: func(r *wire.Request, _ *wire.Conn) bool {
-		var text strings.Builder
-		text.WriteString(r.Target)
-		for _, f := range r.Fields {
-			text.WriteString(f.Name + f.Value)
-			if strings.Contains(f.Value, "\x00") {
-				return true
-			}
-		}
-		return !utf8.ValidString(text.String()) || text.Len() > 8<<10 || len(r.Fields) > 100 || len(r.Target) > 4<<10
+		text := fmt.Sprint(r.Target, r.Fields)
+		return !utf8.ValidString(text) || strings.Contains(text, "\x00") || len(text) > 8<<10 || len(r.Fields) > 100 || len(r.Target) > 4<<10
 	}},
 	// Takes any 2xx for a yes, also one that is an answer to a gRPC client, to a probe, to a cache or to a
 	// preflight: gRPC's Trailers-Only refusals are 200; nginx' auth_request and Traefik take every 2xx.
@@ -247,7 +219,7 @@ var Naives = map[string]Naive{
 var (
 	// wellFormed is how the keys look that are minted here.
 	wellFormed = regexp.MustCompile(`hxk_\w{49}`)
-	word       = regexp.MustCompile(`^[0-9A-Za-z]`)
+	anywhere   = programmatic("", `(\?|$)`)
 	public     = regexp.MustCompile(`(\.css|\.js|\.png|/healthz|favicon\.ico)$`)
 )
 
@@ -272,7 +244,7 @@ func believe(r *wire.Request, same func(a, b string) bool, targets, methods []st
 
 // permitsMost has no regard to the method.
 func permitsMost(grant *registry.Grant, _, target string) bool {
-	return soundPermits(grant, http.MethodPost, target) || soundPermits(grant, http.MethodGet, target)
+	return exact.permitTarget(grant, http.MethodPost, target) || exact.permitTarget(grant, http.MethodGet, target)
 }
 
 // takeLast goes by the last of several pseudo-headers.

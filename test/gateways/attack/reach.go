@@ -24,14 +24,15 @@ type route struct {
 }
 
 var (
-	exact = programmatic("")
+	exact = programmatic("^", "$")
 	// anyCase has no regard to case.
-	anyCase = programmatic("(?i)")
+	anyCase = programmatic("(?i)^", "$")
 )
 
-func programmatic(flags string) routes {
+// programmatic are the routes with these ends of the pattern of each path.
+func programmatic(begins, ends string) routes {
 	permit := func(needed v1alpha1.Scope, path string, methods ...string) route {
-		return route{scope.Of(needed), methods, regexp.MustCompile(flags + "^" + path + "$")}
+		return route{scope.Of(needed), methods, regexp.MustCompile(begins + path + ends)}
 	}
 	return routes{
 		permit(v1alpha1.ScopeIngest, `/v1/(metrics|logs|traces)`, "POST"),
@@ -47,6 +48,11 @@ func programmatic(flags string) routes {
 // permit reports whether a key may make a request whose path is read like this.
 func (r routes) permit(grant *registry.Grant, method, path string) bool {
 	return r.match(grant, method, path) && !strings.HasSuffix(path, "/..") && !strings.HasSuffix(path, "/.")
+}
+
+// permitTarget compares the path of a target as it was sent.
+func (r routes) permitTarget(grant *registry.Grant, method, target string) bool {
+	return r.permit(grant, method, cut(target, "?"))
 }
 
 // match takes dots for an id, too.

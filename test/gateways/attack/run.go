@@ -57,7 +57,7 @@ func (t *Target) judge(c *Case, answer Answer, arrived []*wire.Request) []string
 			findings = append(findings, strings.Join(wrong, "; ")+":\n  "+request.String())
 		}
 	}
-	if c.Expect == legitimate && (len(arrived) != 1 || answer.Status != 200) {
+	if c.Class == legitimate && (len(arrived) != 1 || answer.Status != 200) {
 		findings = append(findings, fmt.Sprintf("it is harmless and has to get through: status %d, %d arrived", answer.Status, len(arrived)))
 	}
 	return findings
@@ -67,7 +67,7 @@ func (t *Target) judge(c *Case, answer Answer, arrived []*wire.Request) []string
 func (t *Target) health(id string) (others []*wire.Request, problem string) {
 	path := "/api/v1/annotations/" + id
 	answer, err := t.send(&Case{
-		ID: id, Expect: legitimate, Request: crlf("GET " + path + " HTTP/1.1\nHost: hexcovery.example\nX-API-Key: ${" + healthKey + "}\nConnection: close"),
+		ID: id, Class: legitimate, Request: crlf("GET " + path + " HTTP/1.1\nHost: hexcovery.example\nX-API-Key: ${" + healthKey + "}\nConnection: close"),
 	})
 	grant := t.Keys.Grant(healthKey)
 	switch {

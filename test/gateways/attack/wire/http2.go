@@ -58,8 +58,19 @@ func newSession(w io.Writer, r io.Reader) *Session {
 	return s
 }
 
-// WriteFields writes HEADERS, and as many CONTINUATION as they need.
-func (s *Session) WriteFields(stream uint32, fields []Field, end bool) {
+// WriteMessage writes a whole stream. There need be no body, and no trailers.
+func (s *Session) WriteMessage(stream uint32, fields []Field, body []byte, trailers []Field) {
+	s.writeFields(stream, fields, len(body)+len(trailers) == 0)
+	if len(body) > 0 {
+		_ = s.WriteData(stream, len(trailers) == 0, body)
+	}
+	if len(trailers) > 0 {
+		s.writeFields(stream, trailers, true)
+	}
+}
+
+// writeFields writes HEADERS, and as many CONTINUATION as they need.
+func (s *Session) writeFields(stream uint32, fields []Field, end bool) {
 	for _, f := range fields {
 		_ = s.encoder.WriteField(hpack.HeaderField{Name: f.Name, Value: f.Value})
 	}

@@ -177,12 +177,8 @@ func (s *Session) answer(stream uint32, response *http.Response) {
 		_ = s.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
 		return
 	}
-	trailers := fieldsOf(response.Trailer)
-	s.WriteFields(stream, append([]Field{{":status", strconv.Itoa(response.StatusCode)}}, fieldsOf(response.Header)...), false)
-	_ = s.WriteData(stream, len(trailers) == 0, body)
-	if len(trailers) > 0 {
-		s.WriteFields(stream, trailers, true)
-	}
+	fields := append([]Field{{":status", strconv.Itoa(response.StatusCode)}}, fieldsOf(response.Header)...)
+	s.WriteMessage(stream, fields, body, fieldsOf(response.Trailer))
 }
 
 func fieldsOf(header http.Header) []Field {

@@ -108,7 +108,7 @@ func newWorld(ctx context.Context, log io.Writer, programs stack.Programs) (*wor
 func (w *world) begin(more int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
-	w.ledger, w.ring = oracle.NewLedger(), newKeyring()
+	w.ledger, w.ring = &oracle.Ledger{}, newKeyring()
 	for _, m := range append(append([]*machine{}, w.servers...), w.managers...) {
 		m.ledger = w.ledger
 		w.running.Go(func() { m.keep(ctx) })

@@ -36,19 +36,15 @@ type Counts struct {
 // Total is the number of requests.
 func (c Counts) Total() int { return c.Accepted + c.Refused + c.Undecided + c.None }
 
-// Ledger collects violations. It is safe for concurrent use.
+// Ledger collects violations. It is safe for concurrent use. The zero value has none, and is
+// not calm.
 type Ledger struct {
 	mu         sync.Mutex
 	violations []string
 	counts     Counts
 	// calmSince is zero while a fault may explain what is not decided.
 	calmSince time.Time
-	// violated is closed at the first violation.
-	violated chan struct{}
 }
-
-// NewLedger returns one without violations, and not calm.
-func NewLedger() *Ledger { return &Ledger{violated: make(chan struct{})} }
 
 // Calm says that from now on nothing is wrong with any program or network: each
 // request has to be decided.
@@ -114,14 +110,8 @@ func judge(state State, status int, calm bool) string {
 func (l *Ledger) Violate(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.violations) == 0 {
-		close(l.violated)
-	}
 	l.violations = append(l.violations, fmt.Sprintf(format, args...))
 }
-
-// Violated is closed at the first violation.
-func (l *Ledger) Violated() <-chan struct{} { return l.violated }
 
 // Violations are all that were noted.
 func (l *Ledger) Violations() []string {

@@ -27,7 +27,6 @@ type Relay struct {
 	targets []string
 	turn    int
 	refused int
-	closed  bool
 	// clients are the connections that stand.
 	clients map[net.Conn]bool
 }
@@ -82,12 +81,11 @@ func (r *Relay) Cut() {
 	}
 }
 
-// Close ends all connections, and returns when nothing listens or stands any more.
+// Close ends all connections, and returns when nothing listens or stands any more. No Route
+// may follow.
 func (r *Relay) Close() {
 	r.listener.Close()
-	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
+	r.Route()
 	r.Cut()
 	r.running.Wait()
 }
@@ -119,7 +117,7 @@ func (r *Relay) carry(client net.Conn) {
 func (r *Relay) admit(client net.Conn) (target string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || len(r.targets) == 0 {
+	if len(r.targets) == 0 {
 		r.refused++
 		return "", false
 	}

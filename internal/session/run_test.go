@@ -268,7 +268,7 @@ func TestAnswersThatAreNoKeys(t *testing.T) {
 			if !strings.Contains(log, test.want) || len(log) > 4*maxComplaintBytes {
 				t.Errorf("the log has %d bytes, and %q in none of them: %.1000s", len(log), test.want, log)
 			}
-			i.Answer(nil)
+			i.Answer(i.Genuine)
 			h.pass(t, 5*time.Second)
 			h.eventually(t, "it recovers", func() bool {
 				_, verdict := h.Verify(t.Context(), key.Sign(i.Claims(noon, nil)))

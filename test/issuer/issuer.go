@@ -94,7 +94,7 @@ func Prepare(t testing.TB, keys ...*Key) *Issuer {
 	}
 	defer listener.Close()
 	i := &Issuer{URL: "http://" + listener.Addr().String()}
-	i.Answer(nil)
+	i.Answer(i.Genuine)
 	i.Publish(keys...)
 	t.Cleanup(i.Stop)
 	return i
@@ -139,13 +139,8 @@ func (i *Issuer) Publish(keys ...*Key) {
 	i.serves.Store(server)
 }
 
-// Answer has handler answer in place of the issuer; nil ends that.
-func (i *Issuer) Answer(handler http.HandlerFunc) {
-	if handler == nil {
-		handler = i.Genuine
-	}
-	i.answers.Store(&handler)
-}
+// Answer has handler answer in place of the issuer; Genuine ends that.
+func (i *Issuer) Answer(handler http.HandlerFunc) { i.answers.Store(&handler) }
 
 // Hang has the issuer answer nothing.
 func (i *Issuer) Hang() {

@@ -77,10 +77,11 @@ type Issuer struct {
 	URL string
 	// Requests counts what has reached it, for documents that it has.
 	Requests atomic.Int64
+	// Genuine answers as the issuer that it is, with the keys of the last Publish.
+	Genuine http.HandlerFunc
 
 	// server is nil while it does not listen.
 	server *httptest.Server
-	serves atomic.Pointer[oidctest.Server]
 	// answers is Genuine, or what a test has answer in its place.
 	answers atomic.Pointer[http.HandlerFunc]
 }
@@ -94,7 +95,6 @@ func Prepare(t testing.TB, keys ...*Key) *Issuer {
 	}
 	defer listener.Close()
 	i := &Issuer{URL: "http://" + listener.Addr().String()}
-	i.Answer(i.Genuine)
 	i.Publish(keys...)
 	t.Cleanup(i.Stop)
 	return i
@@ -129,14 +129,15 @@ func (i *Issuer) Stop() {
 	i.server = nil
 }
 
-// Publish replaces the keys that are published.
+// Publish replaces the keys that are published, and has Genuine answer.
 func (i *Issuer) Publish(keys ...*Key) {
 	server := &oidctest.Server{}
 	server.SetIssuer(i.URL)
 	for _, key := range keys {
 		server.PublicKeys = append(server.PublicKeys, oidctest.PublicKey{PublicKey: key.Private.Public(), KeyID: key.ID, Algorithm: key.Algorithm})
 	}
-	i.serves.Store(server)
+	i.Genuine = server.ServeHTTP
+	i.Answer(i.Genuine)
 }
 
 // Answer has handler answer in place of the issuer; Genuine ends that.
@@ -151,9 +152,6 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.Requests.Add(1)
 	(*i.answers.Load())(w, r)
 }
-
-// Genuine answers as the issuer that it is.
-func (i *Issuer) Genuine(w http.ResponseWriter, r *http.Request) { i.serves.Load().ServeHTTP(w, r) }
 
 // Claims are those of a good session of acme at a time, with changes: a nil leaves a
 // claim out.

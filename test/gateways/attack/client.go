@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -51,11 +50,9 @@ func (t *Target) send(c *Case) (Answer, error) {
 		return Answer{}, fmt.Errorf("%s, case %s: %w", t.Name, c.ID, err)
 	}
 	defer conn.Close()
-	values := maps.Clone(t.Keys.keys)
-	values["HOST"] = address
 	if c.HTTP2 != nil {
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
-		return c.HTTP2.send(conn, values), nil
+		return c.HTTP2.send(conn, t.Keys.keys), nil
 	}
 	var seen bytes.Buffer
 	reader := bufio.NewReader(io.TeeReader(conn, &seen))
@@ -64,11 +61,11 @@ func (t *Target) send(c *Case) (Answer, error) {
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
 		return finalStatus(reader, method)
 	}
-	request := fill(c.Request, values)
+	request := fill(c.Request, t.Keys.keys)
 	method := cut(request, " ")
 	status := exchange(request, method, wait)
 	if c.Then != "" {
-		status = cmp.Or(status, exchange(fill(c.Then, values), method, patience/2))
+		status = cmp.Or(status, exchange(fill(c.Then, t.Keys.keys), method, patience/2))
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(afterwards))
 	_, _ = io.Copy(io.Discard, reader)
@@ -96,9 +93,9 @@ func finalStatus(reader *bufio.Reader, method string) int {
 
 // send sends a request as the first stream of a connection. A second answer belongs to a
 // smuggled request; it has no stream to come on, so nothing is waited for but the first.
-func (h *HTTP2) send(conn net.Conn, values map[string]string) (answer Answer) {
+func (h *HTTP2) send(conn net.Conn, keys map[string]string) (answer Answer) {
 	session := wire.NewClient(conn)
-	session.WriteMessage(1, fields(h.Headers, values), []byte(fill(h.Body, values)), fields(h.Trailers, values))
+	session.WriteMessage(1, fields(h.Headers, keys), []byte(fill(h.Body, keys)), fields(h.Trailers, keys))
 	for {
 		part, err := session.Next()
 		if err != nil {
@@ -117,10 +114,10 @@ func (h *HTTP2) send(conn net.Conn, values map[string]string) (answer Answer) {
 	}
 }
 
-func fields(texts [][2]string, values map[string]string) []wire.Field {
+func fields(texts [][2]string, keys map[string]string) []wire.Field {
 	var fields []wire.Field
 	for _, text := range texts {
-		fields = append(fields, wire.Field{Name: fill(text[0], values), Value: fill(text[1], values)})
+		fields = append(fields, wire.Field{Name: fill(text[0], keys), Value: fill(text[1], keys)})
 	}
 	return fields
 }

@@ -133,12 +133,12 @@ func (c *Case) texts() []*string {
 
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// fill puts values in for placeholders.
-func fill(text string, values map[string]string) string {
+// fill puts keys in for placeholders, which have their names.
+func fill(text string, keys map[string]string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(s string) string {
 		name := s[len("${") : len(s)-len("}")]
-		if value, ok := values[name]; ok {
-			return value
+		if key, ok := keys[name]; ok {
+			return key
 		}
 		letter, count, _ := strings.Cut(name, "*") // ${a*8000}
 		n, err := strconv.Atoi(count)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -131,12 +130,9 @@ func (c *Case) texts() []*string {
 	return texts
 }
 
-var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
-
 // fill puts keys in for placeholders, which have their names.
 func fill(text string, keys map[string]string) string {
-	return placeholder.ReplaceAllStringFunc(text, func(s string) string {
-		name := s[len("${") : len(s)-len("}")]
+	return os.Expand(text, func(name string) string {
 		if key, ok := keys[name]; ok {
 			return key
 		}

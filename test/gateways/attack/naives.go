@@ -233,11 +233,7 @@ func believe(r *wire.Request, same func(a, b string) bool, targets, methods []st
 		}
 		return otherwise
 	}
-	target := find(targets, r.Target)
-	if _, rest, ok := strings.Cut(target, "://"); ok {
-		_, rest, _ = strings.Cut(rest, "/")
-		target = "/" + rest
-	}
+	target, _ := readings.OriginForm(find(targets, r.Target))
 	r.Target = strings.TrimSpace(cut(target, ","))
 	r.Method = strings.TrimSpace(cut(find(methods, r.Method), ","))
 }

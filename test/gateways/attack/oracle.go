@@ -18,21 +18,17 @@ import (
 // Names are compared folded: servers have been seen to take any of these spellings
 // for one another.
 func folded(name string) string {
-	b := []byte(strings.ToLower(strings.TrimFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f })))
-	for i, c := range b {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			b[i] = '-'
-		}
-	}
-	return string(b)
+	name = strings.TrimFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	return punctuation.ReplaceAllString(strings.ToLower(name), "-")
 }
 
 var (
-	token     = regexp.MustCompile("^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-	plainHost = regexp.MustCompile(`^[A-Za-z0-9._\[\]:-]+$`)
-	digits    = regexp.MustCompile(`^[0-9]+$`)
-	chunkLine = regexp.MustCompile(`^([0-9A-Fa-f]{1,8})[ \t]*(;[^\n]*)?$`)
-	overrides = []string{"x-http-method-override", "x-http-method", "x-method-override"}
+	punctuation = regexp.MustCompile(`[^a-z0-9]`)
+	token       = regexp.MustCompile("^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	plainHost   = regexp.MustCompile(`^[A-Za-z0-9._\[\]:-]+$`)
+	digits      = regexp.MustCompile(`^[0-9]+$`)
+	chunkLine   = regexp.MustCompile(`^([0-9A-Fa-f]{1,8})[ \t]*(;[^\n]*)?$`)
+	overrides   = []string{"x-http-method-override", "x-http-method", "x-method-override"}
 	// Headers that frameworks read the path from, in place of the request line.
 	paths = []string{"x-rewrite-url", "x-original-url", "x-original-uri", "x-forwarded-uri", "x-forwarded-path", "x-envoy-original-path"}
 	// Headers that no client may add behind those that the gateway has looked at.

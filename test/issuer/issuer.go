@@ -89,22 +89,19 @@ type Issuer struct {
 // Prepare makes an issuer that does not listen yet, but has an address.
 func Prepare(t testing.TB, keys ...*Key) *Issuer {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	i := &Issuer{URL: "http://" + listener.Addr().String()}
-	i.Publish(keys...)
-	t.Cleanup(i.Stop)
+	i := Start(t, keys...)
+	i.Stop()
 	return i
 }
 
 // Start makes an issuer that serves until the test ends.
 func Start(t testing.TB, keys ...*Key) *Issuer {
 	t.Helper()
-	i := Prepare(t, keys...)
+	i := &Issuer{URL: "http://127.0.0.1:0"}
 	i.Serve(t)
+	i.URL = i.server.URL
+	i.Publish(keys...)
+	t.Cleanup(i.Stop)
 	return i
 }
 

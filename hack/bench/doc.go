@@ -14,27 +14,21 @@
 //	                delete call ──────────────► gone, by the watch delete_done
 //
 // Refusals are seen by asking each replica each millisecond, from before the DELETE
-// on; one that came before the DELETE's answer counts as 0. How many writes a mint
-// takes is counted in the API server's audit log.
+// on; one that came before the DELETE's answer counts as 0.
 //
 //	apply_ready_p50_ms=…
 //	apply_ready_p99_ms=…
 //	delete_refused_p99_ms=…
 //	delete_done_p50_ms=…
 //	delete_done_p99_ms=…
-//	mint_writes=…   writes of the manager for one key until it is deleted, but Leases and Events
-//	mint_events=…   Events of the manager for one key
 //
-// and then, of many keys at once, and of the same deletions by the API server alone,
-// which nothing that waits for it can be faster than:
+// and then, of many keys at once:
 //
 //	burst_mints_per_s=…
 //	burst_deletes_per_s=…
-//	floor_delete_p50_ms=…
-//	floor_deletes_per_s=…
 //
-// Standard error has the whole distributions, each kind of write, and the results that
-// are not what the product is held to.
+// Standard error has the whole distributions, and the results that are not what the
+// product is held to.
 //
 // # bench flood
 //

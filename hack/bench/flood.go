@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hexcovery/apikey-operator/hack/load"
@@ -186,4 +187,14 @@ func (v *victim) ask(client *http.Client, n int, prepare question) error {
 		return fmt.Errorf("a request that was to be answered with %d was answered with %d", want, response.StatusCode)
 	}
 	return nil
+}
+
+// residentMemory is that of a process, in bytes. Only Linux tells.
+func residentMemory(pid int) (int, error) {
+	process, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, err
+	}
+	stat, err := process.Stat()
+	return stat.ResidentMemory(), err
 }

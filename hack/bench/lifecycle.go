@@ -12,8 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
-
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
 	"github.com/hexcovery/apikey-operator/hack/load"
 	"github.com/hexcovery/apikey-operator/hack/stack"
@@ -22,8 +20,6 @@ import (
 const (
 	// keyTimeout bounds the life of one key.
 	keyTimeout = 30 * time.Second
-	// settleTimeout bounds the wait for the last Events.
-	settleTimeout = 10 * time.Second
 	// progressEvery is how many keys one line of progress is for.
 	progressEvery = 50
 )
@@ -43,7 +39,7 @@ func lifecycle(ctx context.Context) error {
 	if lifecycleFlags.NArg() > 0 || *keyCount < 1 || *warmupCount < 0 || *burstCount < 0 || *replicas < 1 {
 		return errors.New("everything is a flag, -n and -replicas are at least 1: see -help")
 	}
-	options := stack.Options{ControlPlane: controlplane.Options{AuditLog: true, Dir: *dir}, AuthServers: *replicas}
+	options := stack.Options{ControlPlane: controlplane.Options{Dir: *dir}, AuthServers: *replicas}
 	return withProduct(ctx, options, func(b *bench) error {
 		lives, err := b.liveAll(ctx)
 		if err != nil {
@@ -55,21 +51,15 @@ func lifecycle(ctx context.Context) error {
 				return fmt.Errorf("burst: %w", err)
 			}
 		}
-		events, err := b.product.ControlPlane.AuditEvents()
-		if err != nil {
-			return err
-		}
-		for _, miss := range printFigures(append(figuresOf(lives, countWrites(events, lives)), many...)) {
+		for _, miss := range printFigures(append(figuresOf(lives), many...)) {
 			note("%v", miss)
 		}
 		return nil
 	})
 }
 
-// liveAll has keys live and die: some to warm up, those that are measured, and one more
-// that shows, by its Event, that those of the others have been written.
+// liveAll has keys live and die: some to warm up, and those that are measured.
 func (b *bench) liveAll(ctx context.Context) (lives []life, err error) {
-	defer noteProcessors()()
 	note("%d keys to warm up, then %d to measure, with %d auth servers", *warmupCount, *keyCount, *replicas)
 	for _, name := range numbered("warmup", *warmupCount) {
 		if _, err := b.live(ctx, name); err != nil {
@@ -85,7 +75,7 @@ func (b *bench) liveAll(ctx context.Context) (lives []life, err error) {
 			note("%d of %d", len(lives), *keyCount)
 		}
 	}
-	return lives, b.settle(ctx)
+	return lives, nil
 }
 
 // life is what one key's life took.
@@ -154,44 +144,17 @@ func (b *bench) die(ctx context.Context, key string, l *life) error {
 	return nil
 }
 
-// settle waits until the manager has written what it still had to write about the
-// measured keys. Events are written in the background, in their order; that of
-// another key comes after theirs.
-func (b *bench) settle(ctx context.Context) error {
-	const last = "last"
-	if _, err := b.live(ctx, last); err != nil {
-		return err
-	}
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, settleTimeout, true, func(context.Context) (bool, error) {
-		events, err := b.product.ControlPlane.AuditEvents()
-		return slices.ContainsFunc(events, func(e controlplane.AuditEvent) bool {
-			return isEvent(&e) && byManager(&e) && keyOfEvent(&e) == last
-		}), err
-	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		note("no Event of the manager's was seen in %s; their number may be too low", settleTimeout)
-		return nil
-	}
-	return err
-}
-
 // figuresOf notes what explains them.
-func figuresOf(lives []life, w writes) []figure {
+func figuresOf(lives []life) []figure {
 	ready := distribution("apply_ready", lives, func(l life) time.Duration { return l.ready })
 	refused := distribution("delete_refused", lives, func(l life) time.Duration { return l.refused })
 	done := distribution("delete_done", lives, func(l life) time.Duration { return l.done })
-	keys := float64(len(lives))
-	mint := w.mint.note("mint", keys)
-	w.revoke.note("revocation", keys)
-	note("%d writes of Leases by the manager meanwhile", w.leases)
 	return []figure{
 		{name: "apply_ready_p50_ms", value: percentile(ready, 50), most: 60},
 		{name: "apply_ready_p99_ms", value: percentile(ready, 99), most: 250},
 		{name: "delete_refused_p99_ms", value: percentile(refused, 99), most: 5},
 		{name: "delete_done_p50_ms", value: percentile(done, 50), most: 20},
 		{name: "delete_done_p99_ms", value: percentile(done, 99), most: 60},
-		{name: "mint_writes", value: mint},
-		{name: "mint_events", value: float64(w.events) / keys},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -88,12 +89,12 @@ var _ = Describe("a ServiceAccount", func() {
 			Expect(account.Get(ctx, key, &corev1.Secret{})).To(Satisfy(apierrors.IsForbidden))
 		}
 
-		gets := func(g Gomega) []AuditEvent {
+		gets := func(g Gomega) []auditv1.Event {
 			events, err := plane.AuditEvents()
 			g.Expect(err).NotTo(HaveOccurred())
-			var gets []AuditEvent
+			var gets []auditv1.Event
 			for _, event := range events {
-				if event.User == "system:serviceaccount:"+namespace+":default" && event.Verb == "get" && event.Resource == "secrets" {
+				if event.User.Username == "system:serviceaccount:"+namespace+":default" && event.Verb == "get" && event.ObjectRef.Resource == "secrets" {
 					gets = append(gets, event)
 				}
 			}
@@ -103,8 +104,8 @@ var _ = Describe("a ServiceAccount", func() {
 		events, err := plane.AuditEvents()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(events).To(ContainElement(And(
-			HaveField("Namespace", namespace), HaveField("Name", "object-1"), HaveField("Code", 403),
-			HaveField("UserAgent", "counted"), HaveField("Subresource", ""), HaveField("Time", Not(BeZero())),
+			HaveField("ObjectRef.Namespace", namespace), HaveField("ObjectRef.Name", "object-1"), HaveField("ResponseStatus.Code", BeEquivalentTo(403)),
+			HaveField("UserAgent", "counted"), HaveField("ObjectRef.Subresource", ""), HaveField("RequestReceivedTimestamp.Time", Not(BeZero())),
 		)))
 	})
 })

@@ -5,18 +5,21 @@ package controlplane
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"time"
+	"sync"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
-	"k8s.io/utils/ptr"
 )
 
 // auditPolicy logs every request once or, if it is a watch, at its start and at its end; without bodies.
@@ -27,83 +30,71 @@ rules:
 - level: Metadata
 `
 
-// AuditEvent is one request, as kube-apiserver has answered it.
-type AuditEvent struct {
-	// User is who asked, before impersonation.
-	User string
-	// ImpersonatedUser is whom they asked as, if it was as somebody else.
-	ImpersonatedUser string
-	// Verb is that of RBAC: get, list, watch, create, update, patch, delete, deletecollection; of a request that is for no
-	// resource, the HTTP method in lower case.
-	Verb string
-	// URI is the path and the query.
-	URI string
-	// Resource, Subresource, Namespace and Name are empty where they do not apply.
-	Resource, Subresource, Namespace, Name string
-	UserAgent                              string
-	// Code is the HTTP status.
-	Code int
-	// Time is when the request was received, and Answered when it had been answered or, of a watch, when it began.
-	Time, Answered time.Time
-	// Annotations are what admission policies have to say of it, among others.
-	Annotations map[string]string
-}
-
 // ErrNoAuditLog is returned by AuditEvents if the control plane was started without Options.AuditLog.
 var ErrNoAuditLog = errors.New("the control plane has no audit log")
 
 // AuditEvents returns every request so far, in the order in which they were answered; a watch counts from its start. The
-// line about a request may be written a moment after its client has got the answer.
-func (cp *ControlPlane) AuditEvents() ([]AuditEvent, error) {
-	if !cp.auditLog {
+// line about a request may be written a moment after its client has got the answer. What an event points to is never nil,
+// and empty where it does not apply.
+func (cp *ControlPlane) AuditEvents() ([]auditv1.Event, error) {
+	if cp.audit == nil {
 		return nil, ErrNoAuditLog
 	}
-	data, err := os.ReadFile(cp.auditLogPath())
+	events, err := cp.audit.follow(cp.auditLogPath())
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
-	return parseAuditLog(data)
+	return events, nil
 }
 
 func (cp *ControlPlane) auditLogPath() string { return filepath.Join(cp.LogDir(), "audit.log") }
 
-// parseAuditLog reads one event a request: of the lines about a watch, which share an id, the first.
-func parseAuditLog(data []byte) ([]AuditEvent, error) {
-	var events []AuditEvent
-	seen := map[types.UID]bool{}
+// auditTrail is what has been read of an audit log.
+type auditTrail struct {
+	mu     sync.Mutex
+	bytes  int64
+	seen   sets.Set[types.UID]
+	events []auditv1.Event
+}
+
+func newAuditTrail() *auditTrail { return &auditTrail{seen: sets.New[types.UID]()} }
+
+// follow reads what has been written since the last call, and returns all events.
+func (a *auditTrail) follow(path string) ([]auditv1.Event, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.NewSectionReader(file, a.bytes, math.MaxInt64-a.bytes))
+	if err != nil {
+		return nil, err
+	}
+	err = a.read(data)
+	return a.events, err
+}
+
+// read takes one event a request: of the lines about a watch, which share an id, the first.
+func (a *auditTrail) read(data []byte) error {
 	for {
 		line, rest, complete := bytes.Cut(data, []byte("\n"))
 		if !complete { // The server is writing this line right now.
-			return events, nil
+			return nil
 		}
+		var event auditv1.Event
+		if err := json.Unmarshal(line, &event); err != nil {
+			return err
+		}
+		a.bytes += int64(len(line)) + 1
 		data = rest
-		var parsed auditv1.Event
-		if err := json.Unmarshal(line, &parsed); err != nil {
-			return nil, fmt.Errorf("audit log: %w", err)
+		if !a.seen.Has(event.AuditID) {
+			a.seen.Insert(event.AuditID)
+			event.ObjectRef = cmp.Or(event.ObjectRef, &auditv1.ObjectReference{})
+			event.ImpersonatedUser = cmp.Or(event.ImpersonatedUser, &authenticationv1.UserInfo{})
+			event.ResponseStatus = cmp.Or(event.ResponseStatus, &metav1.Status{})
+			a.events = append(a.events, event)
 		}
-		if seen[parsed.AuditID] {
-			continue
-		}
-		seen[parsed.AuditID] = true
-		events = append(events, eventOf(&parsed))
-	}
-}
-
-func eventOf(e *auditv1.Event) AuditEvent {
-	object := ptr.Deref(e.ObjectRef, auditv1.ObjectReference{})
-	return AuditEvent{
-		User:             e.User.Username,
-		ImpersonatedUser: ptr.Deref(e.ImpersonatedUser, authenticationv1.UserInfo{}).Username,
-		Verb:             e.Verb,
-		URI:              e.RequestURI,
-		Resource:         object.Resource,
-		Subresource:      object.Subresource,
-		Namespace:        object.Namespace,
-		Name:             object.Name,
-		UserAgent:        e.UserAgent,
-		Code:             int(ptr.Deref(e.ResponseStatus, metav1.Status{}).Code),
-		Time:             e.RequestReceivedTimestamp.Time,
-		Answered:         e.StageTimestamp.Time,
-		Annotations:      e.Annotations,
 	}
 }

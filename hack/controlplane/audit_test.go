@@ -26,12 +26,13 @@ func TestParseAuditLog(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			events, err := parseAuditLog([]byte(test.log))
+			trail := newAuditTrail()
+			err := trail.read([]byte(test.log))
 			if (err != nil) != test.fails {
 				t.Fatalf("error %v, want one: %t", err, test.fails)
 			}
 			var verbs []string
-			for _, event := range events {
+			for _, event := range trail.events {
 				verbs = append(verbs, event.Verb)
 			}
 			if len(verbs) != len(test.want) {

@@ -69,7 +69,7 @@ type ControlPlane struct {
 	root      string
 	dir       string
 	temporary bool
-	auditLog  bool
+	audit     *auditTrail // nil without an audit log
 	log       io.Writer
 
 	// certificate is the API server's, and the tokens are those of who may come to it.
@@ -138,8 +138,11 @@ func newControlPlane(ctx context.Context, opts Options) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	cp := &ControlPlane{Binaries: binaries, root: root, auditLog: opts.AuditLog, log: opts.Log}
+	cp := &ControlPlane{Binaries: binaries, root: root, log: opts.Log}
 	cp.stop = sync.OnceValue(cp.end)
+	if opts.AuditLog {
+		cp.audit = newAuditTrail()
+	}
 	if opts.Dir == "" {
 		cp.temporary = true
 		cp.dir, err = os.MkdirTemp("", "controlplane-")

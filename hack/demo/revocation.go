@@ -11,7 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hexcovery/apikey-operator/hack/controlplane"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
 
@@ -40,8 +41,8 @@ func (w *walk) awaitRefusals() error {
 	}
 	// When that answer came the API server alone knows: kubectl does not tell.
 	events, err := w.product.ControlPlane.AuditEvents()
-	deletion := slices.IndexFunc(events, func(event controlplane.AuditEvent) bool {
-		return event.Verb == "delete" && event.Resource == "apikeys"
+	deletion := slices.IndexFunc(events, func(event auditv1.Event) bool {
+		return event.Verb == "delete" && event.ObjectRef.Resource == "apikeys"
 	})
 	if err != nil || deletion < 0 {
 		return errors.Join(err, errors.New("no DELETE of an APIKey is in the audit log"))
@@ -51,7 +52,7 @@ func (w *walk) awaitRefusals() error {
 		if late := refusal.LastAcceptedSent.Sub(w.ended); late > 0 {
 			return fmt.Errorf("auth server %d accepted a request that was sent %s after kubectl delete had returned", i+1, late)
 		}
-		delays = append(delays, refusal.At.Sub(events[deletion].Answered))
+		delays = append(delays, refusal.At.Sub(events[deletion].StageTimestamp.Time))
 		w.say(fmt.Sprintf("    Auth server %d accepted %d requests, and refused %s.", i+1, refusal.Accepted, relative(delays[i])))
 	}
 	w.say("    ok: refused everywhere " + relative(slices.Max(delays)))

@@ -90,7 +90,7 @@ var _ = Describe("The audit trail", Ordered, func() {
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(events).To(ContainElement(SatisfyAll(
 				HaveField("Verb", "delete"),
-				HaveField("ImpersonatedUser", "dora"),
+				HaveField("ImpersonatedUser.Username", "dora"),
 				HaveField("Annotations", HaveKeyWithValue("apikey-deletion/uid", string(revoked.UID))),
 				HaveField("Annotations", HaveKeyWithValue("apikey-deletion/key-ids", ContainSubstring(id))),
 			)))

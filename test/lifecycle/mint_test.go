@@ -14,10 +14,10 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
-	"github.com/hexcovery/apikey-operator/hack/controlplane"
 )
 
 var _ = Describe("An APIKey", func() {
@@ -223,46 +223,46 @@ func eventsOf(ctx SpecContext, key *v1alpha1.APIKey) []eventsv1.Event {
 // for those of Leases, in their order.
 func ownWrites() []string {
 	GinkgoHelper()
-	return describe(requests(func(e controlplane.AuditEvent) bool { return e.Resource != "leases" }))
+	return describe(requests(func(e auditv1.Event) bool { return e.ObjectRef.Resource != "leases" }))
 }
 
 func leaseWrites() int {
 	GinkgoHelper()
-	return len(requests(func(e controlplane.AuditEvent) bool { return e.Resource == "leases" }))
+	return len(requests(func(e auditv1.Event) bool { return e.ObjectRef.Resource == "leases" }))
 }
 
 // writesFor are the writes that the operator has made in an APIKey's namespace.
 func writesFor(key *v1alpha1.APIKey) []string {
 	GinkgoHelper()
-	return describe(requests(func(e controlplane.AuditEvent) bool { return e.Namespace == key.Namespace }))
+	return describe(requests(func(e auditv1.Event) bool { return e.ObjectRef.Namespace == key.Namespace }))
 }
 
-func requests(matches func(controlplane.AuditEvent) bool) []controlplane.AuditEvent {
+func requests(matches func(auditv1.Event) bool) []auditv1.Event {
 	GinkgoHelper()
 	all, err := plane.AuditEvents()
 	Expect(err).NotTo(HaveOccurred())
-	var matching []controlplane.AuditEvent
+	var matching []auditv1.Event
 	for _, e := range all {
 		switch e.Verb {
 		case "get", "list", "watch":
 			continue
 		}
-		ours := e.User == "system:serviceaccount:"+systemNamespace+":"+managerAccount ||
-			e.User == "system:serviceaccount:"+systemNamespace+":"+serverAccount
+		ours := e.User.Username == "system:serviceaccount:"+systemNamespace+":"+managerAccount ||
+			e.User.Username == "system:serviceaccount:"+systemNamespace+":"+serverAccount
 		// A client asks what kinds there are with requests that are for no resource.
-		if ours && e.Resource != "" && matches(e) {
+		if ours && e.ObjectRef.Resource != "" && matches(e) {
 			matching = append(matching, e)
 		}
 	}
 	return matching
 }
 
-func describe(events []controlplane.AuditEvent) []string {
+func describe(events []auditv1.Event) []string {
 	described := []string{}
 	for _, e := range events {
-		text := e.Verb + " " + e.Resource
-		if e.Subresource != "" {
-			text += "/" + e.Subresource
+		text := e.Verb + " " + e.ObjectRef.Resource
+		if e.ObjectRef.Subresource != "" {
+			text += "/" + e.ObjectRef.Subresource
 		}
 		described = append(described, text)
 	}

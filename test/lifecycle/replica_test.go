@@ -15,11 +15,11 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
-	"github.com/hexcovery/apikey-operator/hack/controlplane"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
@@ -28,14 +28,14 @@ var _ = Describe("An auth server", func() {
 		before := len(serverRequests())
 		replica := startAuthServer(ctx, "m")
 		// A watch counts in the audit log from its start.
-		var joining []controlplane.AuditEvent
-		Eventually(func() []controlplane.AuditEvent {
+		var joining []auditv1.Event
+		Eventually(func() []auditv1.Event {
 			joining = serverRequests()[before:]
 			return joining
-		}).Should(ContainElement(HaveField("Resource", "apikeys")))
+		}).Should(ContainElement(HaveField("ObjectRef.Resource", "apikeys")))
 		firstRead := -1
 		for i, e := range joining {
-			if e.Resource == "apikeys" || e.Resource == "organizations" || e.Resource == "namespaces" {
+			if e.ObjectRef.Resource == "apikeys" || e.ObjectRef.Resource == "organizations" || e.ObjectRef.Resource == "namespaces" {
 				firstRead = i
 				break
 			}
@@ -45,10 +45,10 @@ var _ = Describe("An auth server", func() {
 			if e.Verb != "watch" {
 				continue
 			}
-			query, err := url.Parse(e.URI)
+			query, err := url.Parse(e.RequestURI)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(query.Query().Get("sendInitialEvents")).To(Equal("true"), e.URI)
-			Expect(query.Query().Get("resourceVersion")).To(BeEmpty(), "the first list of %s may be an old one", e.Resource)
+			Expect(query.Query().Get("sendInitialEvents")).To(Equal("true"), e.RequestURI)
+			Expect(query.Query().Get("resourceVersion")).To(BeEmpty(), "the first list of %s may be an old one", e.ObjectRef.Resource)
 		}
 		Expect(leaseOf(ctx, replica)).NotTo(BeNil())
 	})
@@ -173,13 +173,13 @@ func (b *silencedBody) Read(p []byte) (int, error) {
 }
 
 // serverRequests are the requests of auth servers so far.
-func serverRequests() []controlplane.AuditEvent {
+func serverRequests() []auditv1.Event {
 	GinkgoHelper()
 	all, err := plane.AuditEvents()
 	Expect(err).NotTo(HaveOccurred())
-	var own []controlplane.AuditEvent
+	var own []auditv1.Event
 	for _, e := range all {
-		if e.User == "system:serviceaccount:"+systemNamespace+":"+serverAccount && e.Resource != "" {
+		if e.User.Username == "system:serviceaccount:"+systemNamespace+":"+serverAccount && e.ObjectRef.Resource != "" {
 			own = append(own, e)
 		}
 	}

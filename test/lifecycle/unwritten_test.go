@@ -17,12 +17,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
-	"github.com/hexcovery/apikey-operator/hack/controlplane"
 )
 
 // movedClock is ahead of the real one, by as much as it was moved.
@@ -77,8 +77,8 @@ var _ = Describe("An APIKey of which the API server refuses what the manager wri
 		Expect(admin.Delete(ctx, key)).To(Succeed())
 		Eventually(func() int { return server.status(plaintext) }).Should(Equal(http.StatusUnauthorized))
 		Eventually(func() int {
-			return len(requests(func(e controlplane.AuditEvent) bool {
-				return e.Namespace == key.Namespace && e.Subresource == "" && e.Resource == "apikeys" && e.Code == http.StatusUnprocessableEntity
+			return len(requests(func(e auditv1.Event) bool {
+				return e.ObjectRef.Namespace == key.Namespace && e.ObjectRef.Subresource == "" && e.ObjectRef.Resource == "apikeys" && e.ResponseStatus.Code == http.StatusUnprocessableEntity
 			}))
 		}).Should(BeNumerically(">", 2), "the manager has not tried again")
 		Expect(eventReasons(ctx, key)).NotTo(ContainElement(v1alpha1.EventNotWritten), "told of before the minute is over")

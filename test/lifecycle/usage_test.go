@@ -58,9 +58,9 @@ func statusWrites(namespace, name string) (times []time.Time) {
 	all, err := plane.AuditEvents()
 	Expect(err).NotTo(HaveOccurred())
 	for _, e := range all {
-		if e.Resource == "apikeys" && e.Subresource == "status" && e.Verb == "patch" && e.Code == http.StatusOK &&
-			e.Namespace == namespace && (name == "" || name == e.Name) {
-			times = append(times, e.Time)
+		if e.ObjectRef.Resource == "apikeys" && e.ObjectRef.Subresource == "status" && e.Verb == "patch" && e.ResponseStatus.Code == http.StatusOK &&
+			e.ObjectRef.Namespace == namespace && (name == "" || name == e.ObjectRef.Name) {
+			times = append(times, e.RequestReceivedTimestamp.Time)
 		}
 	}
 	return times

@@ -79,10 +79,10 @@ func (cp *ControlPlane) newAPIServer(opts Options) (*process.Process, error) {
 		"--etcd-servers=" + cp.etcdURL,
 		"--authorization-mode=RBAC", "--allow-privileged", "--service-cluster-ip-range=10.0.0.0/24",
 		"--token-auth-file=" + cp.tokensPath(),
-		"--tls-cert-file=" + cp.certificatePath(), "--tls-private-key-file=" + cp.privateKeyPath(),
+		"--tls-cert-file=" + cp.certificatePath(), "--tls-private-key-file=" + cp.keyPath(),
 		"--service-account-issuer=https://kubernetes.default.svc",
 		// The private key serves for the public one, too.
-		"--service-account-key-file=" + cp.signingKeyPath(), "--service-account-signing-key-file=" + cp.signingKeyPath(),
+		"--service-account-key-file=" + cp.keyPath(), "--service-account-signing-key-file=" + cp.keyPath(),
 		// A graceful end waits a minute for open watches, of which every controller has some; in this mode it waits 2 seconds.
 		"--shutdown-send-retry-after",
 	}
@@ -118,7 +118,7 @@ func (cp *ControlPlane) newControllerManager() (*process.Process, error) {
 		"--kubeconfig=" + kubeconfig,
 		"--leader-elect=false",
 		"--use-service-account-credentials",
-		"--service-account-private-key-file=" + cp.signingKeyPath(),
+		"--service-account-private-key-file=" + cp.keyPath(),
 		"--root-ca-file=" + cp.certificatePath(),
 		// It serves nothing, so that it needs no port that could be taken.
 		"--secure-port=0",

@@ -5,7 +5,7 @@
 // the loopback interface, with the very files of config/gateways, in front of an
 // auth server and an upstream that are there already.
 //
-//	client ── Gateway.HTTP, Gateway.H2C ──► nginx, HAProxy, Caddy ──► Options.Upstream, .UpstreamGRPC
+//	client ── Gateway.HTTP, Gateway.H2C ──► nginx, HAProxy, Caddy ──► Options.Upstream
 //	                                              │
 //	                                              └─► Options.AuthServer
 //

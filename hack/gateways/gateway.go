@@ -23,10 +23,8 @@ const stopTimeout = 10 * time.Second
 type Options struct {
 	// AuthServer is where gateways ask.
 	AuthServer string
-	// Upstream is for all but gRPC: HTTP/1.1.
+	// Upstream is what lies behind: HTTP/1.1 and, for gRPC, HTTP/2.
 	Upstream string
-	// UpstreamGRPC is for gRPC: HTTP/2 without TLS. Empty for Upstream.
-	UpstreamGRPC string
 	// Dir is for the logs of the gateway and what it writes. Its user is this
 	// process' user.
 	Dir string
@@ -82,7 +80,7 @@ func (p Program) Start(ctx context.Context, options Options) (*Gateway, error) {
 		}
 		// The names that the files of config/gateways give.
 		launching.Env = append(launching.Env,
-			"APIKEY_AUTHSERVER="+options.AuthServer, "HEXCOVERY_API="+options.Upstream, "HEXCOVERY_GRPC="+options.UpstreamGRPC)
+			"APIKEY_AUTHSERVER="+options.AuthServer, "HEXCOVERY_API="+options.Upstream, "HEXCOVERY_GRPC="+options.Upstream)
 		return &Gateway{
 			Name: p.Name, HTTP: at.http, H2C: at.h2c,
 			Process: process.New(p.Name, options.Dir, launching, process.Listens(at.http, at.h2c)),
@@ -93,9 +91,6 @@ func (p Program) Start(ctx context.Context, options Options) (*Gateway, error) {
 func (o *Options) complete(name string) error {
 	if o.Dir == "" {
 		return errors.New("Options.Dir is not set")
-	}
-	if o.UpstreamGRPC == "" {
-		o.UpstreamGRPC = o.Upstream
 	}
 	if o.Config != "" {
 		return nil

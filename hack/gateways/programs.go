@@ -79,8 +79,8 @@ const nginxConf = nginxMain + `
     include hexcovery/http.conf;
 
     upstream hexcovery_auth { server AUTHSERVER; keepalive 32; }
-    upstream hexcovery_api  { server UPSTREAM_HTTP; keepalive 32; }
-    upstream hexcovery_grpc { server UPSTREAM_GRPC; keepalive 32; }
+    upstream hexcovery_api  { server UPSTREAM; keepalive 32; }
+    upstream hexcovery_grpc { server UPSTREAM; keepalive 32; }
 
     server {
         listen LISTEN_HTTP;
@@ -102,7 +102,7 @@ var Nginx = Program{
 			return process.Launch{}, err
 		}
 		return launchNginx(options, strings.NewReplacer(
-			"AUTHSERVER", options.AuthServer, "UPSTREAM_HTTP", options.Upstream, "UPSTREAM_GRPC", options.UpstreamGRPC,
+			"AUTHSERVER", options.AuthServer, "UPSTREAM", options.Upstream,
 			"LISTEN_HTTP", at.http, "LISTEN_H2C", at.h2c,
 		).Replace(nginxConf))
 	},

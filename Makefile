@@ -32,7 +32,7 @@ RACE_PACKAGES := $$(comm -23 <(go list ./internal/... ./webhook/... ./controller
 OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse
 # Specs that wait more than they work are run by several processes of Ginkgo's, each with a
 # control plane of its own.
-PROCS ?= 4
+PROCS ?= 2
 TESTFLAGS ?=
 SPECFLAGS ?=
 FUZZTIME ?= 30s

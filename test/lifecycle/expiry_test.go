@@ -63,9 +63,14 @@ var _ = Describe("The end of a key", func() {
 	It("is told of beforehand, once", func(ctx SpecContext) {
 		startAuthServer(ctx, "expiry-c")
 		stop := startManager(ctx, account(ctx, managerAccount))
-		key := newTenant(ctx).mint(ctx, "warned", func(k *v1alpha1.APIKey) { k.Spec.TTL = &metav1.Duration{Duration: 7*24*time.Hour + 4*time.Second} })
-		Expect(key.Status.ExpiresAt.Time).To(Equal(key.CreationTimestamp.Add(7*24*time.Hour + 4*time.Second)))
+		const week = 7 * 24 * time.Hour
+		key := newTenant(ctx).mint(ctx, "warned", func(k *v1alpha1.APIKey) { k.Spec.TTL = &metav1.Duration{Duration: week + time.Hour} })
+		Expect(key.Status.ExpiresAt.Time).To(Equal(key.CreationTimestamp.Add(week + time.Hour)))
 		Expect(meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionExpiringSoon)).To(BeNil())
+		// From here on the week begins in a few seconds.
+		change(ctx, key, func(k *v1alpha1.APIKey) {
+			k.Spec.TTL = &metav1.Duration{Duration: week + (time.Since(key.CreationTimestamp.Time) + 4*time.Second).Truncate(time.Second)}
+		})
 		awaitReason(ctx, key, v1alpha1.ConditionExpiringSoon, v1alpha1.ReasonWithin7Days)
 		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 		Eventually(warnings).WithArguments(ctx, key).Should(ConsistOf(ContainSubstring("within 7 days: set a later spec.ttl")))

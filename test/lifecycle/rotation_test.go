@@ -138,7 +138,7 @@ var _ = Describe("Rotation", func() {
 
 	It("says who is cut off when the longest overlap has passed", func(ctx SpecContext) {
 		begin(ctx)
-		key := newTenant(ctx).mint(ctx, "overdue", overlapping(0, time.Hour, 3*time.Second))
+		key := newTenant(ctx).mint(ctx, "overdue", overlapping(0, time.Hour, 8*time.Second))
 		old, oldID := rotate(ctx, key, "now")
 		seen.sees(oldID)
 		expectStatus(old, http.StatusOK)

@@ -120,8 +120,8 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ahead := test-faults-short test-rotation-short test-tenants-measured
 behind := test-life test-tenants-behind test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
 run_behind := @nice -n 19 hack/tools/timed.sh
-# How many targets run at the same time, in this order: each waits for something now and then.
-TEST_JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# How many targets run at the same time, in this order.
+TEST_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 
 # All wait for the same, so that they begin in that order.
 test-ahead $(behind): controlplane

@@ -50,7 +50,7 @@ func User(account string) string {
 	return "system:serviceaccount:" + Namespace + ":" + account
 }
 
-func (s *Stack) newManager(ctx context.Context, number int, addresses []string) (*Manager, error) {
+func (s *Stack) newManager(number int, addresses []string) (*Manager, error) {
 	metrics, probes := addresses[0], addresses[1]
 	name := "manager"
 	if number > 1 {
@@ -66,7 +66,7 @@ func (s *Stack) newManager(ctx context.Context, number int, addresses []string) 
 	return &Manager{Process: p, Metrics: "http://" + metrics}, nil
 }
 
-func (s *Stack) newAuthServer(ctx context.Context, number int, addresses []string) (*AuthServer, error) {
+func (s *Stack) newAuthServer(number int, addresses []string) (*AuthServer, error) {
 	gateways, operations, proxy, grpc, usage := addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
 	server := &AuthServer{Gateways: "http://" + gateways, GRPC: grpc, Operations: "http://" + operations}
 	args := []string{

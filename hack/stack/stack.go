@@ -97,7 +97,7 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	for i := range s.Managers {
 		starting.Go(func() (err error) {
 			s.Managers[i], err = process.StartOnFreePorts(ctx, 2, func(addresses []string) (*Manager, error) {
-				return s.newManager(ctx, i+1, addresses)
+				return s.newManager(i+1, addresses)
 			})
 			return err
 		})
@@ -106,7 +106,7 @@ func (s *Stack) startPrograms(ctx context.Context) error {
 	for i := range s.AuthServers {
 		starting.Go(func() (err error) {
 			s.AuthServers[i], err = process.StartOnFreePorts(ctx, 5, func(addresses []string) (*AuthServer, error) {
-				return s.newAuthServer(ctx, i+1, addresses)
+				return s.newAuthServer(i+1, addresses)
 			})
 			return err
 		})

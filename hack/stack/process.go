@@ -6,6 +6,8 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,8 @@ const (
 	// podTimeout bounds how long it is tried to make a pod, and podInterval is how often.
 	podTimeout  = time.Minute
 	podInterval = 200 * time.Millisecond
+
+	podUIDVariable = "POD_UID="
 )
 
 // Process is a program of the product, in a pod of its own. A restart of it is what that
@@ -48,6 +52,11 @@ func (p *Process) Start(ctx context.Context) error {
 			return fmt.Errorf("start %s: %w", p.Name, err)
 		}
 	}
+	// Whatever the launch has been changed to since.
+	p.Change(func(l *process.Launch) {
+		l.Env = slices.DeleteFunc(l.Env, func(variable string) bool { return strings.HasPrefix(variable, podUIDVariable) })
+		l.Env = append(l.Env, podUIDVariable+p.PodUID())
+	})
 	return p.Process.Start(ctx)
 }
 
@@ -70,7 +79,6 @@ func (p *Process) makePod(ctx context.Context) error {
 	if err := controlplane.WriteKubeconfig(config, p.kubeconfig); err != nil {
 		return err
 	}
-	p.Change(func(l *process.Launch) { l.Env = append(l.Env, "POD_UID="+string(uid)) })
 	p.setPodUID(uid)
 	return nil
 }

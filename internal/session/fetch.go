@@ -37,8 +37,10 @@ func newClient(roots *x509.CertPool) *http.Client {
 	return &http.Client{
 		Transport: bounded{&http.Transport{
 			// An issuer may be outside of the cluster, where only a proxy leads.
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+			Proxy:           http.ProxyFromEnvironment,
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+			// A connection is made on after the attempt that it is for has ended.
+			TLSHandshakeTimeout:    defaultFetchTimeout,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
 			IdleConnTimeout:        idleTimeout,

@@ -115,15 +115,15 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 # What needs the machine for itself is run ahead of the rest, one after the other: what times
-# out there because others use the machine looks like a fault. The rest has what is left of
-# the machine, which is most of it, by the lowest priority.
+# out there because others use the machine looks like a fault. The rest runs at the lowest
+# priority, in what that leaves of the machine.
 ahead := test-faults-short test-rotation-short test-tenants-measured
 behind := test-life test-tenants-behind test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
 run_behind := @nice -n 19 hack/tools/timed.sh
 # How many targets run at the same time, in this order.
 TEST_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 
-# All wait for the same, so that they begin in that order.
+# All wait for the same, as the model does below, so that they begin in that order.
 test-ahead $(behind): controlplane
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
@@ -219,7 +219,7 @@ test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a seco
 # What comes out depends on these files alone, so it is checked when they have changed.
 .PHONY: test-model
 test-model: bin/model-holds
-bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh
+bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh | controlplane
 	$(run_behind) "the core of the model of revocation" test/model/run.sh quick
 	@touch $@
 

@@ -100,4 +100,19 @@ func TestProcessesEndAndComeBack(t *testing.T) {
 	if left := leases(t, s); len(left) != 0 {
 		t.Errorf("a graceful stop leaves Leases: %v", left)
 	}
+
+	// What was changed for a while is put back when it is in another pod.
+	var launch process.Launch
+	server.Change(func(l *process.Launch) { launch = *l })
+	server.NewPod()
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	server.Change(func(l *process.Launch) { *l = launch })
+	if err := server.Start(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

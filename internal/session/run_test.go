@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -352,6 +354,35 @@ func TestConcurrentSessions(t *testing.T) {
 		h.check(t, "rotated", keys[1].Sign(now(h, i)), Accepted)
 	}
 	running.Wait()
+}
+
+// net/http goes on with a connection after the attempt that it was for has ended.
+func TestAnIssuerThatIsSilentIsLeft(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	left := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			_, err = io.Copy(io.Discard, conn) // without a word, until it is closed
+			conn.Close()
+		}
+		left <- err
+	}()
+	h := prepare(t, &issuer.Issuer{URL: "https://" + listener.Addr().String()}, nil)
+	h.fetchTimeout = 100 * time.Millisecond
+	h.run(t)
+	select {
+	case err := <-left:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the connection is still there")
+	}
 }
 
 func TestMetricsAndLogsHoldNoToken(t *testing.T) {

@@ -29,7 +29,7 @@ const (
 	// windows are how often that is measured before it counts: what else the machine does
 	// falls into one, and a server that starves valid requests does so in each.
 	windows = 3
-	// lasts is how long each of the two is measured.
+	// lasts is how long each is measured.
 	lasts = 500 * time.Millisecond
 	// fillTimeout is how long an attacker has to send what is to be held.
 	fillTimeout = 5 * time.Second
@@ -221,7 +221,7 @@ func TestNobodyHoldsTheServer(t *testing.T) {
 					break
 				}
 			}
-			t.Logf("p99 %s, in peace %s, beside a twin %s; %d MB, %d before; %d answers, %d ended",
+			t.Logf("p99 %s, in peace %s, compared with %s; %d MB, %d before; %d answers, %d ended",
 				here.Round(10*time.Microsecond), quiet.Round(10*time.Microsecond), elsewhere.Round(10*time.Microsecond), most>>20, before.resident>>20, done.answered.Load(), done.ended.Load())
 			if here > mostRatio*elsewhere && !kind.floods {
 				t.Errorf("valid requests took %s at the 99th percentile, and beside the same abuse of a twin %s", here, elsewhere)

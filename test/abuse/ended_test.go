@@ -11,7 +11,7 @@ import (
 )
 
 // endTimeout is a limit of this test, not a measure: the longest bound is that of a gRPC
-// question, 10 s, and to send so many PINGs is work.
+// question, 10 s, and so many PINGs keep a processor busy for some, too.
 const endTimeout = 3 * time.Minute
 
 // manyPings are more than the buffers of the kernel have answers for.
@@ -21,7 +21,7 @@ const manyPings = 3_000_000
 func TestTheServerEndsWhatIsHeld(t *testing.T) {
 	s := startServer(t, upstream(t))
 	a := &attacker{server: s}
-	// few is for what is work, also for the machine.
+	// few is for connections that each keep a processor busy for seconds.
 	const count, few = 10, 2
 	unary := []string{"content-type", "application/grpc", "te", "trailers"}
 	type holder = func(context.Context, net.Conn)

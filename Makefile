@@ -11,15 +11,18 @@ MODULES := . hack/tools hack/controlplane/binaries hack/gateways/binaries/caddy 
 export GOWORK := off
 
 # All is built and tested alike, as the programs that hack/build builds, so that what is
-# shared is compiled once: static, and without the paths of this machine.
+# shared is compiled once: static, without the paths of this machine, and without what a
+# debugger needs, which is a sixth of the compiler's work. Where there is memory for it,
+# the compiler collects garbage less often; what is tested runs with its own settings.
 export CGO_ENABLED := 0
-export GOFLAGS += -trimpath
-# Where there is memory for it, the compiler collects garbage less often, which takes a
-# quarter of its work away. What is tested runs with its own settings.
-compiling := $(shell awk '/^MemTotal/ && $$2 >= 7340032 { print "GOGC=400" }' /proc/meminfo 2>/dev/null)
-go_test := env $(compiling) go test -exec $(CURDIR)/hack/tools/own-settings.sh -count=1
+export GOFLAGS += -trimpath -gcflags=all=-dwarf=false $(shell \
+	awk '/^MemTotal/ && $$2 >= 7340032 { printf "\047-toolexec=env GOGC=400\047" }' /proc/meminfo 2>/dev/null)
+# What talks to other programs, or watches the clock, is run each time. For the rest the go
+# command knows what has passed and has not changed since; TESTFLAGS=-count=1 runs it, too.
+go_test := go test -count=1
+go_test_cached := go test
 # The race detector needs cgo and a C compiler.
-go_test_race := env CGO_ENABLED=1 $(compiling) go test -exec $(CURDIR)/hack/tools/own-settings.sh -count=1 -race
+go_test_race := env CGO_ENABLED=1 go test -race
 
 # Packages where goroutines of the product meet are tested with the race detector, all
 # others without: what they need does not have to be compiled twice. What repeats itself
@@ -28,6 +31,7 @@ go_test_race := env CGO_ENABLED=1 $(compiling) go test -exec $(CURDIR)/hack/tool
 SOLITARY_PACKAGES := ./internal/audit/trail ./internal/permission ./internal/plain ./internal/rotation ./internal/scope ./internal/workload
 LONG_PACKAGES := ./internal/audit ./internal/usage/gather
 RACE_PACKAGES := $$(comm -23 <(go list ./internal/... ./webhook/... ./controllers/... | sort) <(go list $(SOLITARY_PACKAGES) | sort))
+PRODUCT_PACKAGES := ./api/... ./cmd/... ./controllers/... ./internal/... ./webhook/...
 # Those that are run by targets of their own.
 OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse
 # Specs that wait more than they work are run by several processes of Ginkgo's, each with a
@@ -63,7 +67,7 @@ help: ## Show this.
 
 .PHONY: build
 build: ## Build bin/manager, bin/authserver and bin/kubectl-apikey, static.
-	$(compiling) go build -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver ./cmd/kubectl-apikey
+	go build -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver ./cmd/kubectl-apikey
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the deepcopy functions and the CRDs from api/.
@@ -71,7 +75,7 @@ generate: $(CONTROLLER_GEN) ## Generate the deepcopy functions and the CRDs from
 
 .PHONY: manifests
 manifests: ## Print what an installation applies (config/default).
-	@"$$($(compiling) go run ./hack/build/cmd/build kubernetes)/kubectl" kustomize config/default
+	@"$$(go run ./hack/build/cmd/build kubernetes)/kubectl" kustomize config/default
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go code.
@@ -115,69 +119,87 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 # What needs the machine for itself is run ahead of the rest, one after the other: what times
-# out there because others use the machine looks like a fault. The rest runs at the lowest
-# priority, in what that leaves of the machine.
+# out there because others use the machine looks like a fault. What waits for other programs
+# comes after it, and what only works takes what these leave of the machine.
 ahead := test-faults-short test-rotation-short test-tenants-measured
-behind := test-life test-tenants-behind test-abuse test-race test-gateways-table test-clients test-simulation test-plain test-mutation test-model
-run_behind := @nice -n 19 hack/tools/timed.sh
-# How many targets run at the same time, in this order.
-TEST_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-
-# All wait for the same, as the model does below, so that they begin in that order.
-test-ahead $(behind): controlplane
+wait := test-life test-tenants-waiting test-scaffolding test-abuse test-clients test-gateways-table
+work := test-race test-plain bin/mutations-missed bin/simulation-holds bin/model-holds
+run_wait := @nice -n 10 hack/tools/timed.sh
+run_work := @nice -n 19 hack/tools/timed.sh
+# How many targets run at the same time, in the order in which test names them.
+TEST_JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
 # rest of what a target prints comes when it has ended.
 .PHONY: test
-test: programs-test controlplane gateways ## Run every test, on a real API server where one is needed.
-	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target test-ahead $(behind) 5>&2
+test: programs-test controlplane gateways $(GINKGO) ## Run every test, on a real API server where one is needed.
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target --old-file=controlplane --old-file=gateways \
+		test-ahead $(firstword $(wait)) $(work) $(wordlist 2,9,$(wait)) 5>&2
 
 .PHONY: test-ahead
 test-ahead:
 	@failed=0; for target in $(ahead); do $(MAKE) --no-print-directory $$target || failed=1; done; exit $$failed
 
 .PHONY: test-race
-test-race: controlplane
-	$(run_behind) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+test-race:
+	$(run_work) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
 
 # $(call specs,FOLDER,FLAGS OF THE BUILD) builds the specs of a folder, and runs them.
-specs = bash -c '$(compiling) $(GINKGO) build $(2) test/$(1) >/dev/null && \
+specs = bash -c '$(GINKGO) build $(2) test/$(1) >/dev/null && \
 	$(GINKGO) run --procs=$(PROCS) --timeout=20m $(SPECFLAGS) test/$(1)/$(1).test'
 
 .PHONY: test-life
 test-life: controlplane $(GINKGO)
-	$(run_behind) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
+	$(run_wait) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
 
 # The race detector takes ten times as long, and has its schedules in test-race.
+simulation := $(run_work) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+mutations := $(run_work) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+
 .PHONY: test-simulation
 test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
-	$(run_behind) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+	$(simulation)
 
 .PHONY: test-mutation
 test-mutation: ## See that the simulation notices when a protective step of the registry is missing.
-	$(run_behind) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+	$(mutations)
+
+# Drawn from seeds, on a clock of their own: what comes out depends on these files alone, so
+# make test runs them when one has changed.
+simulated := go.mod $(shell find api internal test/mutation -name '*.go' -o -name mutations.yaml)
+bin/simulation-holds: $(simulated)
+	$(simulation)
+	@touch $@
+bin/mutations-missed: $(simulated)
+	$(mutations)
+	@touch $@
 
 tenants := $(go_test) -timeout=20m $(TESTFLAGS) ./test/tenants
 
 .PHONY: test-tenants
-test-tenants: test-tenants-behind test-tenants-measured ## Attack the product with the rights of a tenant.
+test-tenants: test-tenants-waiting test-tenants-measured ## Attack the product with the rights of a tenant.
 
-.PHONY: test-tenants-behind
-test-tenants-behind: controlplane
-	$(run_behind) "tenants" $(tenants) -ginkgo.label-filter='!measured'
+.PHONY: test-tenants-waiting
+test-tenants-waiting: controlplane
+	$(run_wait) "tenants" $(tenants) -ginkgo.label-filter='!measured'
 
 .PHONY: test-tenants-measured
 test-tenants-measured: controlplane
 	$(run) "tenants, measured" $(tenants) -ginkgo.label-filter=measured
 
 .PHONY: test-plain
-test-plain: controlplane
-	$(run_behind) "tests" $(go_test) -timeout=20m $(TESTFLAGS) \
-		$(LONG_PACKAGES) $$(comm -23 <(go list ./... | sort) <(go list $(RACE_PACKAGES) $(OWN_TARGETS) | sort))
+test-plain:
+	$(run_work) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
+		$(LONG_PACKAGES) $$(comm -23 <(go list $(PRODUCT_PACKAGES) | sort) <(go list $(RACE_PACKAGES) | sort))
+
+.PHONY: test-scaffolding
+test-scaffolding: controlplane
+	$(run_wait) "tests of the rest" $(go_test) -timeout=20m $(TESTFLAGS) \
+		$$(comm -23 <(go list ./hack/... ./test/... | sort) <(go list $(OWN_TARGETS) | sort))
 
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
-	$(run_behind) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
+	$(run_wait) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
 
 .PHONY: test-gateways
 test-gateways: test-gateways-table test-clients ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
@@ -185,11 +207,11 @@ test-gateways: test-gateways-table test-clients ## Send requests, good and bad, 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways-table
 test-gateways-table: controlplane gateways
-	$(run_behind) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
+	$(run_wait) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
 
 .PHONY: test-clients
 test-clients: controlplane gateways
-	$(run_behind) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
+	$(run_wait) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
 
 faults := bash -c 'cd test/faults && $(go_test) -timeout=5h $(TESTFLAGS) -args "$$@"' faults
 
@@ -216,11 +238,10 @@ test-rotation-short: controlplane
 test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a second, from clients that learn of it a minute late.
 	$(run) "50 rotations" $(rotation) -rotations=50 -rate=2000 -lag=60s -min=70s -pause=7s -quiet=10s
 
-# What comes out depends on these files alone, so it is checked when they have changed.
 .PHONY: test-model
 test-model: bin/model-holds
-bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh | controlplane
-	$(run_behind) "the core of the model of revocation" test/model/run.sh quick
+bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh
+	$(run_work) "the core of the model of revocation" test/model/run.sh quick
 	@touch $@
 
 .PHONY: fuzz
@@ -233,11 +254,11 @@ model: ## Check the model of revocation exhaustively (docs/revocation.md); needs
 
 .PHONY: bench-lifecycle
 bench-lifecycle: controlplane ## Measure the life of keys; BENCHFLAGS=-help shows what can be set.
-	@$(compiling) go run -exec $(CURDIR)/hack/tools/own-settings.sh ./hack/bench lifecycle $(BENCHFLAGS)
+	@go run ./hack/bench lifecycle $(BENCHFLAGS)
 
 .PHONY: bench-flood
 bench-flood: controlplane ## Measure what ten times as much junk does to valid requests; BENCHFLAGS=-help shows what can be set.
-	@$(compiling) go run -exec $(CURDIR)/hack/tools/own-settings.sh ./hack/bench flood $(BENCHFLAGS)
+	@go run ./hack/bench flood $(BENCHFLAGS)
 
 # CGROUP is one whose children may have limits, to be made by root; on cgroup v2 its
 # cgroup.subtree_control has to name memory.
@@ -248,7 +269,7 @@ bench-memory: controlplane ## Store 2,000 of the largest APIKeys that are accept
 
 .PHONY: demo
 demo: programs-demo controlplane ## Show the life of a key; DEMO=check ends after it, and fails if anything was not as it should be.
-	@$(compiling) go build -o bin/demo ./hack/demo
+	@go build -o bin/demo ./hack/demo
 	@bin/demo $(if $(filter check,$(DEMO)),-check)
 
 ##@ Tools
@@ -265,20 +286,20 @@ install-demo install-test: install-%:
 
 .PHONY: controlplane
 controlplane: ## Bring about the Kubernetes binaries that tests need, in bin/k8s.
-	$(run) "Kubernetes binaries" env $(compiling) go run ./hack/build/cmd/build kubernetes >/dev/null
+	$(run) "Kubernetes binaries" go run ./hack/build/cmd/build kubernetes >/dev/null
 
 .PHONY: gateways
 gateways: ## Bring about the gateways and clients that no distribution has, in bin/gateways.
-	$(run) "Caddy, prom-label-proxy, Prometheus, OpenTelemetry Collector" env $(compiling) go run ./hack/build/cmd/build gateways >/dev/null
+	$(run) "Caddy, prom-label-proxy, Prometheus, OpenTelemetry Collector" go run ./hack/build/cmd/build gateways >/dev/null
 
 .PHONY: tools
 tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(GINKGO) ## Build the tools pinned in hack/tools/go.mod.
 
 $(CONTROLLER_GEN): hack/tools/go.mod hack/tools/go.sum
-	$(run) "build controller-gen" env $(compiling) go run ./hack/build/cmd/build tool $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	$(run) "build controller-gen" go run ./hack/build/cmd/build tool $@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
 $(GOLANGCI_LINT): hack/tools/go.mod hack/tools/go.sum
-	$(run) "build golangci-lint" env $(compiling) go run ./hack/build/cmd/build tool $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(run) "build golangci-lint" go run ./hack/build/cmd/build tool $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(GINKGO): hack/tools/go.mod hack/tools/go.sum
-	$(run) "build ginkgo" env $(compiling) go run ./hack/build/cmd/build tool $@ github.com/onsi/ginkgo/v2/ginkgo
+	$(run) "build ginkgo" go run ./hack/build/cmd/build tool $@ github.com/onsi/ginkgo/v2/ginkgo

@@ -93,7 +93,7 @@ func upToDate(program, module string) bool {
 func (s Spec) run(ctx context.Context, log io.Writer, lock *os.File) error {
 	fmt.Fprintf(log, "build: %s from Go modules; %s the first time\n", s.Name, s.Takes)
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, cmp.Or(s.Go, "go"), append([]string{"build", "-v", "-trimpath", "-ldflags=-s -w"}, s.Args...)...)
+	cmd := exec.CommandContext(ctx, cmp.Or(s.Go, "go"), append([]string{"build", "-v", "-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}, s.Args...)...)
 	cmd.Dir = s.Module
 	cmd.Env = append(os.Environ(), environment()...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -118,31 +118,33 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 ##@ Test
 
-# What needs the machine for itself is run ahead of the rest, one after the other: what times
-# out there because others use the machine looks like a fault. What waits for other programs
-# comes after it, and what only works takes what these leave of the machine.
-ahead := test-faults-short test-rotation-short test-tenants-measured
-wait := test-life test-tenants-waiting test-scaffolding test-abuse test-clients test-gateways-table
-work := test-race test-plain bin/mutations-missed bin/simulation-holds bin/model-holds
-run_wait := @nice -n 10 hack/tools/timed.sh
-run_work := @nice -n 19 hack/tools/timed.sh
-# How many targets run at the same time, in the order in which test names them.
-TEST_JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Three rows run beside each other, each in its order, at priorities of their own: two tests of
+# one priority that ask again and again whether something has come keep each other from it, and
+# work twice as much. What times out because others use the machine looks like a fault, and
+# stands in the first row. The second waits for other programs, too; the third only works.
+row_1 := test-life test-faults-short test-rotation-short test-tenants-measured
+row_2 := test-tenants-waiting test-clients test-abuse test-gateways-table test-scaffolding
+row_3 := test-race test-plain bin/mutations-missed bin/simulation-holds test-model
+run_2 := @nice -n 10 hack/tools/timed.sh
+run_3 := @nice -n 19 hack/tools/timed.sh
+# How many rows run at the same time.
+TEST_JOBS ?= 3
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
 # rest of what a target prints comes when it has ended.
 .PHONY: test
 test: programs-test controlplane gateways $(GINKGO) ## Run every test, on a real API server where one is needed.
-	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target --old-file=controlplane --old-file=gateways \
-		test-ahead $(firstword $(wait)) $(work) $(wordlist 2,9,$(wait)) 5>&2
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target test-row-1 test-row-2 test-row-3 5>&2
 
-.PHONY: test-ahead
-test-ahead:
-	@failed=0; for target in $(ahead); do $(MAKE) --no-print-directory $$target || failed=1; done; exit $$failed
+.PHONY: test-row-1 test-row-2 test-row-3
+test-row-1 test-row-2 test-row-3: test-row-%:
+	@failed=0; for target in $(row_$*); do \
+		$(MAKE) --no-print-directory --old-file=controlplane --old-file=gateways $$target || failed=1; \
+	done; exit $$failed
 
 .PHONY: test-race
 test-race:
-	$(run_work) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+	$(run_3) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
 
 # $(call specs,FOLDER,FLAGS OF THE BUILD) builds the specs of a folder, and runs them.
 specs = bash -c '$(GINKGO) build $(2) test/$(1) >/dev/null && \
@@ -150,11 +152,11 @@ specs = bash -c '$(GINKGO) build $(2) test/$(1) >/dev/null && \
 
 .PHONY: test-life
 test-life: controlplane $(GINKGO)
-	$(run_wait) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
+	$(run) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
 
 # The race detector takes ten times as long, and has its schedules in test-race.
-simulation := $(run_work) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
-mutations := $(run_work) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+simulation := $(run_3) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+mutations := $(run_3) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
 
 .PHONY: test-simulation
 test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
@@ -181,7 +183,7 @@ test-tenants: test-tenants-waiting test-tenants-measured ## Attack the product w
 
 .PHONY: test-tenants-waiting
 test-tenants-waiting: controlplane
-	$(run_wait) "tenants" $(tenants) -ginkgo.label-filter='!measured'
+	$(run_2) "tenants" $(tenants) -ginkgo.label-filter='!measured'
 
 .PHONY: test-tenants-measured
 test-tenants-measured: controlplane
@@ -189,17 +191,17 @@ test-tenants-measured: controlplane
 
 .PHONY: test-plain
 test-plain:
-	$(run_work) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
+	$(run_3) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
 		$(LONG_PACKAGES) $$(comm -23 <(go list $(PRODUCT_PACKAGES) | sort) <(go list $(RACE_PACKAGES) | sort))
 
 .PHONY: test-scaffolding
 test-scaffolding: controlplane
-	$(run_wait) "tests of the rest" $(go_test) -timeout=20m $(TESTFLAGS) \
+	$(run_2) "tests of the rest" $(go_test) -timeout=20m $(TESTFLAGS) \
 		$$(comm -23 <(go list ./hack/... ./test/... | sort) <(go list $(OWN_TARGETS) | sort))
 
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
-	$(run_wait) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
+	$(run_2) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
 
 .PHONY: test-gateways
 test-gateways: test-gateways-table test-clients ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
@@ -207,11 +209,11 @@ test-gateways: test-gateways-table test-clients ## Send requests, good and bad, 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways-table
 test-gateways-table: controlplane gateways
-	$(run_wait) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
+	$(run_2) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
 
 .PHONY: test-clients
 test-clients: controlplane gateways
-	$(run_wait) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
+	$(run_2) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
 
 faults := bash -c 'cd test/faults && $(go_test) -timeout=5h $(TESTFLAGS) -args "$$@"' faults
 
@@ -241,7 +243,7 @@ test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a seco
 .PHONY: test-model
 test-model: bin/model-holds
 bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh
-	$(run_work) "the core of the model of revocation" test/model/run.sh quick
+	$(run_3) "the core of the model of revocation" test/model/run.sh quick
 	@touch $@
 
 .PHONY: fuzz

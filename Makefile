@@ -118,15 +118,17 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 ##@ Test
 
-# Three rows run beside each other, each in its order, at priorities of their own: two tests of
-# one priority that ask again and again whether something has come keep each other from it, and
-# work twice as much. What times out because others use the machine looks like a fault, and
-# stands in the first row. The second waits for other programs, too; the third only works.
-row_1 := test-life test-faults-short test-rotation-short test-tenants-measured
-row_2 := test-tenants-waiting test-clients test-abuse test-gateways-table test-scaffolding
+# What talks to other programs is run one after the other, in the first row, and for that the
+# rest leaves it all that it asks for: tests that wait for what their programs do keep each
+# other from it, and work twice as much, and what comes late looks like a fault. With four
+# processors or more, two of them are run at a time.
+timed := test-life test-faults-short test-rotation-short test-tenants-measured
+untimed := test-tenants-untimed test-clients test-abuse test-gateways-table test-scaffolding
+two := $(filter-out 1 2 3,$(shell getconf _NPROCESSORS_ONLN))
+row_1 := $(timed) $(if $(two),,$(untimed))
+row_2 := $(if $(two),$(untimed))
 row_3 := test-race test-plain bin/mutations-missed bin/simulation-holds test-model
-run_2 := @nice -n 10 hack/tools/timed.sh
-run_3 := @nice -n 19 hack/tools/timed.sh
+run_behind := @nice -n 19 hack/tools/timed.sh
 # How many rows run at the same time.
 TEST_JOBS ?= 3
 
@@ -144,7 +146,7 @@ test-row-1 test-row-2 test-row-3: test-row-%:
 
 .PHONY: test-race
 test-race:
-	$(run_3) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
+	$(run_behind) "tests with the race detector" $(go_test_race) -short -timeout=20m $(TESTFLAGS) $(RACE_PACKAGES)
 
 # $(call specs,FOLDER,FLAGS OF THE BUILD) builds the specs of a folder, and runs them.
 specs = bash -c '$(GINKGO) build $(2) test/$(1) >/dev/null && \
@@ -155,8 +157,8 @@ test-life: controlplane $(GINKGO)
 	$(run) "the life of a key, with the race detector" env CGO_ENABLED=1 $(call specs,lifecycle,--race)
 
 # The race detector takes ten times as long, and has its schedules in test-race.
-simulation := $(run_3) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
-mutations := $(run_3) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+simulation := $(run_behind) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
+mutations := $(run_behind) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
 
 .PHONY: test-simulation
 test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
@@ -179,11 +181,11 @@ bin/mutations-missed: $(simulated)
 tenants := $(go_test) -timeout=20m $(TESTFLAGS) ./test/tenants
 
 .PHONY: test-tenants
-test-tenants: test-tenants-waiting test-tenants-measured ## Attack the product with the rights of a tenant.
+test-tenants: test-tenants-untimed test-tenants-measured ## Attack the product with the rights of a tenant.
 
-.PHONY: test-tenants-waiting
-test-tenants-waiting: controlplane
-	$(run_2) "tenants" $(tenants) -ginkgo.label-filter='!measured'
+.PHONY: test-tenants-untimed
+test-tenants-untimed: controlplane
+	$(run) "tenants" $(tenants) -ginkgo.label-filter='!measured'
 
 .PHONY: test-tenants-measured
 test-tenants-measured: controlplane
@@ -191,17 +193,17 @@ test-tenants-measured: controlplane
 
 .PHONY: test-plain
 test-plain:
-	$(run_3) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
+	$(run_behind) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
 		$(LONG_PACKAGES) $$(comm -23 <(go list $(PRODUCT_PACKAGES) | sort) <(go list $(RACE_PACKAGES) | sort))
 
 .PHONY: test-scaffolding
 test-scaffolding: controlplane
-	$(run_2) "tests of the rest" $(go_test) -timeout=20m $(TESTFLAGS) \
+	$(run) "tests of the rest" $(go_test) -timeout=20m $(TESTFLAGS) \
 		$$(comm -23 <(go list ./hack/... ./test/... | sort) <(go list $(OWN_TARGETS) | sort))
 
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
-	$(run_2) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
+	$(run) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
 
 .PHONY: test-gateways
 test-gateways: test-gateways-table test-clients ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.
@@ -209,11 +211,11 @@ test-gateways: test-gateways-table test-clients ## Send requests, good and bad, 
 # In the folder of a test go test shows what is printed, here a table, while it runs.
 .PHONY: test-gateways-table
 test-gateways-table: controlplane gateways
-	$(run_2) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
+	$(run) "gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS)'
 
 .PHONY: test-clients
 test-clients: controlplane gateways
-	$(run_2) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
+	$(run) "clients and attackers of gateways" bash -c 'cd test/gateways && $(go_test) -timeout=20m $(TESTFLAGS) $$(go list ./... | tail -n +2)'
 
 faults := bash -c 'cd test/faults && $(go_test) -timeout=5h $(TESTFLAGS) -args "$$@"' faults
 
@@ -243,7 +245,7 @@ test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a seco
 .PHONY: test-model
 test-model: bin/model-holds
 bin/model-holds: $(wildcard test/model/*.pml) test/model/run.sh
-	$(run_3) "the core of the model of revocation" test/model/run.sh quick
+	$(run_behind) "the core of the model of revocation" test/model/run.sh quick
 	@touch $@
 
 .PHONY: fuzz

@@ -140,7 +140,7 @@ test: programs-test controlplane gateways $(GINKGO) ## Run every test, on a real
 
 .PHONY: test-row-1 test-row-2 test-row-3
 test-row-1 test-row-2 test-row-3: test-row-%:
-	@failed=0; for target in $(row_$*); do \
+	@trap 'exit 1' INT TERM; failed=0; for target in $(row_$*); do \
 		$(MAKE) --no-print-directory --old-file=controlplane --old-file=gateways $$target || failed=1; \
 	done; exit $$failed
 

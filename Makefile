@@ -118,16 +118,14 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 ##@ Test
 
-# What talks to other programs is run one after the other, in the first row, and for that the
-# rest leaves it all that it asks for: tests that wait for what their programs do keep each
-# other from it, and work twice as much, and what comes late looks like a fault. With four
-# processors or more, two of them are run at a time.
-timed := test-life test-faults-short test-rotation-short test-tenants-measured
-untimed := test-tenants-untimed test-clients test-abuse test-gateways-table test-scaffolding
-two := $(filter-out 1 2 3,$(shell getconf _NPROCESSORS_ONLN))
-row_1 := $(timed) $(if $(two),,$(untimed))
-row_2 := $(if $(two),$(untimed))
+# What talks to other programs is run one after the other, and for that the rest leaves it all
+# that it asks for: tests that wait for what their programs do keep each other from it, and work
+# twice as much, and what comes late looks like a fault. The second row waits for most of its
+# time. With four processors or more it has all that does not measure time.
+row_1 := test-life test-faults-short test-rotation-short test-tenants-measured
+row_2 := test-gateways-table
 row_3 := test-race test-plain bin/mutations-missed bin/simulation-holds test-model
+row_$(if $(filter 1 2 3,$(shell getconf _NPROCESSORS_ONLN)),1,2) += test-tenants-untimed test-clients test-abuse test-scaffolding
 run_behind := @nice -n 19 hack/tools/timed.sh
 # How many rows run at the same time.
 TEST_JOBS ?= 3

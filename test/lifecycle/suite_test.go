@@ -13,13 +13,17 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
 )
@@ -64,6 +68,25 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	admin = clientOf(plane.Admin())
 	awaitStatusPolicy(ctx)
 }, NodeTimeout(20*time.Minute))
+
+// What a spec leaves is removed when all that it started has ended: each manager and each auth
+// server of the next ones would reconcile it again.
+var _ = BeforeEach(func() {
+	DeferCleanup(func(ctx SpecContext) {
+		// Of some not all can be decoded.
+		left := &metav1.PartialObjectMetadataList{}
+		left.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("APIKeyList"))
+		Expect(admin.List(ctx, left)).To(Succeed())
+		released := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+		for i := range left.Items {
+			key := &left.Items[i]
+			key.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("APIKey"))
+			Expect(admin.Delete(ctx, key)).To(Or(Succeed(), MatchError(apierrors.IsNotFound, "is gone")))
+			Expect(admin.Patch(ctx, key, released)).To(Or(Succeed(), MatchError(apierrors.IsNotFound, "is gone")))
+		}
+		Expect(admin.DeleteAllOf(ctx, &v1alpha1.Organization{})).To(Succeed())
+	})
+}, OncePerOrdered)
 
 func clientOf(config *rest.Config) client.WithWatch {
 	GinkgoHelper()

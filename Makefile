@@ -17,8 +17,8 @@ export GOWORK := off
 export CGO_ENABLED := 0
 export GOFLAGS += -trimpath -gcflags=all=-dwarf=false $(shell \
 	awk '/^MemTotal/ && $$2 >= 7340032 { printf "\047-toolexec=env GOGC=400\047" }' /proc/meminfo 2>/dev/null)
-# What talks to other programs, or watches the clock, is run each time. For the rest the go
-# command knows what has passed and has not changed since; TESTFLAGS=-count=1 runs it, too.
+# What talks to other programs is run each time. For the rest the go command knows what has
+# passed and has not changed since; TESTFLAGS=-count=1 runs it, too.
 go_test := go test -count=1
 go_test_cached := go test
 # The race detector needs cgo and a C compiler.
@@ -124,7 +124,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 # time. With four processors or more it has all that does not measure time.
 row_1 := test-life test-faults-short test-rotation-short test-tenants-measured
 row_2 := test-gateways-table
-row_3 := test-race test-plain bin/mutations-missed bin/simulation-holds test-model
+row_3 := test-race test-plain bin/mutations-missed bin/simulation-$(SCHEDULES)-holds test-model
 row_$(if $(filter 1 2 3,$(shell getconf _NPROCESSORS_ONLN)),1,2) += test-tenants-untimed test-clients test-abuse test-scaffolding
 run_behind := @nice -n 19 hack/tools/timed.sh
 # How many rows run at the same time.
@@ -156,7 +156,7 @@ test-life: controlplane $(GINKGO)
 
 # The race detector takes ten times as long, and has its schedules in test-race.
 simulation := $(run_behind) "simulation" $(go_test) -timeout=2h -v ./internal/registry -run 'TestSimulation$$' -simulation.schedules=$(SCHEDULES)
-mutations := $(run_behind) "mutations" $(go_test) -timeout=20m $(TESTFLAGS) ./test/mutation
+mutations := $(run_behind) "mutations" $(go_test) -timeout=20m ./test/mutation
 
 .PHONY: test-simulation
 test-simulation: ## Run the registry through SCHEDULES simulated schedules of faults.
@@ -164,12 +164,12 @@ test-simulation: ## Run the registry through SCHEDULES simulated schedules of fa
 
 .PHONY: test-mutation
 test-mutation: ## See that the simulation notices when a protective step of the registry is missing.
-	$(mutations)
+	$(mutations) $(TESTFLAGS)
 
 # Drawn from seeds, on a clock of their own: what comes out depends on these files alone, so
-# make test runs them when one has changed.
+# make test runs them, whole, when one has changed.
 simulated := go.mod $(shell find api internal test/mutation -name '*.go' -o -name mutations.yaml)
-bin/simulation-holds: $(simulated)
+bin/simulation-$(SCHEDULES)-holds: $(simulated)
 	$(simulation)
 	@touch $@
 bin/mutations-missed: $(simulated)

@@ -73,7 +73,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // server of the next ones would reconcile it again.
 var _ = BeforeEach(func() {
 	DeferCleanup(func(ctx SpecContext) {
-		// Of some not all can be decoded.
+		// Some cannot be decoded; their metadata can.
 		left := &metav1.PartialObjectMetadataList{}
 		left.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("APIKeyList"))
 		Expect(admin.List(ctx, left)).To(Succeed())

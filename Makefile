@@ -32,11 +32,13 @@ SOLITARY_PACKAGES := ./internal/audit/trail ./internal/permission ./internal/pla
 LONG_PACKAGES := ./internal/audit ./internal/usage/gather
 RACE_PACKAGES := $$(comm -23 <(go list ./internal/... ./webhook/... ./controllers/... | sort) <(go list $(SOLITARY_PACKAGES) | sort))
 PRODUCT_PACKAGES := ./api/... ./cmd/... ./controllers/... ./internal/... ./webhook/...
+# What tests are run with, and knows nothing of the product.
+HARNESS_PACKAGES := ./hack/controlplane ./hack/gateways ./hack/link ./hack/load ./hack/process
 # Those that are run by targets of their own.
-OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse
+OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse $(HARNESS_PACKAGES)
 # Specs that wait more than they work are run by several processes of Ginkgo's, each with a
-# control plane of its own.
-PROCS ?= 2
+# control plane of its own: with twice as many as there are processors these are busy.
+PROCS ?= 4
 TESTFLAGS ?=
 SPECFLAGS ?=
 FUZZTIME ?= 30s
@@ -118,14 +120,12 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 ##@ Test
 
-# What talks to other programs is run one after the other, and for that the rest leaves it all
-# that it asks for: tests that wait for what their programs do keep each other from it, and work
-# twice as much, and what comes late looks like a fault. The second row waits for most of its
-# time. With four processors or more it has all that does not measure time.
-row_1 := test-life test-faults-short test-rotation-short test-tenants-measured
-row_2 := test-gateways-table
-row_3 := test-race test-plain bin/mutations-missed bin/simulation-$(SCHEDULES)-holds test-model
-row_$(if $(filter 1 2 3,$(shell getconf _NPROCESSORS_ONLN)),1,2) += test-tenants-untimed test-clients test-abuse test-scaffolding
+# Rows that run at the same time, each one target after the other. What asks for most is in the
+# first, what waits for most of its time in the second, and what only works, and is not run
+# again while its files are the same, is behind both. What measures comes when they have ended.
+row_1 := test-life test-faults-short test-rotation-short
+row_2 := test-gateways-table test-clients bin/harness-holds test-scaffolding test-tenants-untimed
+row_3 := test-race test-plain bin/mutations-missed bin/simulation-$(SCHEDULES)-holds test-model test-abuse
 run_behind := @nice -n 19 hack/tools/timed.sh
 # How many rows run at the same time.
 TEST_JOBS ?= 3
@@ -135,6 +135,7 @@ TEST_JOBS ?= 3
 .PHONY: test
 test: programs-test controlplane gateways $(GINKGO) ## Run every test, on a real API server where one is needed.
 	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target test-row-1 test-row-2 test-row-3 5>&2
+	@$(MAKE) --no-print-directory --old-file=controlplane test-tenants-measured
 
 .PHONY: test-row-1 test-row-2 test-row-3
 test-row-1 test-row-2 test-row-3: test-row-%:
@@ -194,6 +195,16 @@ test-plain:
 	$(run_behind) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
 		$(LONG_PACKAGES) $$(comm -23 <(go list $(PRODUCT_PACKAGES) | sort) <(go list $(RACE_PACKAGES) | sort))
 
+# This depends on hack alone, and make test runs it when that has changed.
+harness := $(run) "tests of the harness" $(go_test) -timeout=20m $(HARNESS_PACKAGES)
+
+.PHONY: test-harness
+test-harness: controlplane ## Test what starts, breaks and ends the programs that tests run.
+	$(harness)
+bin/harness-holds: go.mod $(shell find hack api -type f)
+	$(harness)
+	@touch $@
+
 .PHONY: test-scaffolding
 test-scaffolding: controlplane
 	$(run) "tests of the rest" $(go_test) -timeout=20m $(TESTFLAGS) \
@@ -201,7 +212,7 @@ test-scaffolding: controlplane
 
 .PHONY: test-abuse
 test-abuse: ## Hold and flood what can be of the auth server's listeners, beside valid requests.
-	$(run) "abuse" $(go_test) -timeout=10m $(TESTFLAGS) ./test/abuse
+	$(run) "abuse" $(go_test_cached) -timeout=10m $(TESTFLAGS) ./test/abuse
 
 .PHONY: test-gateways
 test-gateways: test-gateways-table test-clients ## Send requests, good and bad, through real gateways, with the configurations of config/gateways.

@@ -80,13 +80,14 @@ var _ = Describe("A tenant who is busy", func() {
 			Expect(calling.Wait()).To(Succeed())
 		}
 		all(func(key *unstructured.Unstructured) error { return busy.as.Create(ctx, key) })
-		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(Equal(count))
+		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(Equal(count))
 		// All are to know of it before.
 		moment := time.Now().Add(max(10*time.Second, 2*time.Since(began))).Truncate(time.Second)
 		change := fmt.Sprintf(`{"spec":{"expiresAt":%q}}`, moment.UTC().Format(time.RFC3339))
 		all(func(key *unstructured.Unstructured) error { return patch(ctx, busy.as, key, change) })
 		Expect(time.Now()).To(BeTemporally("<", moment))
 
+		Eventually(time.Now).Should(BeTemporally(">=", moment))
 		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(BeNumerically("<", count))
 		began = time.Now()
 		key, _ := bystanders.mint(ctx, "beside-"+rand.String(6), "")
@@ -94,7 +95,7 @@ var _ = Describe("A tenant who is busy", func() {
 		fmt.Fprintf(os.Stderr, "tenants: beside %d keys that expire a new key is Ready after %s; %d were not taken back by then\n", count, took.Round(time.Millisecond), left)
 		Expect(left).To(BeNumerically(">", 0), "the new key has waited for all of them")
 		Expect(bystanders.as.Delete(ctx, key)).To(Succeed())
-		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(BeZero())
+		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(BeZero())
 	}, NodeTimeout(6*minute))
 })
 

@@ -214,9 +214,9 @@ func TestAPipeThatNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := recorder(writer, hurried)
+	r := recorder(writer, hurried, func(r *Recorder) { r.closeTimeout = time.Hour })
 	const events = 1000
-	if waited := took(func() { record(t, r, events) }); waited > 20*time.Second {
+	if waited := took(func() { record(t, r, events) }); waited > events*patience/10 {
 		t.Errorf("waited for %v", waited)
 	}
 	var read sync.WaitGroup

@@ -183,7 +183,7 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return out.Write(p)
-	}), clock.RealClock{})
+	}), clock.RealClock{}, unhurried)
 	r := NewRefusals(recorder, AuthServer("a"), clock.RealClock{}, logr.Discard())
 	const writers, each = 4, 20_000
 	var noting, sweeping sync.WaitGroup

@@ -249,7 +249,7 @@ test-rotation-short: controlplane
 
 .PHONY: test-rotation
 test-rotation: controlplane ## Rotate a key 50 times under 2,000 requests a second, from clients that learn of it a minute late.
-	$(run) "50 rotations" $(rotation) -rotations=50 -rate=2000 -lag=60s -min=70s -pause=7s -quiet=10s
+	$(run) "50 rotations" $(rotation) -rotations=50 -rate=2000 -lag=60s -min=70s -pause=7s -idle=10s
 
 .PHONY: test-model
 test-model: bin/model-holds

@@ -24,7 +24,7 @@ func (r *APIKeyReconciler) acknowledge(ctx context.Context, p *pass) (next bool,
 		if version.State == v1alpha1.VersionActive {
 			// The answer to the write that said so was lost, so nobody was told yet.
 			_, p.published = r.Escrow.Get(p.key.UID, version.ID)
-			p.publishedFor = version.Reason
+			p.publishedFor = version.MintReason
 			return true, r.enforce(ctx, p)
 		}
 		p.postponeEnforcement()

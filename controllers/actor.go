@@ -6,7 +6,6 @@ package controllers
 import (
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
-	"github.com/hexcovery/apikey-operator/internal/rotation"
 )
 
 // actorOf says who wanted an action where its phase does not: what the spec asks for,
@@ -19,26 +18,29 @@ func actorOf(p *pass, action audit.Action) audit.Actor {
 	return audit.User(p.key)
 }
 
-// causes are why the manager mints or ends a version by itself. The others a user of
-// the API wanted.
-var causes = map[string]string{
-	dueInterval: audit.CauseSchedule,
-	dueMaxAge:   audit.CauseSchedule,
-
-	revokedDrifted:   audit.CauseDrift,
-	revokedDisowned:  audit.CauseDrift,
-	revokedDuplicate: audit.CauseDuplicate,
-	revokedAbandoned: audit.CauseRecovery,
-	revokedForbidden: audit.CausePermission,
-	revokedBlocked:   audit.CausePermission,
-
-	string(rotation.EndedUnused): audit.CauseUsage,
-	string(rotation.EndedAtMax):  audit.CauseOverlap,
-	string(rotation.EndedInUse):  audit.CauseOverlap,
-}
+// mintCauses and revocationCauses are why the manager mints or ends a version by itself. The
+// others a user of the API wanted.
+var (
+	mintCauses = map[v1alpha1.MintReason]string{
+		v1alpha1.MintInterval:  audit.CauseSchedule,
+		v1alpha1.MintMaxKeyAge: audit.CauseSchedule,
+		v1alpha1.MintDrifted:   audit.CauseDrift,
+	}
+	revocationCauses = map[v1alpha1.RevocationReason]string{
+		v1alpha1.RevokedDrifted:   audit.CauseDrift,
+		v1alpha1.RevokedConflict:  audit.CauseDrift,
+		v1alpha1.RevokedDuplicate: audit.CauseDuplicate,
+		v1alpha1.RevokedAbandoned: audit.CauseRecovery,
+		v1alpha1.RevokedForbidden: audit.CausePermission,
+		v1alpha1.RevokedBlocked:   audit.CausePermission,
+		v1alpha1.RevokedUnused:    audit.CauseUsage,
+		v1alpha1.RevokedAtMax:     audit.CauseOverlap,
+		v1alpha1.RevokedInUse:     audit.CauseOverlap,
+	}
+)
 
 // actorOfVersion says who wanted that a version was minted or ended, by its reason.
-func actorOfVersion(p *pass, reason string) audit.Actor {
+func actorOfVersion[R ~string](p *pass, causes map[R]string, reason R) audit.Actor {
 	if cause, ok := causes[reason]; ok {
 		return audit.Manager(cause)
 	}
@@ -53,7 +55,7 @@ func (r *APIKeyReconciler) decide(p *pass, v *v1alpha1.KeyVersion) {
 		// A pass is the only one over its APIKey, so nobody else has it at hand.
 		deciders = known.(map[string]audit.Actor)
 	}
-	deciders[v.ID] = actorOfVersion(p, v.Reason)
+	deciders[v.ID] = actorOfVersion(p, revocationCauses, v.RevocationReason)
 	r.deciders.Store(p.key.UID, deciders)
 }
 
@@ -69,7 +71,7 @@ func (r *APIKeyReconciler) deciderOf(p *pass, v *v1alpha1.KeyVersion) audit.Acto
 			return actor
 		}
 	}
-	return actorOfVersion(p, v.Reason)
+	return actorOfVersion(p, revocationCauses, v.RevocationReason)
 }
 
 // actorOfStop says who wanted that a key does not work, for the reason that its

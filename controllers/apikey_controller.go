@@ -50,7 +50,7 @@ type APIKeyReconciler struct {
 	// Retirements are the waits for versions that are to be dropped while their APIKey
 	// lives on.
 	Retirements *registry.Waiters
-	// Imports are the waits for keys of spec.import that are to be learned of.
+	// Imports are the waits for keys of spec.importedKeys that are to be learned of.
 	Imports *registry.Waiters
 	// Usage says what keys are used for; it decides on retirement.
 	Usage UsageReader

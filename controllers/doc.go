@@ -11,7 +11,7 @@
 //	           └─────► withdraw (of a key that is not to work) ─────────────────────────────┤
 //	revoke (of an APIKey that is being deleted) ────────────────────────────────────────────┘
 //
-// Beside the current key, takeUp has the versions agree with spec.import, and expel, after
+// Beside the current key, takeUp has the versions agree with spec.importedKeys, and expel, after
 // inspect, ends what has to end whatever becomes of the phases after it.
 //
 // A phase records facts in the pass, and says whether the next may go on. What

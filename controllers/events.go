@@ -67,11 +67,6 @@ func (w eventWriter) undone(key *v1alpha1.APIKey, from, to string) {
 		"key %s is the current one again, and %s works until nothing uses it", to, from)
 }
 
-func (w eventWriter) nothingToUndo(key *v1alpha1.APIKey) {
-	w.eventf(key, corev1.EventTypeWarning, v1alpha1.EventNothingToUndo, "Rotate",
-		"spec.rotation.undo has changed, but no key that was replaced works any more: nothing was done")
-}
-
 func (w eventWriter) retiredInUse(key *v1alpha1.APIKey, id string, use usage.Use) {
 	from := "no auth server has told from where"
 	if len(use.Sources) > 0 {
@@ -89,7 +84,7 @@ func (w eventWriter) importRefused(key *v1alpha1.APIKey, reason, message string)
 // name: it may be in a namespace that is none of the holder's business.
 func (w eventWriter) importContested(holder *v1alpha1.APIKey, id string) {
 	w.eventf(holder, corev1.EventTypeWarning, v1alpha1.EventImportContested, "Import",
-		"Another APIKey lists key %s in spec.import, and is refused. If the key is not yours, take it out of spec.import. A platform admin can decide with the Organization's spec.blocked.", id)
+		"Another APIKey lists key %s in spec.importedKeys, and is refused. If the key is not yours, take it out of spec.importedKeys. A platform admin can decide with the Organization's spec.blocked.", id)
 }
 
 func (w eventWriter) refused(object client.Object, condition *metav1.Condition) {

@@ -27,9 +27,9 @@ func versionsOf(text string) []v1alpha1.KeyVersion {
 	var versions []v1alpha1.KeyVersion
 	for word := range strings.FieldsSeq(text) {
 		id, state, _ := strings.Cut(word, ":")
-		v := v1alpha1.KeyVersion{ID: id, State: v1alpha1.VersionState(state), Reason: dueTrigger}
+		v := v1alpha1.KeyVersion{ID: id, State: v1alpha1.VersionState(state), MintReason: v1alpha1.MintInterval, RegistrationTime: metav1.NewTime(noon)}
 		if v.State == v1alpha1.VersionRetiring {
-			v.RetiringAt = ptr.To(metav1.NewTime(noon.Add(-time.Hour)))
+			v.ReplacementTime = ptr.To(metav1.NewTime(noon.Add(-time.Hour)))
 		}
 		versions = append(versions, v)
 	}
@@ -37,42 +37,40 @@ func versionsOf(text string) []v1alpha1.KeyVersion {
 }
 
 func TestExpel(t *testing.T) {
-	type rotated = v1alpha1.Rotation
+	within := func(most time.Duration) v1alpha1.Rotation {
+		return v1alpha1.Rotation{Overlap: v1alpha1.Overlap{Max: &metav1.Duration{Duration: most}}}
+	}
 	for name, test := range map[string]struct {
 		versions string
-		// pendingFor is why the pending version was minted.
-		pendingFor      string
-		spec            rotated
-		acted           v1alpha1.RotationStatus
-		holds, previous string
-		// ended are the IDs of those that end, heeded whether the order is.
-		ended  string
-		heeded bool
+		revoked  []string
+		rotation v1alpha1.Rotation
+		holds    string
+		pinned   string
+		// ended are the IDs of those that end.
+		ended string
 	}{
-		"nothing is asked for":                           {"a:Retiring b:Active", "", rotated{}, v1alpha1.RotationStatus{}, "b", "a", "", true},
-		"an order":                                       {"a:Retiring b:Retiring c:Active", "", rotated{Retire: "x"}, v1alpha1.RotationStatus{}, "c", "b", "a b", true},
-		"an order that was acted on":                     {"a:Retiring b:Active", "", rotated{Retire: "x"}, v1alpha1.RotationStatus{Retire: "x"}, "b", "a", "", true},
-		"an order that is taken out":                     {"a:Retiring b:Active", "", rotated{}, v1alpha1.RotationStatus{Retire: "x"}, "b", "a", "", true},
-		"an order without a Secret":                      {"a:Retiring b:Active", "", rotated{Retire: "x"}, v1alpha1.RotationStatus{}, "", "", "a", true},
-		"an order while a key that came due is replaced": {"a:Retiring b:Active c:Pending", dueInterval, rotated{Retire: "x"}, v1alpha1.RotationStatus{}, "b", "a", "a", true},
-		"an order together with a trigger":               {"a:Retiring b:Active", "", rotated{Trigger: "x", Retire: "x"}, v1alpha1.RotationStatus{}, "b", "a", "a", false},
-		"the same while that rotation is under way":      {"a:Revoked b:Active c:Pending", dueTrigger, rotated{Trigger: "x", Retire: "x"}, v1alpha1.RotationStatus{Trigger: "x"}, "b", "", "", false},
-		"the same after it":                              {"b:Retiring c:Active", "", rotated{Trigger: "x", Retire: "x"}, v1alpha1.RotationStatus{Trigger: "x"}, "c", "b", "b", true},
-		"an order together with undo":                    {"z:Retiring a:Retiring b:Active", "", rotated{Undo: "x", Retire: "x"}, v1alpha1.RotationStatus{}, "b", "a", "z", false},
-		"the same when that is undone":                   {"a:Active b:Retiring", "", rotated{Undo: "x", Retire: "x"}, v1alpha1.RotationStatus{Undo: "x"}, "b", "a", "", false},
-		"the same when the Secret has the other key":     {"a:Active b:Retiring", "", rotated{Undo: "x", Retire: "x"}, v1alpha1.RotationStatus{Undo: "x"}, "a", "b", "b", true},
-		"overlap.max is over":                            {"a:Retiring b:Active", "", rotated{Overlap: v1alpha1.Overlap{Max: &metav1.Duration{Duration: time.Hour}}}, v1alpha1.RotationStatus{}, "b", "a", "a", true},
-		"overlap.max is over, and the Secret has it":     {"a:Active b:Retiring", "", rotated{Overlap: v1alpha1.Overlap{Max: &metav1.Duration{}}}, v1alpha1.RotationStatus{}, "b", "a", "", true},
+		"nothing is asked for":                          {"a:Retiring b:Active", nil, v1alpha1.Rotation{}, "b", "", ""},
+		"a key that was replaced":                       {"a:Retiring b:Retiring c:Active", []string{"a"}, v1alpha1.Rotation{}, "c", "", "a"},
+		"the current key":                               {"a:Retiring b:Active", []string{"b"}, v1alpha1.Rotation{}, "b", "", "b"},
+		"a key on its way":                              {"a:Active b:Pending", []string{"b"}, v1alpha1.Rotation{}, "a", "", "b"},
+		"the current key while another is on its way":   {"a:Active b:Pending", []string{"a"}, v1alpha1.Rotation{}, "a", "", "a"},
+		"all of them":                                   {"a:Retiring b:Active", []string{"a", "b"}, v1alpha1.Rotation{}, "b", "", "a b"},
+		"without a Secret":                              {"a:Retiring b:Active", []string{"a"}, v1alpha1.Rotation{}, "", "", "a"},
+		"a key that has ended":                          {"a:Revoked b:Active", []string{"a"}, v1alpha1.Rotation{}, "b", "", ""},
+		"a key of somebody else's":                      {"a:Retiring b:Active", []string{"c"}, v1alpha1.Rotation{}, "b", "", ""},
+		"a replaced key that the Secret still has":      {"a:Active b:Retiring", []string{"b"}, v1alpha1.Rotation{}, "b", "", ""},
+		"the same when the Secret has the other":        {"a:Active b:Retiring", []string{"b"}, v1alpha1.Rotation{}, "a", "", "b"},
+		"the current key, and the one before is pinned": {"a:Retiring b:Active", []string{"b"}, v1alpha1.Rotation{}, "b", "a", ""},
+		"overlap.max is over":                           {"a:Retiring b:Active", nil, within(time.Hour), "b", "", "a"},
+		"overlap.max is not over":                       {"a:Retiring b:Active", nil, within(time.Hour + 1), "b", "", ""},
+		"overlap.max is over, and the Secret has it":    {"a:Active b:Retiring", nil, within(0), "b", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := passOver("")
-			p.key.Spec.Rotation = test.spec
+			p.key.Spec.RevokedKeyIDs, p.key.Spec.Rotation = test.revoked, test.rotation
 			p.key.Status.Versions = versionsOf(test.versions)
-			if pending := p.pending(); pending != nil {
-				pending.Reason = test.pendingFor
-			}
-			p.act(test.acted)
-			p.holds, p.previous = test.holds, test.previous
+			p.organization, p.key.Spec.ActiveKeyID = &v1alpha1.Organization{}, test.pinned
+			p.holds, p.previous = test.holds, test.pinned
 			r := &APIKeyReconciler{Usage: unheard{}}
 			if next, err := r.expel(t.Context(), p); !next || err != nil {
 				t.Fatalf("%t, %v", next, err)
@@ -85,9 +83,6 @@ func TestExpel(t *testing.T) {
 			}
 			if got := strings.Join(ended, " "); got != test.ended {
 				t.Errorf("ended %q, want %q", got, test.ended)
-			}
-			if heeded := p.acted().Retire == test.spec.Retire; heeded != test.heeded {
-				t.Errorf("heeded %t, want %t", heeded, test.heeded)
 			}
 		})
 	}

@@ -71,15 +71,15 @@ func lookAgainForExpiry(p *pass) {
 // but the APIKey and the time, so a warning that was given once stays, whichever
 // process looks next: it is the condition that keeps people from being told twice.
 func judgeExpiry(p *pass) {
-	p.key.Status.ExpiresAt = nil
+	p.key.Status.ExpirationTime = nil
 	if expiry, ok := p.key.Expiry(); ok {
 		// As it is stored: whole seconds, or it would differ at each pass.
-		p.key.Status.ExpiresAt = ptr.To(expiry.Rfc3339Copy())
+		p.key.Status.ExpirationTime = ptr.To(expiry.Rfc3339Copy())
 	}
 	found := finding{}
 	if w := warningOf(p.key, p.now); w != nil {
 		found = good(w.reason, fmt.Sprintf("the key stops working at %s, within %s: set a later %s to have it work longer",
-			p.key.Status.ExpiresAt.UTC().Format(time.RFC3339), w.words, expiryField(p.key)))
+			p.key.Status.ExpirationTime.UTC().Format(time.RFC3339), w.words, expiryField(p.key)))
 	}
 	setPresence(p, v1alpha1.ConditionExpiringSoon, found.ok, found)
 }
@@ -98,16 +98,16 @@ func (r *APIKeyReconciler) warnOfExpiry(p *pass) {
 
 // expiryField is the field of spec that ends the key.
 func expiryField(key *v1alpha1.APIKey) string {
-	if key.Spec.ExpiresAt != nil {
-		return "spec.expiresAt"
+	if key.Spec.ExpirationTime != nil {
+		return "spec.expirationTime"
 	}
 	return "spec.ttl"
 }
 
 // expired says that the key has come to its end, and what helps.
 func expired(key *v1alpha1.APIKey, at time.Time) string {
-	if key.Spec.ExpiresAt != nil {
-		return fmt.Sprintf("spec.expiresAt %s is in the past: set a later time, or remove it, to have the key work", at.UTC().Format(time.RFC3339))
+	if key.Spec.ExpirationTime != nil {
+		return fmt.Sprintf("spec.expirationTime %s is in the past: set a later time, or remove it, to have the key work", at.UTC().Format(time.RFC3339))
 	}
 	return fmt.Sprintf("spec.ttl %s has ended at %s: set a longer one, or remove it, to have the key work", key.Spec.TTL.Duration, at.UTC().Format(time.RFC3339))
 }

@@ -56,8 +56,8 @@ func TestWarningsBeforeExpiry(t *testing.T) {
 	} {
 		for kind, key := range map[string]*v1alpha1.APIKey{
 			"ttl": mortal(test.life),
-			"expiresAt": mortal(0, func(k *v1alpha1.APIKey) {
-				k.Spec.TTL, k.Spec.ExpiresAt = nil, ptr.To(metav1.NewTime(noon.Add(test.life)))
+			"expirationTime": mortal(0, func(k *v1alpha1.APIKey) {
+				k.Spec.TTL, k.Spec.ExpirationTime = nil, ptr.To(metav1.NewTime(noon.Add(test.life)))
 			}),
 		} {
 			t.Run(name+", "+kind, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestWarningsBeforeExpiry(t *testing.T) {
 				if want := max(0, test.next-test.age); p.again != want {
 					t.Errorf("looks again after %v, want %v", p.again, want)
 				}
-				if got := key.Status.ExpiresAt; got == nil || !got.Time.Equal(noon.Add(test.life)) {
-					t.Errorf("status.expiresAt is %v", got)
+				if got := key.Status.ExpirationTime; got == nil || !got.Time.Equal(noon.Add(test.life)) {
+					t.Errorf("status.expirationTime is %v", got)
 				}
 			})
 		}
@@ -90,13 +90,13 @@ func TestWarningsBeforeExpiry(t *testing.T) {
 func TestExpiryInTheStatusIsStoredAsItIsCompared(t *testing.T) {
 	key := mortal(time.Minute + 300*time.Millisecond)
 	judgeExpiry(&pass{key: key, now: noon})
-	if got, want := key.Status.ExpiresAt.Time, noon.Add(time.Minute); !got.Equal(want) {
-		t.Errorf("status.expiresAt is %v, want %v", got, want)
+	if got, want := key.Status.ExpirationTime.Time, noon.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("status.expirationTime is %v, want %v", got, want)
 	}
 	key.Spec.TTL = nil
 	judgeExpiry(&pass{key: key, now: noon})
-	if key.Status.ExpiresAt != nil {
-		t.Error("status.expiresAt stays when the key does not expire any more")
+	if key.Status.ExpirationTime != nil {
+		t.Error("status.expirationTime stays when the key does not expire any more")
 	}
 }
 

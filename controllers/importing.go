@@ -27,14 +27,14 @@ const (
 	maxMessage = 300
 )
 
-// takeUp has the versions agree with spec.import, and finds out whether the auth
+// takeUp has the versions agree with spec.importedKeys, and finds out whether the auth
 // servers know it. The current key waits for none of it.
 //
 // What it changes it writes itself: nobody else may be told that a hash is free before
 // the write is in the cache, and a key that was taken out of the list is to be refused
 // whatever becomes of the rest of the pass.
 func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err error) {
-	if len(p.key.Spec.Import) == 0 && !hasImports(&p.key.Status) {
+	if len(p.key.Spec.ImportedKeys) == 0 && !hasImports(&p.key.Status) {
 		p.imports = finding{ok: true}
 		r.Imports.Done(p.identity())
 		return true, nil
@@ -73,7 +73,7 @@ func (r *APIKeyReconciler) takeUp(ctx context.Context, p *pass) (next bool, err 
 // forfeit ends what an APIKey has imported that its Organization blocks, so that whoever
 // it belongs to can import it. The key that was minted stays, and is refused.
 func (r *APIKeyReconciler) forfeit(ctx context.Context, p *pass) (next bool, err error) {
-	if p.permission.reason != v1alpha1.ReasonBlocked || len(p.key.Spec.Import) == 0 && !hasImports(&p.key.Status) {
+	if p.permission.reason != v1alpha1.ReasonBlocked || len(p.key.Spec.ImportedKeys) == 0 && !hasImports(&p.key.Status) {
 		return true, nil
 	}
 	plan := forfeitImports(p.key)
@@ -83,13 +83,13 @@ func (r *APIKeyReconciler) forfeit(ctx context.Context, p *pass) (next bool, err
 	for _, id := range plan.ended {
 		r.decide(p, p.version(id))
 	}
-	if len(p.key.Spec.Import) > 0 {
-		p.imports = stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. No key of spec.import is accepted, and others may import them.")
+	if len(p.key.Spec.ImportedKeys) > 0 {
+		p.imports = stuck(v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. No key of spec.importedKeys is accepted, and others may import them.")
 	}
 	return true, nil
 }
 
-// hasImports reports whether a status has anything that is due to spec.import.
+// hasImports reports whether a status has anything that is due to spec.importedKeys.
 func hasImports(status *v1alpha1.APIKeyStatus) bool {
 	return len(status.Imports) > 0 || len(status.RefusedImports) > 0 || slices.ContainsFunc(status.Versions, isImported)
 }
@@ -195,7 +195,7 @@ func (r *APIKeyReconciler) refusals(ctx context.Context, p *pass, plan *importPl
 // is none of its business.
 func (r *APIKeyReconciler) tellRefused(ctx context.Context, p *pass, hash string, rivals []v1alpha1.APIKey) {
 	id := hash[:keyIDLength]
-	message := fmt.Sprintf("APIKey %s: spec.import has key %s", p.identity(), id)
+	message := fmt.Sprintf("APIKey %s: spec.importedKeys has key %s", p.identity(), id)
 	if len(rivals) > 0 {
 		message += fmt.Sprintf(", which APIKey %s has, or one with the same ID", client.ObjectKeyFromObject(&rivals[0]))
 		r.Events.importContested(&rivals[0], id)
@@ -258,17 +258,17 @@ func (r *APIKeyReconciler) writeImports(ctx context.Context, p *pass, plan *impo
 	return nil
 }
 
-// judgeImports finds out how it stands with spec.import.
+// judgeImports finds out how it stands with spec.importedKeys.
 func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *importPlan, refused []string, added bool) error {
 	condition := meta.FindStatusCondition(p.observed.Status.Conditions, v1alpha1.ConditionImported)
 	switch {
-	case len(p.key.Spec.Import) == 0:
+	case len(p.key.Spec.ImportedKeys) == 0:
 		p.imports = finding{ok: true}
 	case p.organization.EffectiveImports() == v1alpha1.ImportForbidden:
 		p.imports = stuck(v1alpha1.ReasonImportForbidden, fmt.Sprintf(
-			"Organization %.100q does not permit imports. Ask a platform admin to set its spec.imports, or take the keys out of spec.import.", p.organization.Name))
+			"Organization %.100q does not permit imports. Ask a platform admin to set its spec.imports, or take the keys out of spec.importedKeys.", p.organization.Name))
 		if condition == nil || condition.Reason != v1alpha1.ReasonImportForbidden {
-			r.noteRefusal(ctx, p, v1alpha1.ReasonImportForbidden, fmt.Sprintf("APIKey %s lists keys in spec.import", p.identity()))
+			r.noteRefusal(ctx, p, v1alpha1.ReasonImportForbidden, fmt.Sprintf("APIKey %s lists keys in spec.importedKeys", p.identity()))
 		}
 		r.tellImports(p, condition)
 	case len(refused)+plan.malformed > 0:
@@ -279,7 +279,7 @@ func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *impo
 			fmt.Sprintf("key %s waits until earlier keys of this APIKey are gone", strings.Join(plan.postponed, ", ")))
 	case tooOldToImport(p):
 		p.imports = stuck(v1alpha1.ReasonExpired,
-			"This APIKey is older than the Organization's spec.maxKeyAge, so no key of spec.import is accepted. Move clients to the key in the Secret, or import into a new APIKey.")
+			"This APIKey is older than the Organization's spec.maxKeyAge, so no key of spec.importedKeys is accepted. Move clients to the key in the Secret, or import into a new APIKey.")
 		r.tellImports(p, condition)
 	case !added && condition != nil && condition.Reason == v1alpha1.ReasonImported:
 		p.imports = imported(p.key)
@@ -290,7 +290,7 @@ func (r *APIKeyReconciler) judgeImports(ctx context.Context, p *pass, plan *impo
 	return nil
 }
 
-// tellImports announces why keys of spec.import are not accepted, unless the status says
+// tellImports announces why keys of spec.importedKeys are not accepted, unless the status says
 // so already.
 func (r *APIKeyReconciler) tellImports(p *pass, before *metav1.Condition) {
 	if found := p.imports; before == nil || before.Reason != found.reason || before.Message != found.message {
@@ -300,7 +300,7 @@ func (r *APIKeyReconciler) tellImports(p *pass, before *metav1.Condition) {
 
 // refusedMessage names as many of the hashes that were refused as people read.
 func refusedMessage(refused []string, malformed int) string {
-	const advice = ". A key belongs to one APIKey: take it out of spec.import. Put back, it is considered anew."
+	const advice = ". A key belongs to one APIKey: take it out of spec.importedKeys. Put back, it is considered anew."
 	if malformed > 0 {
 		refused = append(slices.Clone(refused), "an entry is no SHA-256")
 	}
@@ -359,7 +359,7 @@ func (r *APIKeyReconciler) awaitImports(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// imported says how many keys of spec.import work, and how many have ended.
+// imported says how many keys of spec.importedKeys work, and how many have ended.
 func imported(key *v1alpha1.APIKey) finding {
 	working := 0
 	for i := range key.Status.Versions {
@@ -367,14 +367,14 @@ func imported(key *v1alpha1.APIKey) finding {
 			working++
 		}
 	}
-	message := fmt.Sprintf("%d of %d keys of spec.import work", working, len(key.Status.Imports))
+	message := fmt.Sprintf("%d of %d keys of spec.importedKeys work", working, len(key.Status.Imports))
 	if working < len(key.Status.Imports) {
 		message += "; the others have retired"
 	}
 	return good(v1alpha1.ReasonImported, message)
 }
 
-// judgeImported sets the condition of spec.import.
+// judgeImported sets the condition of spec.importedKeys.
 func judgeImported(p *pass) {
 	switch {
 	case p.imports == finding{ok: true}:

@@ -14,17 +14,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 )
 
-// Why an imported version was revoked.
-const (
-	// revokedUnlisted: it was taken out of spec.import.
-	revokedUnlisted = "Unlisted"
-	// revokedForbidden: the Organization no longer permits imports.
-	revokedForbidden = v1alpha1.ReasonImportForbidden
-	// revokedBlocked: the Organization blocks the APIKey.
-	revokedBlocked = v1alpha1.ReasonBlocked
-)
-
-// A key of spec.import goes through the states of a version, without Pending and
+// A key of spec.importedKeys goes through the states of a version, without Pending and
 // without a Secret:
 //
 //	listed ──► Active ──── rotation ───► Retiring ──► Revoked ──► gone
@@ -44,7 +34,7 @@ const (
 // status was copied, or if the answer to a write was lost with its manager; then the
 // APIKey that is older keeps it, which is what auth servers go by, too.
 
-// importPlan is how the versions come to agree with spec.import.
+// importPlan is how the versions come to agree with spec.importedKeys.
 type importPlan struct {
 	// versions and imports are status.versions and status.imports as they are to be, but
 	// for what is wanted.
@@ -66,17 +56,17 @@ type importPlan struct {
 // planImports decides what is to change, as the Organization permits. It is pure.
 func planImports(key *v1alpha1.APIKey, policy v1alpha1.ImportPolicy) importPlan {
 	listed := map[string]bool{}
-	for i := range key.Spec.Import {
-		listed[key.Spec.Import[i].SHA256] = true
+	for i := range key.Spec.ImportedKeys {
+		listed[key.Spec.ImportedKeys[i].SHA256] = true
 	}
 	plan := importPlan{versions: slices.Clone(key.Status.Versions)}
-	plan.end(revokedUnlisted, func(v *v1alpha1.KeyVersion) bool { return !listed[v.SHA256] })
+	plan.end(v1alpha1.RevokedUnlisted, func(v *v1alpha1.KeyVersion) bool { return !listed[v.SHA256] })
 	if policy == v1alpha1.ImportForbidden {
 		plan.forbid(key, listed)
 		return plan
 	}
-	for i := range key.Spec.Import {
-		plan.consider(key, key.Spec.Import[i].SHA256)
+	for i := range key.Spec.ImportedKeys {
+		plan.consider(key, key.Spec.ImportedKeys[i].SHA256)
 	}
 	return plan
 }
@@ -86,10 +76,10 @@ func planImports(key *v1alpha1.APIKey, policy v1alpha1.ImportPolicy) importPlan 
 // is to have it the admin has decided.
 func forfeitImports(key *v1alpha1.APIKey) importPlan {
 	plan := importPlan{versions: slices.Clone(key.Status.Versions)}
-	plan.end(revokedBlocked, func(*v1alpha1.KeyVersion) bool { return true })
-	for i := range key.Spec.Import {
-		if _, err := keys.ParseDigest(key.Spec.Import[i].SHA256); err == nil {
-			plan.decline(key.Spec.Import[i].SHA256)
+	plan.end(v1alpha1.RevokedBlocked, func(*v1alpha1.KeyVersion) bool { return true })
+	for i := range key.Spec.ImportedKeys {
+		if _, err := keys.ParseDigest(key.Spec.ImportedKeys[i].SHA256); err == nil {
+			plan.decline(key.Spec.ImportedKeys[i].SHA256)
 		}
 	}
 	return plan
@@ -103,7 +93,7 @@ func (plan *importPlan) forbid(key *v1alpha1.APIKey, listed map[string]bool) {
 		v := &key.Status.Versions[i]
 		working[v.SHA256] = v.Imported() && v.State.Accepted()
 	}
-	plan.end(revokedForbidden, func(*v1alpha1.KeyVersion) bool { return true })
+	plan.end(v1alpha1.RevokedForbidden, func(*v1alpha1.KeyVersion) bool { return true })
 	for _, hash := range key.Status.Imports {
 		if listed[hash] && !working[hash] {
 			plan.imports = append(plan.imports, hash)
@@ -117,7 +107,7 @@ func (plan *importPlan) forbid(key *v1alpha1.APIKey, listed map[string]bool) {
 }
 
 // end has the imported versions that work, and that which selects, end.
-func (plan *importPlan) end(reason string, which func(*v1alpha1.KeyVersion) bool) {
+func (plan *importPlan) end(reason v1alpha1.RevocationReason, which func(*v1alpha1.KeyVersion) bool) {
 	for i := range plan.versions {
 		if v := &plan.versions[i]; v.Imported() && v.State.Accepted() && which(v) {
 			end(v, reason)
@@ -186,7 +176,7 @@ func (plan *importPlan) accepts(hash string) bool {
 
 // giveUp has the version of that hash end, which turned out to be another APIKey's.
 func (plan *importPlan) giveUp(hash string) {
-	plan.end(revokedDuplicate, func(v *v1alpha1.KeyVersion) bool { return v.SHA256 == hash })
+	plan.end(v1alpha1.RevokedDuplicate, func(v *v1alpha1.KeyVersion) bool { return v.SHA256 == hash })
 	plan.decline(hash)
 	plan.imports = slices.DeleteFunc(plan.imports, func(taken string) bool { return taken == hash })
 }
@@ -197,12 +187,12 @@ func (plan *importPlan) giveUp(hash string) {
 // whatever is done with the list, it never becomes younger by that.
 func (plan *importPlan) take(digest keys.Digest, created metav1.Time, now time.Time) {
 	plan.versions = append(plan.versions, v1alpha1.KeyVersion{
-		ID:           digest.KeyID(),
-		SHA256:       digest.String(),
-		State:        v1alpha1.VersionActive,
-		Origin:       v1alpha1.OriginImported,
-		RegisteredAt: created,
-		ActivatedAt:  ptr.To(metav1.NewTime(now)),
+		ID:               digest.KeyID(),
+		SHA256:           digest.String(),
+		State:            v1alpha1.VersionActive,
+		Origin:           v1alpha1.OriginImported,
+		RegistrationTime: created,
+		ActivationTime:   ptr.To(metav1.NewTime(now)),
 	})
 	plan.imports = append(plan.imports, digest.String())
 }

@@ -33,7 +33,7 @@ func hashed(name string) string { return name + strings.Repeat("0", 64-len(name)
 func listing(listed, taken string, versions ...v1alpha1.KeyVersion) *v1alpha1.APIKey {
 	key := &v1alpha1.APIKey{}
 	for name := range strings.FieldsSeq(listed) {
-		key.Spec.Import = append(key.Spec.Import, v1alpha1.ImportedKey{SHA256: hashed(name)})
+		key.Spec.ImportedKeys = append(key.Spec.ImportedKeys, v1alpha1.ImportedKey{SHA256: hashed(name)})
 	}
 	for name := range strings.FieldsSeq(taken) {
 		key.Status.Imports = append(key.Status.Imports, hashed(name))
@@ -134,7 +134,7 @@ func TestPlanImports(t *testing.T) {
 			key: listing("a1 a2", "", many[1:]...), want: states(many[1:]), wanted: "a1", postponed: "a2",
 		},
 		"no hash at all": {
-			key: &v1alpha1.APIKey{Spec: v1alpha1.APIKeySpec{Import: []v1alpha1.ImportedKey{{SHA256: "x"}}}}, malformed: 1,
+			key: &v1alpha1.APIKey{Spec: v1alpha1.APIKeySpec{ImportedKeys: []v1alpha1.ImportedKey{{SHA256: "x"}}}}, malformed: 1,
 		},
 		"refused before: it is not taken up by itself": {
 			key: refusing(listing("a1", "", minted), "a1"), want: "cc Active", declined: "a1",
@@ -221,11 +221,11 @@ func TestTakenUpIsAVersionLikeAnyOther(t *testing.T) {
 	}
 	v := plan.versions[0]
 	if v.ID != hashed("a1")[:12] || v.SHA256 != hashed("a1") || v.State != v1alpha1.VersionActive || !v.Imported() ||
-		!v.RegisteredAt.Equal(&created) || !v.ActivatedAt.Time.Equal(now) {
+		!v.RegistrationTime.Equal(&created) || !v.ActivationTime.Time.Equal(now) {
 		t.Errorf("%+v", v)
 	}
 	again := planImports(&v1alpha1.APIKey{
-		Spec:   v1alpha1.APIKeySpec{Import: []v1alpha1.ImportedKey{{SHA256: hashed("a1")}}},
+		Spec:   v1alpha1.APIKeySpec{ImportedKeys: []v1alpha1.ImportedKey{{SHA256: hashed("a1")}}},
 		Status: v1alpha1.APIKeyStatus{Versions: plan.versions, Imports: plan.imports},
 	}, v1alpha1.ImportAny)
 	if states(again.versions) != states(plan.versions) || !slices.Equal(again.imports, plan.imports) || len(again.wanted)+len(again.postponed)+len(again.declined) != 0 {
@@ -243,13 +243,13 @@ func TestAnImportedKeyNeverGetsYounger(t *testing.T) {
 			t.Fatalf("day %d: %+v", day, plan)
 		}
 		plan.take(plan.wanted[0], created, created.AddDate(0, 0, day))
-		if got := plan.versions[0].RegisteredAt; !got.Equal(&created) {
+		if got := plan.versions[0].RegistrationTime; !got.Equal(&created) {
 			t.Fatalf("taken up on day %d it counts as registered at %s", day, got)
 		}
 		key.Status.Versions, key.Status.Imports = plan.versions, plan.imports
 
 		unlisted := key.DeepCopy()
-		unlisted.Spec.Import = nil
+		unlisted.Spec.ImportedKeys = nil
 		plan = planImports(unlisted, v1alpha1.ImportForeign)
 		if len(plan.ended) != 1 {
 			t.Fatalf("day %d: %+v", day, plan)

@@ -64,7 +64,7 @@ type pass struct {
 	// revocation is filled in by revoke.
 	revocation finding
 
-	// imports is filled in by takeUp and forfeit: how it stands with spec.import. It is only ok, and
+	// imports is filled in by takeUp and forfeit: how it stands with spec.importedKeys. It is only ok, and
 	// has no reason, where nothing is to be imported.
 	imports finding
 
@@ -77,19 +77,22 @@ type pass struct {
 	// published is filled in by publish: this pass has put a new key in place;
 	// publishedFor is why that was minted.
 	published    bool
-	publishedFor string
+	publishedFor v1alpha1.MintReason
 	// rotated is filled in by publish and rotate: the ID of the key whose place was
 	// taken by another that works.
 	rotated string
 	// due is filled in by register and rotate: why a key is to be minted now.
-	due string
+	due v1alpha1.MintReason
 	// turnover is filled in by acknowledge, reap, rotate and retire: how it stands with
 	// replacing the key, and with those that it replaced. Its zero value means that there
 	// is nothing to say.
 	turnover finding
+	// pinning is filled in by expel: why spec.activeKeyID cannot be had. Its zero value means
+	// that nothing is wrong with it.
+	pinning finding
 	// considered is filled in by retire: turnover is the last word.
 	considered bool
-	// told are filled in by rotate and retire: what is to be announced when the status
+	// told are filled in by expel and retire: what is to be announced when the status
 	// says so.
 	told []func(context.Context)
 	// released is filled in by revoke: nothing is left to be done or said.

@@ -136,7 +136,7 @@ func permissionOf(key *v1alpha1.APIKey, organization *v1alpha1.Organization, nam
 func namespacePermission(namespace string, organization *v1alpha1.Organization, namespaceLabels map[string]string) finding {
 	permitted, err := permission.Of(&organization.Spec.Namespaces)
 	switch {
-	case permitted.Permit(namespace, namespaceLabels):
+	case permitted.Permit(namespaceLabels):
 		return finding{ok: true}
 	case err != nil:
 		return stuck(v1alpha1.ReasonInvalidSelector,

@@ -30,7 +30,7 @@ func testKey(change ...func(*v1alpha1.APIKey)) *v1alpha1.APIKey {
 func testOrganization(change ...func(*v1alpha1.Organization)) *v1alpha1.Organization {
 	organization := &v1alpha1.Organization{
 		ObjectMeta: metav1.ObjectMeta{Name: "acme"},
-		Spec:       v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Names: []string{"team"}}},
+		Spec:       v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Selector: &metav1.LabelSelector{}}},
 	}
 	for _, f := range change {
 		f(organization)
@@ -105,7 +105,7 @@ func TestPermission(t *testing.T) {
 
 func TestDormancy(t *testing.T) {
 	expiring := func(at time.Time) *v1alpha1.APIKey {
-		return testKey(func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = ptr.To(metav1.NewTime(at)) })
+		return testKey(func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = ptr.To(metav1.NewTime(at)) })
 	}
 	for name, test := range map[string]struct {
 		key  *v1alpha1.APIKey

@@ -112,11 +112,11 @@ func canWait(key *v1alpha1.APIKey, now time.Time) bool {
 		return false
 	}
 	expiry, expires := key.Expiry()
-	acted := ptr.Deref(key.Status.Rotation, v1alpha1.RotationStatus{})
+	next, after, active := key.Status.NextRotationTime, key.Spec.Rotation.RotateAfter, minted(key, v1alpha1.VersionActive)
 	return len(key.Status.Versions) == 0 ||
 		expires && !now.Before(expiry.Time) && !key.Status.Withdrawn() ||
-		key.Spec.Rotation.Trigger != acted.Trigger ||
-		acted.NextTime != nil && !now.Before(acted.NextTime.Time)
+		after != nil && active != nil && active.RegistrationTime.Before(after) && !now.Before(after.Time) ||
+		next != nil && !now.Before(next.Time)
 }
 
 // revocationsFirst enqueues APIKeys whose keys are to be refused. It comes beside what

@@ -107,7 +107,7 @@ func TestBulkWorkOfANamespaceComesAfterThatOfOthers(t *testing.T) {
 	}
 	const many = 400
 	for i := range many {
-		due("busy", fmt.Sprint("key-", i), func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = ptr.To(metav1.NewTime(noon)) })
+		due("busy", fmt.Sprint("key-", i), func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = ptr.To(metav1.NewTime(noon)) })
 	}
 	due("other", "new", func(k *v1alpha1.APIKey) { k.Status.Versions = nil })
 	worked := 0
@@ -142,12 +142,12 @@ func TestWhatCanWait(t *testing.T) {
 		"a key that works":             {func(*v1alpha1.APIKey) {}, false},
 		"a key that is to be made":     {func(k *v1alpha1.APIKey) { k.Status.Versions = nil }, true},
 		"a key that is deleted":        {func(k *v1alpha1.APIKey) { k.Status.Versions, k.DeletionTimestamp = nil, past }, false},
-		"a key that is suspended":      {func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt, k.Spec.Suspend = past, true }, false},
-		"a key that has expired":       {func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = past }, true},
-		"a key that expires later":     {func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = future }, false},
-		"a rotation that is asked for": {func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger = "now" }, true},
-		"a rotation that is due":       {func(k *v1alpha1.APIKey) { k.Status.Rotation = &v1alpha1.RotationStatus{NextTime: past} }, true},
-		"a rotation later":             {func(k *v1alpha1.APIKey) { k.Status.Rotation = &v1alpha1.RotationStatus{NextTime: future} }, false},
+		"a key that is suspended":      {func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime, k.Spec.Suspend = past, true }, false},
+		"a key that has expired":       {func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = past }, true},
+		"a key that expires later":     {func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = future }, false},
+		"a rotation that is asked for": {func(k *v1alpha1.APIKey) { k.Spec.Rotation.RotateAfter = past }, true},
+		"a rotation that is due":       {func(k *v1alpha1.APIKey) { k.Status.NextRotationTime = past }, true},
+		"a rotation later":             {func(k *v1alpha1.APIKey) { k.Status.NextRotationTime = future }, false},
 	} {
 		if got := canWait(testKey(works, test.change), noon); got != test.want {
 			t.Errorf("%s: %t", name, got)

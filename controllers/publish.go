@@ -38,7 +38,7 @@ func (r *APIKeyReconciler) publish(ctx context.Context, p *pass) (next bool, err
 		p.retire(version)
 	}
 	p.activate(version)
-	p.published, p.publishedFor = true, version.Reason
+	p.published, p.publishedFor = true, version.MintReason
 	return true, nil
 }
 
@@ -123,8 +123,8 @@ func (r *APIKeyReconciler) replaceGivenUp(ctx context.Context, p *pass) error {
 		return nil
 	}
 	version := p.current()
-	p.due = version.Reason
-	end(version, revokedAbandoned)
+	p.due = version.MintReason
+	end(version, v1alpha1.RevokedAbandoned)
 	_, err := r.mint(ctx, p)
 	return err
 }
@@ -250,7 +250,7 @@ func (r *APIKeyReconciler) announce(ctx context.Context, p *pass) {
 		r.Escrow.Drop(p.key.UID)
 		r.record(ctx, p, audit.Event{
 			Action: audit.Published, KeyID: p.key.Status.KeyID,
-			Reason: p.publishedFor, Actor: actorOfVersion(p, p.publishedFor),
+			Reason: string(p.publishedFor), Actor: actorOfVersion(p, mintCauses, p.publishedFor),
 		})
 		if p.rotated == "" {
 			r.Events.minted(p.key)

@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -42,9 +43,12 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 			return false, nil
 		}
 		p.restored, p.replaced = p.broughtBack(), lostKeyID(&p.key.Status)
+		if slices.ContainsFunc(p.key.Status.Versions, requested) {
+			p.due = v1alpha1.MintRevoked
+		}
 	case duplicate != nil:
 		r.Events.duplicate(p.key, version.ID, duplicate)
-		p.endMinted(revokedDuplicate)
+		p.endMinted(v1alpha1.RevokedDuplicate)
 	case version.ID == p.holds:
 		return true, nil
 	case version.State == v1alpha1.VersionPending:
@@ -59,10 +63,15 @@ func (r *APIKeyReconciler) register(ctx context.Context, p *pass) (next bool, er
 	return r.mint(ctx, p)
 }
 
+// requested reports whether spec.revokedKeyIDs has ended a key that was minted.
+func requested(v v1alpha1.KeyVersion) bool {
+	return v.RevocationReason == v1alpha1.RevokedRequested && !v.Imported()
+}
+
 // replaceDrifted ends every key that was minted, for nobody knows any more who has the one
 // of that ID, and mints another, if that is not put off.
 func (r *APIKeyReconciler) replaceDrifted(ctx context.Context, p *pass, id string) (next bool, err error) {
-	p.endMinted(revokedDrifted)
+	p.endMinted(v1alpha1.RevokedDrifted)
 	r.Escrow.Drop(p.key.UID)
 	p.noteDrift(id)
 	if r.backsOff(p) {
@@ -87,8 +96,8 @@ func (r *APIKeyReconciler) resume(ctx context.Context, p *pass, pending *v1alpha
 		}
 	}
 	// The process that minted it is gone, and its key with it.
-	p.due = pending.Reason
-	end(pending, revokedAbandoned)
+	p.due = pending.MintReason
+	end(pending, v1alpha1.RevokedAbandoned)
 	return r.mint(ctx, p)
 }
 
@@ -98,7 +107,7 @@ func (r *APIKeyReconciler) disown(p *pass) {
 	if p.current() != nil {
 		p.noteDrift("")
 	}
-	p.endMinted(revokedDisowned)
+	p.endMinted(v1alpha1.RevokedConflict)
 	r.Escrow.Drop(p.key.UID)
 }
 
@@ -128,16 +137,15 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 		return false, fmt.Errorf("keep the key until it is acknowledged: %w", err)
 	}
 	p.key.Status.Versions = append(p.key.Status.Versions, v1alpha1.KeyVersion{
-		ID:           digest.KeyID(),
-		SHA256:       digest.String(),
-		State:        v1alpha1.VersionPending,
-		Reason:       p.cause(),
-		RegisteredAt: metav1.NewTime(p.now),
+		ID:               digest.KeyID(),
+		SHA256:           digest.String(),
+		State:            v1alpha1.VersionPending,
+		MintReason:       p.cause(),
+		RegistrationTime: metav1.NewTime(p.now),
 	})
 	if p.key.Status.Drift != nil {
 		p.key.Status.Drift.LostKeyID = ""
 	}
-	p.heedTrigger()
 	if err := r.writeStatus(ctx, p); err != nil {
 		r.Escrow.Drop(p.key.UID)
 		return false, fmt.Errorf("register: %w", err)
@@ -152,22 +160,22 @@ func (r *APIKeyReconciler) mint(ctx context.Context, p *pass) (next bool, err er
 	}
 	r.record(ctx, p, audit.Event{
 		Action: action, KeyID: digest.KeyID(), PreviousKeyID: p.replaced,
-		Reason: p.cause(), Actor: actorOfVersion(p, p.cause()),
+		Reason: string(p.cause()), Actor: actorOfVersion(p, mintCauses, p.cause()),
 	})
 	return true, nil
 }
 
 // cause is why a key is minted.
-func (p *pass) cause() string {
+func (p *pass) cause() v1alpha1.MintReason {
 	switch {
 	case p.due != "":
 		return p.due
 	case p.replaced != "":
-		return revokedDrifted
+		return v1alpha1.MintDrifted
 	case p.restored != "":
-		return mintedRestored
+		return v1alpha1.MintRestored
 	}
-	return mintedFirst
+	return v1alpha1.MintRequested
 }
 
 // ensureFinalizer is the first write of all: a hash is registered only for an

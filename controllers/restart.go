@@ -125,7 +125,7 @@ func (r *APIKeyReconciler) restartRecord(uid types.UID, keyID string) *restartRe
 
 // restartInterval is when a rollout is looked at again.
 func restartInterval(p *pass, version *v1alpha1.KeyVersion) time.Duration {
-	if version.ActivatedAt != nil && p.now.Sub(version.ActivatedAt.Time) > restartSoon {
+	if version.ActivationTime != nil && p.now.Sub(version.ActivationTime.Time) > restartSoon {
 		return restartLookLater
 	}
 	return restartLook

@@ -104,7 +104,7 @@ func (w *restartWorld) rotate(id string) {
 	w.key.Status.KeyID = id
 	w.key.Status.Versions = []v1alpha1.KeyVersion{
 		{ID: "000000000000", State: v1alpha1.VersionRetiring},
-		{ID: id, State: v1alpha1.VersionActive, ActivatedAt: ptr.To(metav1.NewTime(w.now))},
+		{ID: id, State: v1alpha1.VersionActive, ActivationTime: ptr.To(metav1.NewTime(w.now))},
 	}
 	w.holds = id
 }
@@ -173,7 +173,7 @@ func testDeployment(name, secret string, change ...func(*appsv1.Deployment)) *ap
 }
 
 var (
-	restartEnv  = v1alpha1.Restart{Policy: v1alpha1.RestartEnv}
+	restartEnv  = v1alpha1.Restart{Policy: v1alpha1.RestartDetected}
 	restartWeb  = v1alpha1.Restart{Policy: v1alpha1.RestartNamed, Workloads: []v1alpha1.WorkloadReference{{Kind: "Deployment", Name: "web"}}}
 	webRestarts = v1alpha1.AnnotationRestartPrefix + "agent"
 )
@@ -446,11 +446,11 @@ func TestRestartWaitsForTheSecret(t *testing.T) {
 
 // What took the key that was lost has a dead one, and no earlier key is retiring.
 func TestRestartAfterALoss(t *testing.T) {
-	for reason, restarts := range map[string]int{revokedDrifted: 1, mintedRestored: 1, mintedFirst: 0, dueTrigger: 0, "": 0} {
-		t.Run(reason, func(t *testing.T) {
+	for reason, restarts := range map[v1alpha1.MintReason]int{v1alpha1.MintDrifted: 1, v1alpha1.MintRestored: 1, v1alpha1.MintRequested: 0, v1alpha1.MintRevoked: 1, v1alpha1.MintRotateAfter: 0, "": 0} {
+		t.Run(string(reason), func(t *testing.T) {
 			w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
 			w.key.Status.Versions = w.key.Status.Versions[1:]
-			w.key.Status.Versions[0].Reason = reason
+			w.key.Status.Versions[0].MintReason = reason
 			if found, _ := w.look(); found.finished != (restarts == 0) || w.patches["Deployment web"] != restarts {
 				t.Errorf("found %+v, patched %v", found, w.patches)
 			}

@@ -55,12 +55,12 @@ func (r *APIKeyReconciler) retire(ctx context.Context, p *pass) (next bool, err 
 		facts := r.facts(p, v)
 		facts.Moving = !moving.finished
 		decision := rotation.Retire(p.now, facts, overlap)
-		if !decision.End {
+		if decision.Kept != "" {
 			p.lookAgain(min(max(decision.Again, minRetireRecheck), recheck(overlap)))
-			p.turnover = p.turnover.or(waiting(v1alpha1.ReasonRetiring, fmt.Sprintf("key %s was replaced and still works: %s%s", v.ID, kept[decision.Reason], moving.detail())))
+			p.turnover = p.turnover.or(waiting(v1alpha1.ReasonRetiring, fmt.Sprintf("key %s was replaced and still works: %s%s", v.ID, kept[decision.Kept], moving.detail())))
 			continue
 		}
-		r.endRetired(p, v, decision.Reason)
+		r.endRetired(p, v, decision.Revoked)
 	}
 	p.considered = true
 	return true, nil
@@ -81,14 +81,17 @@ func (r *APIKeyReconciler) moving(ctx context.Context, p *pass) rollout {
 // when its Secret was touched or restored, so that what took that has a dead key.
 func (p *pass) lostLately() bool {
 	active := p.active()
-	lost := active.Reason == revokedDrifted || active.Reason == mintedRestored
-	return lost && active.ActivatedAt != nil && p.now.Sub(active.ActivatedAt.Time) < restartAfterLoss
+	switch active.MintReason {
+	case v1alpha1.MintDrifted, v1alpha1.MintRestored, v1alpha1.MintRevoked:
+		return active.ActivationTime != nil && p.now.Sub(active.ActivationTime.Time) < restartAfterLoss
+	}
+	return false
 }
 
 // recheck is how often to look at what usage says: often enough to notice that a key
-// has been quiet.
+// has been idle.
 func recheck(overlap rotation.Bounds) time.Duration {
-	return min(max(overlap.Quiet/4, minRetireRecheck), maxRetireRecheck)
+	return min(max(overlap.Idle/4, minRetireRecheck), maxRetireRecheck)
 }
 
 // kept says for people why a key that was replaced still works.
@@ -97,7 +100,7 @@ var kept = map[rotation.Reason]string{
 	rotation.KeptUnknown:  "some auth server has not told whether it is used",
 	rotation.KeptMoving:   "workloads that are to take its successor are being restarted",
 	rotation.KeptUnproven: "its successor has not been used yet",
-	rotation.KeptInUse:    "it has been used within spec.rotation.overlap.quiet",
+	rotation.KeptInUse:    "it has been used within spec.rotation.overlap.idle",
 }
 
 // facts gathers what is known of v, which was replaced.
@@ -105,7 +108,7 @@ func (r *APIKeyReconciler) facts(p *pass, v *v1alpha1.KeyVersion) rotation.Facts
 	// Coverage first: what is gathered in between is then in the uses, and counts for less.
 	coverage := r.Usage.Coverage()
 	facts := rotation.Facts{
-		Since:      ptr.Deref(v.RetiringAt, v.RegisteredAt).Time,
+		Since:      ptr.Deref(v.ReplacementTime, v.RegistrationTime).Time,
 		KnownUntil: coverage.Until,
 		LastUsed:   r.lastUse(p, v),
 	}
@@ -129,7 +132,7 @@ func succeeds(v, old *v1alpha1.KeyVersion) bool {
 	case v.State == v1alpha1.VersionActive:
 		return true
 	}
-	return v.State == v1alpha1.VersionRetiring && v.RetiringAt != nil && old.RetiringAt.Before(v.RetiringAt)
+	return v.State == v1alpha1.VersionRetiring && v.ReplacementTime != nil && old.ReplacementTime.Before(v.ReplacementTime)
 }
 
 // lastUse is when v was last seen in use: what was gathered, or what an earlier
@@ -143,10 +146,10 @@ func (r *APIKeyReconciler) lastUse(p *pass, v *v1alpha1.KeyVersion) time.Time {
 }
 
 // endRetired has v be refused, and tells who is cut off by that.
-func (r *APIKeyReconciler) endRetired(p *pass, v *v1alpha1.KeyVersion, reason rotation.Reason) {
-	end(v, string(reason))
+func (r *APIKeyReconciler) endRetired(p *pass, v *v1alpha1.KeyVersion, reason v1alpha1.RevocationReason) {
+	end(v, reason)
 	r.decide(p, v)
-	if reason != rotation.EndedInUse {
+	if reason != v1alpha1.RevokedInUse {
 		return
 	}
 	id, use := v.ID, r.Usage.Use(p.key.UID, v.ID)
@@ -215,10 +218,10 @@ func (r *APIKeyReconciler) firstTelling(p *pass, id string) bool {
 // recordEnd writes the audit line of a version that no auth server accepts any more.
 func (r *APIKeyReconciler) recordEnd(ctx context.Context, p *pass, v *v1alpha1.KeyVersion) {
 	action := audit.Revoked
-	if v.RetiringAt != nil {
+	if v.ReplacementTime != nil {
 		action = audit.Retired
 	}
-	event := audit.Event{Action: action, KeyID: v.ID, Reason: v.Reason, Actor: r.deciderOf(p, v)}
+	event := audit.Event{Action: action, KeyID: v.ID, Reason: string(v.RevocationReason), Actor: r.deciderOf(p, v)}
 	for _, source := range r.Usage.Use(p.key.UID, v.ID).Sources {
 		event.Requests += source.Requests
 	}
@@ -230,7 +233,7 @@ func (r *APIKeyReconciler) announceTurnover(ctx context.Context, p *pass) {
 	if p.rotated != "" {
 		r.record(ctx, p, audit.Event{
 			Action: audit.Rotated, KeyID: p.key.Status.KeyID, PreviousKeyID: p.rotated,
-			Reason: p.publishedFor, Actor: actorOfVersion(p, p.publishedFor),
+			Reason: string(p.publishedFor), Actor: actorOfVersion(p, mintCauses, p.publishedFor),
 		})
 		r.Events.rotated(p.key, p.rotated)
 	}

@@ -120,7 +120,7 @@ func publicationOf(p *pass) finding {
 
 // summary is the first thing that keeps the key from working.
 func summary(p *pass) finding {
-	for _, found := range []finding{p.permission, p.dormancy, p.publication, registrationOf(p), publicationOf(p)} {
+	for _, found := range []finding{p.permission, p.dormancy, p.publication, registrationOf(p), publicationOf(p), p.pinning} {
 		if found.reason != "" && !found.ok {
 			return found
 		}

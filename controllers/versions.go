@@ -29,26 +29,6 @@ const (
 	maxRotated = maxVersions - 2
 )
 
-// Why a version was minted that takes the place of none that works.
-const (
-	mintedFirst = "Requested"
-	// mintedRestored: the APIKey's Secret or status comes from a backup.
-	mintedRestored = "Restored"
-)
-
-// Why a version was revoked, beside the reasons of package rotation.
-const (
-	// revokedDrifted: the Secret that held it was deleted or edited by hand.
-	revokedDrifted = "SecretDrifted"
-	// revokedDisowned: there is a Secret of somebody else's in its place.
-	revokedDisowned = "SecretConflict"
-	// revokedDuplicate: it is an older APIKey's.
-	revokedDuplicate = "DuplicateDigest"
-	// revokedAbandoned: it was never published, and its key went with the process that
-	// minted it.
-	revokedAbandoned = "Abandoned"
-)
-
 // minted returns the last version that the manager has minted and that is in this
 // state, or nil.
 func minted(key *v1alpha1.APIKey, state v1alpha1.VersionState) *v1alpha1.KeyVersion {
@@ -85,12 +65,12 @@ func (p *pass) version(id string) *v1alpha1.KeyVersion {
 }
 
 // end has v be refused from the next write of the status on.
-func end(v *v1alpha1.KeyVersion, reason string) {
-	v.State, v.Reason = v1alpha1.VersionRevoked, reason
+func end(v *v1alpha1.KeyVersion, reason v1alpha1.RevocationReason) {
+	v.State, v.RevocationReason = v1alpha1.VersionRevoked, reason
 }
 
 // endMinted ends every version that the manager has minted.
-func (p *pass) endMinted(reason string) {
+func (p *pass) endMinted(reason v1alpha1.RevocationReason) {
 	for i := range p.key.Status.Versions {
 		if v := &p.key.Status.Versions[i]; v.State.Accepted() && !v.Imported() {
 			end(v, reason)
@@ -104,15 +84,15 @@ func (p *pass) retire(version *v1alpha1.KeyVersion) {
 	for i := range p.key.Status.Versions {
 		v := &p.key.Status.Versions[i]
 		if v.State == v1alpha1.VersionActive && v.ID != version.ID {
-			v.State, v.RetiringAt = v1alpha1.VersionRetiring, ptr.To(metav1.NewTime(p.now))
+			v.State, v.ReplacementTime = v1alpha1.VersionRetiring, ptr.To(metav1.NewTime(p.now))
 		}
 	}
 }
 
 // activate has version be what the Secret holds.
 func (p *pass) activate(version *v1alpha1.KeyVersion) {
-	version.State, version.RetiringAt = v1alpha1.VersionActive, nil
-	version.ActivatedAt = ptr.To(metav1.NewTime(p.now))
+	version.State, version.ReplacementTime = v1alpha1.VersionActive, nil
+	version.ActivationTime = ptr.To(metav1.NewTime(p.now))
 }
 
 // accepted reports whether auth servers may accept any version, as far as versions say.

@@ -36,7 +36,7 @@ const (
 	// indexKeyID finds the APIKeys that have a hash with a key ID.
 	indexKeyID = "status.versions.id"
 	// indexImport finds the APIKeys that want a hash.
-	indexImport = "spec.import.sha256"
+	indexImport = "spec.importedKeys.sha256"
 )
 
 var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
@@ -104,7 +104,7 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 	}
 	err = indexer.IndexField(ctx, &v1alpha1.APIKey{}, indexImport, func(obj client.Object) []string {
 		var hashes []string
-		for _, wanted := range obj.(*v1alpha1.APIKey).Spec.Import {
+		for _, wanted := range obj.(*v1alpha1.APIKey).Spec.ImportedKeys {
 			hashes = append(hashes, wanted.SHA256)
 		}
 		return hashes

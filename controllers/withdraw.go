@@ -16,7 +16,7 @@ import (
 // withdraw takes a key that is not to work just now back from the auth servers, and
 // finds out whether each has let go of it. The version and its Secret stay.
 //
-// Auth servers judge spec.suspend and spec.expiresAt by themselves. That the status
+// Auth servers judge spec.suspend and spec.expirationTime by themselves. That the status
 // says it too is for the permission, which they cannot judge, and for their clocks,
 // of which one may be behind.
 func (r *APIKeyReconciler) withdraw(ctx context.Context, p *pass) (next bool, err error) {

@@ -36,7 +36,7 @@ const (
 	// UnknownKey surfaces when no such key is accepted: never issued, rotated away,
 	// revoked or suspended.
 	UnknownKey
-	// ExpiredKey surfaces when the key's expiresAt has passed.
+	// ExpiredKey surfaces when the key's expirationTime has passed.
 	ExpiredKey
 	// InvalidSession surfaces when the bearer token is no session that is accepted
 	// here: malformed, not signed by the issuer, for another audience, not valid yet,

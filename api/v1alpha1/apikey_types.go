@@ -18,7 +18,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.keyID`
 // +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.lastUsedTime`
-// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.expiresAt`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expirationTime`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name is longer than 63 characters: it becomes a label of the Secret; choose a shorter name"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)",message="spec.secret.name is immutable: what mounts the Secret would keep a key that nothing renews; create another APIKey instead",fieldPath=".spec.secret.name",reason=FieldValueForbidden
@@ -43,7 +43,7 @@ type APIKey struct {
 }
 
 // APIKeySpec says what key is wanted and where it goes.
-// +kubebuilder:validation:XValidation:rule="!(has(self.expiresAt) && has(self.ttl))",message="spec.expiresAt and spec.ttl are both set: use one of them"
+// +kubebuilder:validation:XValidation:rule="!(has(self.expirationTime) && has(self.ttl))",message="spec.expirationTime and spec.ttl are both set: use one of them"
 type APIKeySpec struct {
 	// organizationRef names the one Organization that the key belongs to. It
 	// cannot be changed.
@@ -69,20 +69,20 @@ type APIKeySpec struct {
 	// +optional
 	Secret SecretTemplate `json:"secret,omitzero"`
 
-	// expiresAt is when the key stops working. The auth servers judge it by
+	// expirationTime is when the key stops working. The auth servers judge it by
 	// themselves, to the second. A later time makes the same key work again.
 	// Written as 2027-01-31T00:00:00Z: RFC 3339, with T and Z in upper case, and a year
 	// from 1970 to 9899.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29T') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="spec.expiresAt is a 29th of February in a year that has none"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29T') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="spec.expirationTime is a 29th of February in a year that has none"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Schemaless
-	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
 	// ttl is how long after the creation of the APIKey the key stops working, in place
-	// of expiresAt: at least a minute, at most ten years.
+	// of expirationTime: at least a minute, at most ten years.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -93,13 +93,30 @@ type APIKeySpec struct {
 	// +optional
 	Rotation Rotation `json:"rotation,omitzero"`
 
-	// import are keys issued elsewhere that are to work here, too, until the first
+	// revokedKeyIDs are keys of this APIKey that are refused from now on, and for good: one
+	// that is taken out of the list stays revoked. If the current key is among them another
+	// takes its place, without overlap. An ID that is not in status.versions has no effect.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{12}$`
+	RevokedKeyIDs []string `json:"revokedKeyIDs,omitempty"`
+
+	// activeKeyID pins the current key by its ID. As long as it is set no other takes its
+	// place, unless it is revoked or too old for the Organization's maxKeyAge. The ID of the
+	// key that was replaced last undoes that: while it still works the two change places.
+	// Default: the key that was minted last.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{12}$`
+	ActiveKeyID string `json:"activeKeyID,omitempty"`
+
+	// importedKeys are keys issued elsewhere that are to work here, too, until the first
 	// rotation retires them, or they are taken out of this list.
 	// +optional
 	// +listType=map
 	// +listMapKey=sha256
 	// +kubebuilder:validation:MaxItems=8
-	Import []ImportedKey `json:"import,omitempty"`
+	ImportedKeys []ImportedKey `json:"importedKeys,omitempty"`
 
 	// suspend stops the key, until it is false again.
 	// +optional
@@ -198,38 +215,38 @@ type APIKeyStatus struct {
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 
-	// expiresAt is when the key stops working: spec.expiresAt, or what spec.ttl gives.
+	// expirationTime is when the key stops working: spec.expirationTime, or what spec.ttl gives.
 	// +optional
-	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
 	// lastUsedTime is when a key of this APIKey was last used, as far as was gathered.
 	// It is coarse: the manager writes it once an hour at most, by default.
 	// +optional
 	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
 
-	// rotation is what was acted on, and what comes next.
+	// nextRotationTime is when the key is going to be replaced.
 	// +optional
-	Rotation *RotationStatus `json:"rotation,omitempty"`
+	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 
 	// versions are the hashes of this APIKey's keys: Pending, Active and Retiring ones
 	// are those that auth servers accept.
 	// +optional
 	// +listType=map
-	// +listMapKey=id
+	// +listMapKey=sha256
 	// +kubebuilder:validation:MaxItems=16
 	Versions []KeyVersion `json:"versions,omitempty"`
 
-	// imports are the hashes of spec.import that were taken up. One that has ended since
-	// does not come back, unless it is taken out of spec.import first.
+	// imports are the hashes of spec.importedKeys that were taken up. One that has ended since
+	// does not come back, unless it is taken out of spec.importedKeys first.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	Imports []string `json:"imports,omitempty"`
 
-	// refusedImports are the hashes of spec.import that were refused because each was
+	// refusedImports are the hashes of spec.importedKeys that were refused because each was
 	// another APIKey's. One of them is not taken up, also when nobody has it any more,
-	// unless it is taken out of spec.import first.
+	// unless it is taken out of spec.importedKeys first.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -275,82 +292,6 @@ type SecretReference struct {
 	Name string `json:"name"`
 }
 
-// VersionState is how far a version has come.
-// +kubebuilder:validation:Enum=Pending;Active;Retiring;Revoked
-type VersionState string
-
-const (
-	// VersionPending is registered; its key may not be in the Secret yet.
-	VersionPending VersionState = "Pending"
-	// VersionActive is published: its key is in the Secret. One that was imported is
-	// accepted, and is in no Secret.
-	VersionActive VersionState = "Active"
-	// VersionRetiring was replaced and is still accepted, until nobody uses it.
-	VersionRetiring VersionState = "Retiring"
-	// VersionRevoked is refused. It stays here until every auth server is known to
-	// refuse it.
-	VersionRevoked VersionState = "Revoked"
-)
-
-// VersionOrigin is where a key comes from.
-// +kubebuilder:validation:Enum=Minted;Imported
-type VersionOrigin string
-
-const (
-	// OriginMinted is a key that the manager has made.
-	OriginMinted VersionOrigin = "Minted"
-	// OriginImported is a key of spec.import.
-	OriginImported VersionOrigin = "Imported"
-)
-
-// KeyVersion is one key of an APIKey, known by its hash.
-type KeyVersion struct {
-	// id is the key ID: the first 12 hexadecimal digits of sha256.
-	// +required
-	// +kubebuilder:validation:Pattern=`^[0-9a-f]{12}$`
-	ID string `json:"id"`
-
-	// sha256 of the whole key, in lower case hexadecimal.
-	// +required
-	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
-	SHA256 string `json:"sha256"`
-
-	// state is how far the version has come.
-	// +required
-	State VersionState `json:"state"`
-
-	// registeredAt is when the hash was registered; of an imported key, when its APIKey
-	// was created. It is what the organization's maxKeyAge counts from.
-	// +required
-	RegisteredAt metav1.Time `json:"registeredAt"`
-
-	// origin is where the key comes from. Default: Minted.
-	// +optional
-	Origin VersionOrigin `json:"origin,omitempty"`
-
-	// activatedAt is when the key was published, or published again.
-	// +optional
-	ActivatedAt *metav1.Time `json:"activatedAt,omitempty"`
-
-	// retiringAt is when the key was replaced.
-	// +optional
-	RetiringAt *metav1.Time `json:"retiringAt,omitempty"`
-
-	// reason is why the key was revoked.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	Reason string `json:"reason,omitempty"`
-
-	// lastUsedTime is when the key was last used, as far as was gathered.
-	// +optional
-	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
-
-	// requests that bore this key, as far as was gathered.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	Requests int64 `json:"requests,omitempty"`
-}
-
 // APIKeyList is a list of APIKeys.
 // +kubebuilder:object:root=true
 type APIKeyList struct {
@@ -370,8 +311,8 @@ func (k *APIKey) SecretName() string {
 // Expiry returns when the key stops working, and false if it never does.
 func (k *APIKey) Expiry() (metav1.Time, bool) {
 	switch {
-	case k.Spec.ExpiresAt != nil:
-		return *k.Spec.ExpiresAt, true
+	case k.Spec.ExpirationTime != nil:
+		return *k.Spec.ExpirationTime, true
 	case k.Spec.TTL != nil:
 		return metav1.NewTime(k.CreationTimestamp.Add(k.Spec.TTL.Duration)), true
 	}
@@ -381,15 +322,6 @@ func (k *APIKey) Expiry() (metav1.Time, bool) {
 // StatusIsOwn reports whether the status was written for this very APIKey, and not for
 // one that it was restored or copied from.
 func (k *APIKey) StatusIsOwn() bool { return k.Status.UID == k.UID }
-
-// Accepted reports whether auth servers accept keys in this state. One that this
-// release does not know is not.
-func (s VersionState) Accepted() bool {
-	return s == VersionPending || s == VersionActive || s == VersionRetiring
-}
-
-// Imported reports whether the key was issued elsewhere.
-func (v *KeyVersion) Imported() bool { return v.Origin == OriginImported }
 
 // Withdrawn reports whether the manager has taken the key back from the auth
 // servers, without giving it out again since.

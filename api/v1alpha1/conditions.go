@@ -18,8 +18,8 @@ const (
 	ConditionRegistered = "Registered"
 	// ConditionPublished says whether the Secret holds the key.
 	ConditionPublished = "Published"
-	// ConditionImported says whether every key of spec.import was taken up, and is
-	// accepted for as long as it has not retired. It is absent without spec.import.
+	// ConditionImported says whether every key of spec.importedKeys was taken up, and is
+	// accepted for as long as it has not retired. It is absent without spec.importedKeys.
 	ConditionImported = "Imported"
 	// ConditionExpiringSoon is True while the key is going to stop working within 7 days,
 	// and absent otherwise. Its reason says within how long.
@@ -41,7 +41,7 @@ const (
 	ReasonReady = "Ready"
 	// ReasonSuspended surfaces when spec.suspend stops the key or organization.
 	ReasonSuspended = "Suspended"
-	// ReasonExpired surfaces when spec.expiresAt, or what spec.ttl gives, has passed; in
+	// ReasonExpired surfaces when spec.expirationTime, or what spec.ttl gives, has passed; in
 	// Imported when the APIKey is older than the Organization's maxKeyAge.
 	ReasonExpired = "Expired"
 	// ReasonWithin7Days surfaces in ExpiringSoon when the key has 7 days or less.
@@ -116,16 +116,20 @@ const (
 	// policy, a quota or a namespace that is going away makes it do.
 	ReasonSecretRefused = "SecretRefused"
 
-	// ReasonImported surfaces when every key of spec.import was taken up.
+	// ReasonImported surfaces when every key of spec.importedKeys was taken up.
 	ReasonImported = "Imported"
-	// ReasonImporting surfaces while keys of spec.import have not been taken up, and it
+	// ReasonImporting surfaces while keys of spec.importedKeys have not been taken up, and it
 	// is going to happen.
 	ReasonImporting = "Importing"
-	// ReasonImportRefused surfaces when a key of spec.import was another APIKey's when it
+	// ReasonImportRefused surfaces when a key of spec.importedKeys was another APIKey's when it
 	// was listed; all others are taken up.
 	ReasonImportRefused = "ImportRefused"
 	// ReasonImportForbidden surfaces when the Organization permits no imports.
 	ReasonImportForbidden = "ImportForbidden"
+
+	// ReasonActiveKeyUnavailable surfaces when spec.activeKeyID names a key that cannot be
+	// the current one.
+	ReasonActiveKeyUnavailable = "ActiveKeyUnavailable"
 
 	// ReasonUpToDate surfaces when no key that was replaced works any more.
 	ReasonUpToDate = "UpToDate"
@@ -159,16 +163,13 @@ const (
 	// EventSecretRepaired: the Secret was edited by hand, but not its api-key; it is put
 	// right, and the key stays.
 	EventSecretRepaired = "SecretRepaired"
-	// EventImportContested: another APIKey lists a key of this one in spec.import, and was
+	// EventImportContested: another APIKey lists a key of this one in spec.importedKeys, and was
 	// refused.
 	EventImportContested = "ImportContested"
 	// EventRotated: another key is in the Secret in place of one that works.
 	EventRotated = "Rotated"
 	// EventRotationUndone: a key that was replaced is the current one again.
 	EventRotationUndone = "RotationUndone"
-	// EventNothingToUndo: spec.rotation.undo has changed, and there is no key that it
-	// could be about.
-	EventNothingToUndo = "NothingToUndo"
 	// EventRetiredInUse: a key that was replaced is revoked because overlap.max has
 	// passed, and may still be in use.
 	EventRetiredInUse = "RetiredInUse"

@@ -44,7 +44,7 @@ func (k *APIKey) UnmarshalJSON(data []byte) error {
 	if tooLarge := oversize(data); tooLarge != "" {
 		k.Refusal = tooLarge
 		k.ManagedFields, k.Labels, k.Annotations = nil, nil, RequesterAnnotations(k.Annotations)
-		k.Spec.Description, k.Spec.Import = "", nil
+		k.Spec.Description, k.Spec.ImportedKeys = "", nil
 		k.Spec.Secret = SecretTemplate{Name: k.Spec.Secret.Name}
 	}
 	return nil

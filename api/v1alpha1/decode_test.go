@@ -23,24 +23,24 @@ const (
 	spec     = `"spec":{"organizationRef":{"name":"acme"}%s}`
 	// poison is an APIKey as an earlier schema may have stored it: "t" is RFC 3339, and
 	// no time to Go.
-	poison = `{` + identity + `,"spec":{"organizationRef":{"name":"acme"},"expiresAt":"2027-01-01t00:00:00z"}}`
+	poison = `{` + identity + `,"spec":{"organizationRef":{"name":"acme"},"expirationTime":"2027-01-01t00:00:00z"}}`
 )
 
 // TestWhatCannotBeDecodedIsNamed has a field a row.
 func TestWhatCannotBeDecodedIsNamed(t *testing.T) {
 	long := strings.Repeat("9", 100_000)
 	for name, row := range map[string]struct{ object, refusal string }{
-		"a time in lower case":   {poison, `spec.expiresAt cannot be decoded: "2027-01-01t00:00:00z". Correct it, or delete the object.`},
-		"a time with rubbish":    {withSpec(`,"expiresAt":"2027-01-01T00:00:00Zrubbish"`), `spec.expiresAt cannot be decoded: "2027-01-01T00:00:00Zrubbish". `},
+		"a time in lower case":   {poison, `spec.expirationTime cannot be decoded: "2027-01-01t00:00:00z". Correct it, or delete the object.`},
+		"a time with rubbish":    {withSpec(`,"expirationTime":"2027-01-01T00:00:00Zrubbish"`), `spec.expirationTime cannot be decoded: "2027-01-01T00:00:00Zrubbish". `},
 		"an escape sequence":     {withSpec(`,"ttl":"\u001b[31m\u202e"`), `spec.ttl cannot be decoded: "\x1b[31m\u202e". `},
 		"a long value":           {withSpec(`,"ttl":"` + long + `"`), `spec.ttl cannot be decoded: "` + long[:maxQuoted] + `"…. `},
 		"a long number":          {withSpec(`,"ttl":` + long), `spec.ttl cannot be decoded: "` + long[:maxQuoted] + `"…. `},
-		"a duration in the deep": {withSpec(`,"rotation":{"trigger":"1","overlap":{"min":"1d"}}`), `spec.rotation.overlap.min cannot be decoded: "1d". `},
+		"a duration in the deep": {withSpec(`,"rotation":{"restart":{},"overlap":{"min":"1d"}}`), `spec.rotation.overlap.min cannot be decoded: "1d". `},
 		"a boolean":              {withSpec(`,"suspend":"yes"`), `spec.suspend cannot be decoded: "yes". `},
 		"a list":                 {withSpec(`,"scopes":{"a":1}`), `spec.scopes cannot be decoded. `},
 		"a template":             {withSpec(`,"secret":{"data":{"a":7}}`), `spec.secret.data cannot be decoded. `},
 		"a spec":                 {`{` + identity + `,"spec":[]}`, `spec cannot be decoded. `},
-		"a status":               {`{` + identity + `,"status":{"versions":[{"registeredAt":"soon"}]}}`, `status.versions cannot be decoded. `},
+		"a status":               {`{` + identity + `,"status":{"versions":[{"registrationTime":"soon"}]}}`, `status.versions cannot be decoded. `},
 		"labels": {
 			`{"metadata":{"name":"ci","uid":"u-1","resourceVersion":"7","labels":{"a":1}}}`,
 			`metadata.labels cannot be decoded. `,
@@ -70,13 +70,13 @@ func withSpec(more string) string { return `{` + identity + `,` + fmt.Sprintf(sp
 func TestWhatCanBeDecodedIsKept(t *testing.T) {
 	key := &APIKey{Refusal: "of before", Spec: APIKeySpec{Description: "of before"}}
 	object := `{"metadata":{"name":"ci","uid":"u-1","resourceVersion":"7","deletionTimestamp":"2026-01-02T03:04:05Z","labels":{"a":1},"finalizers":["auth.hexcovery.io/revoke"]},
-		"spec":{"organizationRef":{"name":"acme"},"expiresAt":"never","suspend":true,"rotation":{"interval":"1w","trigger":"1"}},
-		"status":{"uid":"u-1","expiresAt":"never","versions":[{"id":"0123456789ab"}]}}`
+		"spec":{"organizationRef":{"name":"acme"},"expirationTime":"never","suspend":true,"rotation":{"interval":"1w","rotateAfter":"soon","restart":{"policy":"None"}}},
+		"status":{"uid":"u-1","expirationTime":"never","versions":[{"id":"0123456789ab"}]}}`
 	if err := json.Unmarshal([]byte(object), key); err != nil {
 		t.Fatal(err)
 	}
 	if key.DeletionTimestamp == nil || len(key.Finalizers) != 1 || key.Labels != nil || key.Spec.OrganizationRef.Name != "acme" || !key.Spec.Suspend ||
-		key.Spec.ExpiresAt != nil || key.Spec.Rotation.Trigger != "1" || key.Spec.Rotation.Interval != nil || key.Spec.Description != "" ||
+		key.Spec.ExpirationTime != nil || key.Spec.Rotation.Restart.Policy != RestartNone || key.Spec.Rotation.RotateAfter != nil || key.Spec.Rotation.Interval != nil || key.Spec.Description != "" ||
 		!key.StatusIsOwn() || len(key.Status.Versions) != 1 {
 		t.Errorf("got %+v", key)
 	}
@@ -107,12 +107,12 @@ func TestWithoutIdentity(t *testing.T) {
 
 func TestAnOrganizationThatCannotBeDecoded(t *testing.T) {
 	organization := &Organization{}
-	object := `{"metadata":{"name":"acme","uid":"u-1","resourceVersion":"7"},"spec":{"id":"acme","maxKeyAge":"90d","namespaces":{"names":["team"],"selector":7}}}`
+	object := `{"metadata":{"name":"acme","uid":"u-1","resourceVersion":"7"},"spec":{"id":"acme","maxKeyAge":"90d","namespaces":{"selector":7}}}`
 	if err := json.Unmarshal([]byte(object), organization); err != nil {
 		t.Fatal(err)
 	}
 	want := `spec.namespaces.selector cannot be decoded: "7". Correct it, or delete the object.`
-	if organization.Refusal != want || organization.Spec.ID != "acme" || len(organization.Spec.Namespaces.Names) != 1 {
+	if organization.Refusal != want || organization.Spec.ID != "acme" || organization.Spec.Namespaces.Selector != nil {
 		t.Errorf("got %+v", organization)
 	}
 }
@@ -259,11 +259,11 @@ func typical() *APIKey {
 		},
 		Spec: APIKeySpec{
 			OrganizationRef: OrganizationReference{Name: "acme"}, Description: "ships logs and metrics of the production cluster", Scopes: []Scope{"ingest"},
-			ExpiresAt: &at, Rotation: Rotation{Interval: &metav1.Duration{Duration: 720 * time.Hour}},
+			ExpirationTime: &at, Rotation: Rotation{Interval: &metav1.Duration{Duration: 720 * time.Hour}},
 		},
 		Status: APIKeyStatus{
-			ObservedGeneration: 3, UID: "7f3c1e62-8f2f-4a53-9d26-2cbd7a4c8f0e", OrganizationID: "acme", KeyID: "0123456789ab", ExpiresAt: &at,
-			Versions: []KeyVersion{{ID: "0123456789ab", SHA256: strings.Repeat("0123456789abcdef", 4), State: VersionActive, RegisteredAt: at, ActivatedAt: &at, LastUsedTime: &at, Requests: 12345}},
+			ObservedGeneration: 3, UID: "7f3c1e62-8f2f-4a53-9d26-2cbd7a4c8f0e", OrganizationID: "acme", KeyID: "0123456789ab", ExpirationTime: &at,
+			Versions: []KeyVersion{{ID: "0123456789ab", SHA256: strings.Repeat("0123456789abcdef", 4), State: VersionActive, RegistrationTime: at, ActivationTime: &at, LastUsedTime: &at, Requests: 12345}},
 			Conditions: []metav1.Condition{
 				{Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonReady, LastTransitionTime: at, Message: "Secret \"prod-agent\" holds key 0123456789ab, and the auth servers know it"},
 				{Type: ConditionPermitted, Status: metav1.ConditionTrue, Reason: ReasonPermitted, LastTransitionTime: at, Message: "Organization \"acme\" permits namespace and scopes"},

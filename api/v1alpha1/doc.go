@@ -23,7 +23,7 @@
 //	    │ │ Retiring │  until its successor is used and it is not; or undone: the
 //	    │ └────┬─────┘  two change places
 //	    │      │
-//	    │  Secret deleted, or its api-key edited, retired, taken out of spec.import
+//	    │  Secret deleted, or its api-key edited, retired, taken out of spec.importedKeys
 //	    │      ▼
 //	    │ ┌─────────┐  refused by each replica as it sees that write; the entry
 //	    │ │ Revoked │  goes when every replica has said so in its Lease, or is

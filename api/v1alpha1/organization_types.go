@@ -123,19 +123,11 @@ type BlockedAPIKey struct {
 	Name string `json:"name"`
 }
 
-// NamespacePolicy permits a namespace that is in names or matches selector.
+// NamespacePolicy permits the namespaces that match a selector.
 type NamespacePolicy struct {
-	// names of namespaces that may have keys.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=1024
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
-	Names []string `json:"names,omitempty"`
-
-	// selector matches labels of namespaces that may have keys. An empty
-	// selector ({}) matches every namespace; no selector matches none.
+	// selector matches labels of namespaces that may have keys. A namespace is named by its
+	// label kubernetes.io/metadata.name, which nobody can change. An empty selector ({})
+	// matches every namespace; no selector matches none.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }

@@ -8,10 +8,6 @@ import (
 )
 
 // Rotation says when the key is replaced, and when the one before it ends.
-//
-// trigger, retire and undo are acted on once each time their text changes; which
-// texts were acted on is in status.rotation. So they work from git, and applying the
-// same manifest again does nothing.
 type Rotation struct {
 	// interval is the age, since it came into the Secret, at which the key is replaced:
 	// at least 10 minutes, at most a year. Up to a tenth of it is taken off, differently
@@ -24,37 +20,26 @@ type Rotation struct {
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
 	// window is when keys may be replaced for their age. A key that comes due outside of
-	// it waits for the next one, unless maxKeyAge comes before that. trigger and undo
-	// do not wait.
+	// it waits for the next one, unless maxKeyAge comes before that. rotateAfter does not
+	// wait.
 	// Default: always.
 	// +optional
 	Window *RotationWindow `json:"window,omitempty"`
 
-	// trigger replaces the key now, each time its text changes. The text has no meaning;
-	// a date, a ticket or a counter does.
+	// rotateAfter is a time after which no key is the current one that was registered
+	// before it: when it has come, such a key is replaced, once. It may lie ahead.
+	// Written as 2027-01-31T00:00:00Z: RFC 3339, to the second.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.rotation.trigger has a line break, or a control or formatting character: write one line of plain text"
-	Trigger string `json:"trigger,omitempty"`
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29T') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="spec.rotation.rotateAfter is a 29th of February in a year that has none"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Schemaless
+	RotateAfter *metav1.Time `json:"rotateAfter,omitempty"`
 
 	// overlap says how long the key that was replaced goes on working.
 	// +optional
 	Overlap Overlap `json:"overlap,omitzero"`
-
-	// retire ends every key that was replaced now, each time its text changes, whoever
-	// still uses it.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.rotation.retire has a line break, or a control or formatting character: write one line of plain text"
-	Retire string `json:"retire,omitempty"`
-
-	// undo makes the key that was replaced last the current one again, each time its
-	// text changes, as long as that key still works: the two change places, and the newer
-	// retires in its turn.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.rotation.undo has a line break, or a control or formatting character: write one line of plain text"
-	Undo string `json:"undo,omitempty"`
 
 	// restart says which workloads are restarted when the key has changed.
 	// Default: none. A volume needs no restart: the kubelet brings it up to date.
@@ -62,27 +47,21 @@ type Rotation struct {
 	Restart Restart `json:"restart,omitzero"`
 }
 
-// Weekday is a day of the week.
-// +kubebuilder:validation:Enum=Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday
-type Weekday string
-
-// RotationWindow is a time of day on some days of the week.
-// +kubebuilder:validation:XValidation:rule="self.start != self.end",message="spec.rotation.window has the same start and end: leave the window out to allow the whole day"
+// RotationWindow opens again and again for some time, as a CronJob starts its jobs.
 type RotationWindow struct {
-	// days on which the window opens.
+	// schedule is when the window opens, as a CronJob's: minute, hour, day of the month,
+	// month and day of the week. "0 9 * * MON-THU" opens it at 09:00 from Monday to Thursday.
+	// A time that the change to summer time leaves out does not open it.
 	// +required
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=7
-	Days []Weekday `json:"days"`
-	// start is when the window opens, as 09:00.
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([*?]|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]?)?(,([*?]|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]?)?)* ([*?]|(2[0-3]|[01]?[0-9])(-(2[0-3]|[01]?[0-9]))?)(/[1-9][0-9]?)?(,([*?]|(2[0-3]|[01]?[0-9])(-(2[0-3]|[01]?[0-9]))?)(/[1-9][0-9]?)?)* ([*?]|(3[01]|[12][0-9]|0?[1-9])(-(3[01]|[12][0-9]|0?[1-9]))?)(/[1-9][0-9]?)?(,([*?]|(3[01]|[12][0-9]|0?[1-9])(-(3[01]|[12][0-9]|0?[1-9]))?)(/[1-9][0-9]?)?)* ([*?]|(1[0-2]|0?[1-9]|[A-Za-z]{3})(-(1[0-2]|0?[1-9]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?(,([*?]|(1[0-2]|0?[1-9]|[A-Za-z]{3})(-(1[0-2]|0?[1-9]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?)* ([*?]|([0-6]|[A-Za-z]{3})(-([0-6]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?(,([*?]|([0-6]|[A-Za-z]{3})(-([0-6]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?)*$')",message="spec.rotation.window.schedule is not a cron schedule: write five fields, minute, hour, day of month, month and day of week, as 0 9 * * MON-THU"
+	Schedule string `json:"schedule"`
+	// duration is how long it stays open: from a minute to 744h (31 days).
 	// +required
-	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
-	Start string `json:"start"`
-	// end is when it closes, as 17:00; on the next day if it is not later than start.
-	// +required
-	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
-	End string `json:"end"`
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('1m') && duration(self) <= duration('744h')",message="spec.rotation.window.duration is not between 1m and 744h (31 days): write it as 8h"
+	Duration metav1.Duration `json:"duration"`
 	// timeZone is a name of the IANA time zone database, as Europe/Berlin.
 	// Default: UTC.
 	// +optional
@@ -92,7 +71,7 @@ type RotationWindow struct {
 }
 
 // Overlap is the time in which a key and its successor both work. The key that was
-// replaced is revoked when its successor has been seen in use and it has been quiet
+// replaced is revoked when its successor has been seen in use and it has been idle
 // itself; never before min, always by max.
 // +kubebuilder:validation:XValidation:rule="has(self.min) && !self.min.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') || has(self.max) && !self.max.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') || duration(has(self.min) ? self.min : '15m') <= duration(has(self.max) ? self.max : '168h')",message="spec.rotation.overlap.min (default 15m) is longer than max (default 168h): no time is both after min and before max"
 type Overlap struct {
@@ -104,13 +83,13 @@ type Overlap struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.min is not between 0s and 8784h"
 	Min *metav1.Duration `json:"min,omitempty"`
-	// quiet is how long nobody may have used the key that was replaced before it is
+	// idle is how long nobody may have used the key that was replaced before it is
 	// taken to be out of use. Default: 25h, so that a daily job is noticed.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.quiet is not between 0s and 8784h"
-	Quiet *metav1.Duration `json:"quiet,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('0s') && duration(self) <= duration('8784h')",message="spec.rotation.overlap.idle is not between 0s and 8784h"
+	Idle *metav1.Duration `json:"idle,omitempty"`
 	// max is when the key that was replaced ends, whoever still uses it, since it was
 	// replaced. Default: 168h.
 	// +optional
@@ -121,15 +100,15 @@ type Overlap struct {
 }
 
 // RestartPolicy says which workloads are restarted when the key has changed.
-// +kubebuilder:validation:Enum=None;Env;Named
+// +kubebuilder:validation:Enum=None;Detected;Named
 type RestartPolicy string
 
 const (
 	// RestartNone restarts nothing.
 	RestartNone RestartPolicy = "None"
-	// RestartEnv restarts the workloads of the namespace that take the Secret by env,
+	// RestartDetected restarts the workloads of the namespace that take the Secret by env,
 	// envFrom or subPath: they never see it change by themselves.
-	RestartEnv RestartPolicy = "Env"
+	RestartDetected RestartPolicy = "Detected"
 	// RestartNamed restarts the workloads that are named.
 	RestartNamed RestartPolicy = "Named"
 )
@@ -138,7 +117,7 @@ const (
 // change. The key that was replaced is not retired before their rollouts are finished.
 // +kubebuilder:validation:XValidation:rule="(has(self.policy) && self.policy == 'Named') == has(self.workloads)",message="spec.rotation.restart.workloads goes with policy Named, and only with that"
 type Restart struct {
-	// policy is None, Env or Named. Default: None.
+	// policy is None, Detected or Named. Default: None.
 	// +optional
 	Policy RestartPolicy `json:"policy,omitempty"`
 	// workloads to restart, in the APIKey's namespace.
@@ -177,25 +156,6 @@ type ImportedKey struct {
 	// description tells people which key it is; it has no effect.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.import[].description has a line break, or a control or formatting character: write one line of plain text"
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.importedKeys[].description has a line break, or a control or formatting character: write one line of plain text"
 	Description string `json:"description,omitempty"`
-}
-
-// RotationStatus is what was acted on, and what comes next.
-type RotationStatus struct {
-	// trigger, retire and undo are the texts that were acted on.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	Trigger string `json:"trigger,omitempty"`
-	// retire is the text that was acted on.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	Retire string `json:"retire,omitempty"`
-	// undo is the text that was acted on.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	Undo string `json:"undo,omitempty"`
-	// nextTime is when the key is going to be replaced for its age.
-	// +optional
-	NextTime *metav1.Time `json:"nextTime,omitempty"`
 }

@@ -79,7 +79,7 @@ func (cp *ControlPlane) Apply(ctx context.Context, kustomizeDir string) error {
 func (cp *ControlPlane) awaitStamp(ctx context.Context) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, pollInterval, stampTimeout, true, func(ctx context.Context) (bool, error) {
-		probe := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"namespaces": map[string]any{"names": []any{"probe"}}}}}
+		probe := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"namespaces": map[string]any{}}}}
 		probe.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Organization"))
 		probe.SetGenerateName("probe-")
 		last = cp.client.Create(ctx, probe, client.DryRunAll)

@@ -12,35 +12,28 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
 // Namespaces are the namespaces that an Organization permits. The zero value permits
 // none. It is never changed.
-type Namespaces struct {
-	names    sets.Set[string]
-	selector labels.Selector
-}
+type Namespaces struct{ selector labels.Selector }
 
 // Of reads spec.namespaces of an Organization. If its selector is invalid, that is the
-// error, and the result permits what is named.
+// error, and the result permits none.
 func Of(policy *v1alpha1.NamespacePolicy) (Namespaces, error) {
-	permitted := Namespaces{names: sets.New(policy.Names...)}
 	if policy.Selector == nil {
-		return permitted, nil
+		return Namespaces{}, nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(policy.Selector)
 	if err != nil {
-		return permitted, fmt.Errorf("spec.namespaces.selector: %w", err)
+		return Namespaces{}, fmt.Errorf("spec.namespaces.selector: %w", err)
 	}
-	permitted.selector = selector
-	return permitted, nil
+	return Namespaces{selector}, nil
 }
 
-// Permit reports whether the namespace of that name, which has these labels, may have
-// keys.
-func (n Namespaces) Permit(name string, namespace labels.Set) bool {
-	return n.names.Has(name) || n.selector != nil && n.selector.Matches(namespace)
+// Permit reports whether a namespace that has these labels may have keys.
+func (n Namespaces) Permit(namespace labels.Set) bool {
+	return n.selector != nil && n.selector.Matches(namespace)
 }

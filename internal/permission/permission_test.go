@@ -13,6 +13,7 @@ import (
 )
 
 func TestPermit(t *testing.T) {
+	named := metav1.SetAsLabelSelector(labels.Set{"kubernetes.io/metadata.name": "prod"})
 	team := &metav1.LabelSelector{MatchLabels: map[string]string{"team": "acme"}}
 	invalid := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Resembles"}}}
 	for name, test := range map[string]struct {
@@ -21,23 +22,21 @@ func TestPermit(t *testing.T) {
 		want    bool
 		invalid bool
 	}{
-		"nothing permits none":                         {want: false},
-		"a name permits its namespace":                 {policy: v1alpha1.NamespacePolicy{Names: []string{"prod"}}, want: true},
-		"a name permits no other":                      {policy: v1alpha1.NamespacePolicy{Names: []string{"production"}}, want: false},
-		"a selector permits what it matches":           {policy: v1alpha1.NamespacePolicy{Selector: team}, labels: labels.Set{"team": "acme"}, want: true},
-		"a selector permits nothing else":              {policy: v1alpha1.NamespacePolicy{Selector: team}, labels: labels.Set{"team": "globex"}, want: false},
-		"a selector permits no namespace without it":   {policy: v1alpha1.NamespacePolicy{Selector: team}, want: false},
-		"an empty selector permits every namespace":    {policy: v1alpha1.NamespacePolicy{Selector: &metav1.LabelSelector{}}, want: true},
-		"an invalid selector permits none":             {policy: v1alpha1.NamespacePolicy{Selector: invalid}, labels: labels.Set{"team": "acme"}, want: false, invalid: true},
-		"a name counts beside an invalid selector":     {policy: v1alpha1.NamespacePolicy{Names: []string{"prod"}, Selector: invalid}, want: true, invalid: true},
-		"a name counts where the selector matches not": {policy: v1alpha1.NamespacePolicy{Names: []string{"prod"}, Selector: team}, want: true},
+		"nothing permits none":                       {want: false},
+		"a name permits its namespace":               {policy: v1alpha1.NamespacePolicy{Selector: named}, labels: labels.Set{"kubernetes.io/metadata.name": "prod"}, want: true},
+		"a name permits no other":                    {policy: v1alpha1.NamespacePolicy{Selector: named}, labels: labels.Set{"kubernetes.io/metadata.name": "production"}, want: false},
+		"a selector permits what it matches":         {policy: v1alpha1.NamespacePolicy{Selector: team}, labels: labels.Set{"team": "acme"}, want: true},
+		"a selector permits nothing else":            {policy: v1alpha1.NamespacePolicy{Selector: team}, labels: labels.Set{"team": "globex"}, want: false},
+		"a selector permits no namespace without it": {policy: v1alpha1.NamespacePolicy{Selector: team}, want: false},
+		"an empty selector permits every namespace":  {policy: v1alpha1.NamespacePolicy{Selector: &metav1.LabelSelector{}}, want: true},
+		"an invalid selector permits none":           {policy: v1alpha1.NamespacePolicy{Selector: invalid}, labels: labels.Set{"team": "acme"}, want: false, invalid: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			permitted, err := Of(&test.policy)
 			if (err != nil) != test.invalid {
 				t.Errorf("error %v, want one: %t", err, test.invalid)
 			}
-			if got := permitted.Permit("prod", test.labels); got != test.want {
+			if got := permitted.Permit(test.labels); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})

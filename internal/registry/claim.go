@@ -30,8 +30,8 @@ type claim struct {
 	organizationID string
 	// scopes of the key itself; its organization may have fewer.
 	scopes scope.Set
-	// expiresAt is zero for a key that does not expire.
-	expiresAt time.Time
+	// expirationTime is zero for a key that does not expire.
+	expirationTime time.Time
 	// expired: the manager has found it expired, whatever this process' clock says.
 	expired bool
 	// versions that are to be accepted: none while the APIKey is being deleted,
@@ -85,7 +85,7 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		c.scopes = scope.Of(key.Spec.Scopes...)
 	}
 	if expiry, ok := key.Expiry(); ok {
-		c.expiresAt = expiry.Time
+		c.expirationTime = expiry.Time
 	}
 	c.expired = expired(key)
 	if c.refused || !key.StatusIsOwn() || !accepted(key) && !c.expired {
@@ -98,7 +98,7 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		}
 		if digest, err := keys.ParseDigest(v.SHA256); err == nil {
 			c.versions = append(c.versions, version{
-				digest: digest, registered: v.RegisteredAt.Time,
+				digest: digest, registered: v.RegistrationTime.Time,
 				imported: v.Imported(), retiring: v.State == v1alpha1.VersionRetiring,
 				until: until(key, v),
 			})
@@ -111,20 +111,10 @@ func claimOf(key *v1alpha1.APIKey) claim {
 // The manager says so too, when it runs.
 func ended(key *v1alpha1.APIKey, v *v1alpha1.KeyVersion) bool {
 	listed := func(k v1alpha1.ImportedKey) bool { return k.SHA256 == v.SHA256 }
-	if v.Imported() && !slices.ContainsFunc(key.Spec.Import, listed) {
+	if v.Imported() && !slices.ContainsFunc(key.Spec.ImportedKeys, listed) {
 		return true
 	}
-	return v.State == v1alpha1.VersionRetiring && v.ID != key.Status.KeyID && retired(key)
-}
-
-// retired reports whether spec.rotation.retire asks for the end of what was replaced,
-// and the manager has not acted on it. While a rotation is to be undone as well, which
-// of the keys is meant is the manager's to decide.
-func retired(key *v1alpha1.APIKey) bool {
-	acted := ptr.Deref(key.Status.Rotation, v1alpha1.RotationStatus{})
-	wanted := &key.Spec.Rotation
-	undoing := wanted.Undo != "" && wanted.Undo != acted.Undo
-	return wanted.Retire != "" && wanted.Retire != acted.Retire && !undoing
+	return slices.Contains(key.Spec.RevokedKeyIDs, v.ID)
 }
 
 // until is when overlap.max ends a version that was replaced; zero for any other.
@@ -132,17 +122,16 @@ func until(key *v1alpha1.APIKey, v *v1alpha1.KeyVersion) time.Time {
 	if v.State != v1alpha1.VersionRetiring || v.ID == key.Status.KeyID {
 		return time.Time{}
 	}
-	return ptr.Deref(v.RetiringAt, v.RegisteredAt).Add(rotation.OverlapOf(&key.Spec.Rotation).Max)
+	return ptr.Deref(v.ReplacementTime, v.RegistrationTime).Add(rotation.OverlapOf(&key.Spec.Rotation).Max)
 }
 
 // trim leaves of an APIKey what a claim is made from.
 func trim(key *v1alpha1.APIKey) {
 	key.ManagedFields, key.Annotations, key.Labels, key.OwnerReferences = nil, nil, nil, nil
 	key.Spec.Description, key.Spec.Secret = "", v1alpha1.SecretTemplate{}
-	wanted := &key.Spec.Rotation
-	key.Spec.Rotation = v1alpha1.Rotation{Retire: wanted.Retire, Undo: wanted.Undo, Overlap: wanted.Overlap}
-	for i := range key.Spec.Import {
-		key.Spec.Import[i].Description = ""
+	key.Spec.Rotation = v1alpha1.Rotation{Overlap: key.Spec.Rotation.Overlap}
+	for i := range key.Spec.ImportedKeys {
+		key.Spec.ImportedKeys[i].Description = ""
 	}
 	for i := range key.Status.Conditions {
 		key.Status.Conditions[i].Message = ""

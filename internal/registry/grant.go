@@ -40,7 +40,7 @@ const (
 	Accepted
 	// Unknown: no key of that hash is accepted, and that is certain.
 	Unknown
-	// Expired: the key's expiresAt, ttl or the organization's maxKeyAge has passed. The
+	// Expired: the key's expirationTime, ttl or the organization's maxKeyAge has passed. The
 	// Grant says whose it was, for those who keep a record of that.
 	Expired
 )

@@ -88,7 +88,7 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if org.maxKeyAge > 0 && now.Sub(g.version.registered) >= org.maxKeyAge {
 		return grant, Expired
 	}
-	if g.claim.expired || !g.claim.expiresAt.IsZero() && !now.Before(g.claim.expiresAt) {
+	if g.claim.expired || !g.claim.expirationTime.IsZero() && !now.Before(g.claim.expirationTime) {
 		return grant, Expired
 	}
 	grant.Scopes = g.claim.scopes.Intersect(org.scopes)

@@ -34,7 +34,7 @@ func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1
 		Status: v1alpha1.APIKeyStatus{
 			OrganizationID: "acme-id",
 			Versions: []v1alpha1.KeyVersion{{
-				ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive, RegisteredAt: metav1.NewTime(epoch),
+				ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive, RegistrationTime: metav1.NewTime(epoch),
 			}},
 			Conditions: []metav1.Condition{
 				{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionTrue},
@@ -54,7 +54,7 @@ func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1
 func acme(revision string, change ...func(*v1alpha1.Organization)) *v1alpha1.Organization {
 	org := &v1alpha1.Organization{
 		ObjectMeta: metav1.ObjectMeta{Name: "acme", ResourceVersion: revision},
-		Spec:       v1alpha1.OrganizationSpec{ID: "acme-id", Namespaces: v1alpha1.NamespacePolicy{Names: []string{"team"}}},
+		Spec:       v1alpha1.OrganizationSpec{ID: "acme-id", Namespaces: v1alpha1.NamespacePolicy{Selector: &metav1.LabelSelector{}}},
 	}
 	for _, f := range change {
 		f(org)
@@ -87,7 +87,7 @@ func createdBefore(d time.Duration) func(*v1alpha1.APIKey) {
 }
 
 func registeredBefore(d time.Duration) func(*v1alpha1.APIKey) {
-	return func(k *v1alpha1.APIKey) { k.Status.Versions[0].RegisteredAt = metav1.NewTime(epoch.Add(-d)) }
+	return func(k *v1alpha1.APIKey) { k.Status.Versions[0].RegistrationTime = metav1.NewTime(epoch.Add(-d)) }
 }
 
 func maxKeyAge(d time.Duration) func(*v1alpha1.Organization) {
@@ -125,7 +125,7 @@ func TestIndexJudges(t *testing.T) {
 		"refuses a key that is no longer permitted": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
 		"refuses an expired key, from the very second": {
-			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch} }), acme("1"), Expired},
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = &metav1.Time{Time: epoch} }), acme("1"), Expired},
 		"refuses a key of a status that was copied from another APIKey": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.UID = "b" }), acme("1"), Unknown},
 		"refuses a key of a status that says not whose it is": {
@@ -143,11 +143,11 @@ func TestIndexJudges(t *testing.T) {
 		"accepts a key that is given out again":        {apiKey("a", "1", "s", registered(v1alpha1.ReasonResuming)), acme("1"), Accepted},
 		"refuses a key that the manager's clock found expired": {
 			apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking), func(k *v1alpha1.APIKey) {
-				k.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Hour)}
+				k.Spec.ExpirationTime = &metav1.Time{Time: epoch.Add(time.Hour)}
 				k.Status.Conditions = append(k.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonExpired})
 			}), acme("1"), Expired},
 		"accepts a key that expires in a second": {
-			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Second)} }), acme("1"), Accepted},
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = &metav1.Time{Time: epoch.Add(time.Second)} }), acme("1"), Accepted},
 		"refuses a key without its organization": {apiKey("a", "1", "s"), nil, Unknown},
 		"refuses a key of a suspended organization": {
 			apiKey("a", "1", "s"), acme("1", func(o *v1alpha1.Organization) { o.Spec.Suspend = true }), Unknown},
@@ -226,7 +226,7 @@ func TestAVersionEndsWhileTheOthersOfItsAPIKeyWork(t *testing.T) {
 				if state, ok := states[secret]; ok {
 					digest := digestOf(secret)
 					k.Status.Versions = append(k.Status.Versions, v1alpha1.KeyVersion{
-						ID: digest.KeyID(), SHA256: digest.String(), State: state, RegisteredAt: metav1.NewTime(epoch),
+						ID: digest.KeyID(), SHA256: digest.String(), State: state, RegistrationTime: metav1.NewTime(epoch),
 					})
 				}
 			}

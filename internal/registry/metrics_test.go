@@ -61,7 +61,7 @@ func TestMetricsOfAReplica(t *testing.T) {
 	r.current.Store(s)
 	clock.Step(3 * time.Second)
 	refusals := newRefusalLog(logr.Discard(), kindAPIKey, testclock.NewFakeClock(epoch))
-	refused := apiKey("b", "40", "other", func(k *v1alpha1.APIKey) { k.Refusal = "spec.expiresAt cannot be decoded" })
+	refused := apiKey("b", "40", "other", func(k *v1alpha1.APIKey) { k.Refusal = "spec.expirationTime cannot be decoded" })
 	must(t, keyStore{s.index, s.feed.keys, refusals}.Replace([]any{apiKey("a", "41", "secret"), refused}, "42"))
 	s.feed.organizations.asks()
 	_ = s.feed.organizations.answered(errors.New("refused"))

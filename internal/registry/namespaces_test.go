@@ -15,12 +15,9 @@ import (
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
-func permitsBy(selected map[string]string, names ...string) func(*v1alpha1.Organization) {
+func permitsBy(selected map[string]string) func(*v1alpha1.Organization) {
 	return func(o *v1alpha1.Organization) {
-		o.Spec.Namespaces = v1alpha1.NamespacePolicy{Names: names}
-		if selected != nil {
-			o.Spec.Namespaces.Selector = &metav1.LabelSelector{MatchLabels: selected}
-		}
+		o.Spec.Namespaces.Selector = &metav1.LabelSelector{MatchLabels: selected}
 	}
 }
 
@@ -38,8 +35,9 @@ func TestAnAuthServerJudgesTheNamespaceItself(t *testing.T) {
 		{"the label is right", func() { ix.applyNamespace("team", namespace{"4", ours}) }, Accepted},
 		{"an event that came late", func() { ix.applyNamespace("team", namespace{"3", theirs}) }, Accepted},
 		{"the label is taken off", func() { ix.applyNamespace("team", namespace{"5", nil}) }, Unknown},
-		{"the Organization permits the name", func() { ix.applyOrganization("acme", organizationOf(acme("6", permitsBy(nil, "team")))) }, Accepted},
-		{"the Organization permits another name", func() { ix.applyOrganization("acme", organizationOf(acme("7", permitsBy(nil, "teams")))) }, Unknown},
+		{"the Organization permits none", func() {
+			ix.applyOrganization("acme", organizationOf(acme("6", func(o *v1alpha1.Organization) { o.Spec.Namespaces = v1alpha1.NamespacePolicy{} })))
+		}, Unknown},
 		{"the Organization permits every namespace", func() { ix.applyOrganization("acme", organizationOf(acme("8", permitsBy(map[string]string{})))) }, Accepted},
 		{"a whole list has the label of others", func() {
 			ix.applyOrganization("acme", organizationOf(acme("9", permitsBy(ours))))
@@ -135,7 +133,7 @@ func TestAnAuthServerJudgesTheSpecWithoutTheManager(t *testing.T) {
 		return func(k *v1alpha1.APIKey) {
 			k.Status.Versions[0].Origin = v1alpha1.OriginImported
 			if listed {
-				k.Spec.Import = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
+				k.Spec.ImportedKeys = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
 			}
 		}
 	}
@@ -150,7 +148,7 @@ func TestAnAuthServerJudgesTheSpecWithoutTheManager(t *testing.T) {
 	replaced := func(ago time.Duration, set func(*v1alpha1.APIKey)) func(*v1alpha1.APIKey) {
 		return func(k *v1alpha1.APIKey) {
 			k.Status.Versions[0].State = v1alpha1.VersionRetiring
-			k.Status.Versions[0].RetiringAt = &metav1.Time{Time: epoch.Add(-ago)}
+			k.Status.Versions[0].ReplacementTime = &metav1.Time{Time: epoch.Add(-ago)}
 			k.Status.KeyID = "another"
 			if set != nil {
 				set(k)
@@ -158,13 +156,15 @@ func TestAnAuthServerJudgesTheSpecWithoutTheManager(t *testing.T) {
 		}
 	}
 	const day = 24 * time.Hour
-	retire := func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "now" }
+	revoke := func(id string) func(*v1alpha1.APIKey) {
+		return func(k *v1alpha1.APIKey) { k.Spec.RevokedKeyIDs = []string{"0123456789ab", id} }
+	}
 	for name, test := range map[string]struct {
 		key  func(*v1alpha1.APIKey)
 		org  func(*v1alpha1.Organization)
 		want Verdict
 	}{
-		"an object that cannot be decoded":                  {key: func(k *v1alpha1.APIKey) { k.Refusal = "spec.expiresAt" }, want: Unknown},
+		"an object that cannot be decoded":                  {key: func(k *v1alpha1.APIKey) { k.Refusal = "spec.expirationTime" }, want: Unknown},
 		"an Organization that cannot be decoded":            {org: func(o *v1alpha1.Organization) { o.Refusal = "spec.maxKeyAge" }, want: Unknown},
 		"an APIKey that is blocked":                         {org: blocks("team", "a"), want: Unknown},
 		"another APIKey of the namespace is blocked":        {org: blocks("team", "b"), want: Accepted},
@@ -178,12 +178,9 @@ func TestAnAuthServerJudgesTheSpecWithoutTheManager(t *testing.T) {
 		"a replaced key at overlap.max":                     {key: replaced(7*day, nil), want: Unknown},
 		"a replaced key at an overlap.max of its own":       {key: replaced(time.Hour, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Overlap.Max = &metav1.Duration{Duration: time.Hour} }), want: Unknown},
 		"a replaced key that is the Secret's after an undo": {key: replaced(8*day, func(k *v1alpha1.APIKey) { k.Status.KeyID = digestOf("s").KeyID() }), want: Accepted},
-		"a replaced key that is to be retired":              {key: replaced(0, retire), want: Unknown},
-		"a replaced key, and an order that was acted on": {
-			key: replaced(0, func(k *v1alpha1.APIKey) { retire(k); k.Status.Rotation = &v1alpha1.RotationStatus{Retire: "now"} }), want: Accepted},
-		"a replaced key that may be the one that an undo brings back": {
-			key: replaced(0, func(k *v1alpha1.APIKey) { retire(k); k.Spec.Rotation.Undo = "now" }), want: Accepted},
-		"the current key, and an order to retire": {key: retire, want: Accepted},
+		"a replaced key that is revoked by its ID":          {key: replaced(0, revoke(digestOf("s").KeyID())), want: Unknown},
+		"the current key, revoked by its ID":                {key: revoke(digestOf("s").KeyID()), want: Unknown},
+		"the current key, and another is revoked":           {key: revoke(digestOf("t").KeyID()), want: Accepted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nothing := func(*v1alpha1.Organization) {}
@@ -206,7 +203,7 @@ func TestForeignOnly(t *testing.T) {
 	for policy, want := range map[v1alpha1.ImportPolicy]bool{v1alpha1.ImportForeign: true, v1alpha1.ImportAny: false} {
 		key := apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
 			k.Status.Versions[0].Origin = v1alpha1.OriginImported
-			k.Spec.Import = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
+			k.Spec.ImportedKeys = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
 		})
 		grant, verdict := indexWith(acme("1", func(o *v1alpha1.Organization) { o.Spec.Imports = policy }), key).lookup(digestOf("s")).judge(epoch)
 		if verdict != Accepted || !grant.Imported || grant.ForeignOnly != want {
@@ -222,8 +219,8 @@ func TestForeignOnly(t *testing.T) {
 func TestAnExpiredGrantSaysWhetherItWasImported(t *testing.T) {
 	key := apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
 		k.Status.Versions[0].Origin = v1alpha1.OriginImported
-		k.Spec.Import = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
-		k.Spec.ExpiresAt = &metav1.Time{Time: epoch}
+		k.Spec.ImportedKeys = []v1alpha1.ImportedKey{{SHA256: digestOf("s").String()}}
+		k.Spec.ExpirationTime = &metav1.Time{Time: epoch}
 	})
 	org := acme("1", func(o *v1alpha1.Organization) { o.Spec.Imports = v1alpha1.ImportForeign })
 	grant, verdict := indexWith(org, key).lookup(digestOf("s")).judge(epoch)

@@ -113,7 +113,7 @@ func (ix *index) releasePermit(c *claim) {
 func (ix *index) judgePermit(p *permit, entry *organizationEntry) {
 	var state *organization
 	// A namespace that is not known has no labels; its name may be permitted.
-	if entry.state != nil && entry.state.namespaces.Permit(p.namespace, ix.namespaces[p.namespace].labels) {
+	if entry.state != nil && entry.state.namespaces.Permit(ix.namespaces[p.namespace].labels) {
 		state = entry.state
 	}
 	p.state.Store(state)

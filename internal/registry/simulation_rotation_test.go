@@ -21,43 +21,74 @@ import (
 //	Pending ──► Active ──► Retiring ──► Revoked ──► gone
 //	               └── undo ───┘
 
-// simMostVersions is how many versions an APIKey has at most before no more are made.
-const simMostVersions = 5
+const (
+	// simMostVersions is how many versions an APIKey has at most before no more are made.
+	simMostVersions = 5
+	// simMostRetiring is how many that were replaced work at most: the manager ends others
+	// by itself, as one that nobody uses any more.
+	simMostRetiring = 1
+)
 
 // turn acts on what the spec asks for.
 func (m *simManager) turn(ctx context.Context, key *v1alpha1.APIKey) error {
-	wanted, done := key.Spec.Rotation, simRotation(key)
-	versions := key.Status.Versions
-	if wanted.Undo != done.Undo {
-		simUndo(versions)
-	}
-	if wanted.Retire != done.Retire {
-		for i := range versions {
-			if versions[i].State == v1alpha1.VersionRetiring {
-				versions[i].State = v1alpha1.VersionRevoked
-			}
+	undone := simPin(key)
+	for i := range key.Status.Versions {
+		if v := &key.Status.Versions[i]; v.State.Accepted() && slices.Contains(key.Spec.RevokedKeyIDs, v.ID) {
+			v.State = v1alpha1.VersionRevoked
 		}
 	}
-	if wanted.Trigger != done.Trigger && len(versions) < simMostVersions {
-		key.Status.Versions = append(versions, simVersion(key.Name+"."+wanted.Trigger))
+	for i := range key.Status.Versions {
+		if v := &key.Status.Versions[i]; v.State == v1alpha1.VersionRetiring && simRetiring(key) > simMostRetiring {
+			v.State = v1alpha1.VersionRevoked
+		}
 	}
-	key.Status.Rotation = &v1alpha1.RotationStatus{Trigger: wanted.Trigger, Retire: wanted.Retire, Undo: wanted.Undo}
+	if simDue(key) && len(key.Status.Versions) < simMostVersions {
+		key.Status.Versions = append(key.Status.Versions, simVersion(key.Name+"."+key.ResourceVersion))
+	}
 	err := m.link.Update(ctx, key)
-	if err == nil && wanted.Undo != done.Undo {
+	if err == nil && undone {
 		m.world.count(func(s *simStats) { s.undone++ })
 	}
 	return err
 }
 
-// simUndo has the key that was replaced last change places with the current one.
-func simUndo(versions []v1alpha1.KeyVersion) {
-	current := slices.IndexFunc(versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionActive })
-	for previous := len(versions) - 1; previous >= 0 && current >= 0; previous-- {
-		if versions[previous].State == v1alpha1.VersionRetiring {
-			versions[previous].State, versions[current].State = v1alpha1.VersionActive, v1alpha1.VersionRetiring
-			return
+// simRetiring is how many keys that were replaced still work.
+func simRetiring(key *v1alpha1.APIKey) (count int) {
+	for i := range key.Status.Versions {
+		if key.Status.Versions[i].State == v1alpha1.VersionRetiring {
+			count++
 		}
 	}
+	return count
+}
+
+// simPin has the key that is pinned change places with the current one.
+func simPin(key *v1alpha1.APIKey) (undone bool) {
+	versions, pinned := key.Status.Versions, key.Spec.ActiveKeyID
+	current := slices.IndexFunc(versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionActive })
+	for i := range versions {
+		if versions[i].ID == pinned && versions[i].State == v1alpha1.VersionRetiring && current >= 0 {
+			versions[i].State, versions[current].State = v1alpha1.VersionActive, v1alpha1.VersionRetiring
+			return true
+		}
+	}
+	return false
+}
+
+// simDue reports whether another key is to be minted: none works, or the one that does was
+// registered before spec.rotation.rotateAfter.
+func simDue(key *v1alpha1.APIKey) bool {
+	due := true
+	for i := range key.Status.Versions {
+		switch v := &key.Status.Versions[i]; v.State {
+		case v1alpha1.VersionPending:
+			return false
+		case v1alpha1.VersionActive:
+			due = key.Spec.ActiveKeyID == "" && key.Spec.Rotation.RotateAfter != nil && v.RegistrationTime.Before(key.Spec.Rotation.RotateAfter)
+		case v1alpha1.VersionRetiring, v1alpha1.VersionRevoked:
+		}
+	}
+	return due
 }
 
 // register is what acknowledge.go and publish.go do of a new key.

@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -17,7 +18,7 @@ import (
 
 // simVersion is a version of that name, whose key is the name itself.
 func simVersion(name string) v1alpha1.KeyVersion {
-	return v1alpha1.KeyVersion{ID: name, SHA256: digestOf(name).String(), State: v1alpha1.VersionPending, RegisteredAt: metav1.Now()}
+	return v1alpha1.KeyVersion{ID: name, SHA256: digestOf(name).String(), State: v1alpha1.VersionPending, RegistrationTime: metav1.Now()}
 }
 
 // simPermitted are the labels of the namespaces that the Organization permits. Each
@@ -44,7 +45,7 @@ func (w *simWorld) committed(what watch.EventType, obj client.Object) {
 			w.keys = append(w.keys, &simKey{name: v.ID, owner: apiKey.Name, digest: digestOf(v.ID)})
 		}
 		// Auth servers judge what the spec asks for before the manager acts on it.
-		if v.State == v1alpha1.VersionRevoked || v.State == v1alpha1.VersionRetiring && retired(apiKey) {
+		if v.State == v1alpha1.VersionRevoked || slices.Contains(apiKey.Spec.RevokedKeyIDs, v.ID) {
 			w.keys[i].ending.Store(true)
 		}
 	}
@@ -156,10 +157,18 @@ func (w *simWorld) relabelSome() {
 	}
 }
 
-// endSome ends a key: that of an APIKey which is deleted, or one that was replaced.
+// endSome ends a key: that of an APIKey which is deleted, those that were replaced, or all of
+// an APIKey's.
 func (w *simWorld) endSome() {
 	if apiKey := w.someAPIKey(overlapping); apiKey != nil && overlapping(apiKey) && w.users.chance(0.6) {
-		w.wish(apiKey, "its replaced keys be retired", func(r *v1alpha1.Rotation, wish string) { r.Retire = wish })
+		all := w.users.chance(0.2)
+		w.wish(apiKey, "keys be revoked", func(k *v1alpha1.APIKey) {
+			for _, v := range k.Status.Versions {
+				if v.State == v1alpha1.VersionRetiring || all && v.State.Accepted() {
+					k.Spec.RevokedKeyIDs = append(k.Spec.RevokedKeyIDs, v.ID)
+				}
+			}
+		})
 		return
 	}
 	if w.users.chance(0.2) {
@@ -171,25 +180,29 @@ func (w *simWorld) endSome() {
 
 // rotateSome has a key be replaced.
 func (w *simWorld) rotateSome() {
-	w.wish(w.someAPIKey(given), "its key be replaced", func(r *v1alpha1.Rotation, wish string) { r.Trigger = wish })
+	w.wish(w.someAPIKey(given), "its key be replaced", func(k *v1alpha1.APIKey) {
+		k.Spec.ActiveKeyID, k.Spec.Rotation.RotateAfter = "", ptr.To(metav1.Now())
+	})
 }
 
 // undoSome has a rotation be undone.
 func (w *simWorld) undoSome() {
-	apiKey := w.someAPIKey(overlapping)
-	if apiKey != nil && retired(apiKey) {
-		return // Auth servers refuse already what would come back.
-	}
-	w.wish(apiKey, "its rotation be undone", func(r *v1alpha1.Rotation, wish string) { r.Undo = wish })
+	w.wish(w.someAPIKey(overlapping), "its rotation be undone", func(k *v1alpha1.APIKey) {
+		for _, v := range k.Status.Versions {
+			if v.State == v1alpha1.VersionRetiring && !slices.Contains(k.Spec.RevokedKeyIDs, v.ID) {
+				k.Spec.ActiveKeyID = v.ID
+			}
+		}
+	})
 }
 
-// wish changes what the spec asks for. The text is one that it never had.
-func (w *simWorld) wish(apiKey *v1alpha1.APIKey, what string, set func(*v1alpha1.Rotation, string)) {
+// wish changes what the spec asks for.
+func (w *simWorld) wish(apiKey *v1alpha1.APIKey, what string, set func(*v1alpha1.APIKey)) {
 	if apiKey == nil {
 		return
 	}
 	w.log.add("user", "%s: let %s", apiKey.Name, what)
-	w.api.modify(apiKey, func() { set(&apiKey.Spec.Rotation, apiKey.ResourceVersion) })
+	w.api.modify(apiKey, func() { set(apiKey) })
 }
 
 // unfinished says which wish was not acted on, or which version is between two states.
@@ -206,15 +219,14 @@ func (w *simWorld) unfinished() string {
 	return ""
 }
 
-// simSatisfied reports whether everything that the spec asks for was acted on.
+// simSatisfied reports whether everything that the spec asks for was acted on, as far as
+// there is room.
 func simSatisfied(apiKey *v1alpha1.APIKey) bool {
-	wanted, done := apiKey.Spec.Rotation, simRotation(apiKey)
-	return wanted.Trigger == done.Trigger && wanted.Retire == done.Retire && wanted.Undo == done.Undo
-}
-
-func simRotation(apiKey *v1alpha1.APIKey) v1alpha1.RotationStatus {
-	if apiKey.Status.Rotation == nil {
-		return v1alpha1.RotationStatus{}
+	for _, v := range apiKey.Status.Versions {
+		if v.State.Accepted() && slices.Contains(apiKey.Spec.RevokedKeyIDs, v.ID) ||
+			v.State == v1alpha1.VersionRetiring && v.ID == apiKey.Spec.ActiveKeyID && given(apiKey) {
+			return false
+		}
 	}
-	return *apiKey.Status.Rotation
+	return simRetiring(apiKey) <= simMostRetiring && (!simDue(apiKey) || len(apiKey.Status.Versions) >= simMostVersions)
 }

@@ -3,14 +3,16 @@
 
 package rotation
 
-import "time"
+import (
+	"time"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
 
 // Facts are what is known of a key that was replaced.
 type Facts struct {
 	// Since is when it was replaced.
 	Since time.Time
-	// Ordered: whoever wrote the manifest wants it ended now.
-	Ordered bool
 	// SuccessorUsed: the key that took its place has been seen in use.
 	SuccessorUsed bool
 	// LastUsed is when it was last seen in use, or may have been without being seen;
@@ -23,7 +25,7 @@ type Facts struct {
 	Moving bool
 }
 
-// Reason is why a key that was replaced is kept or ended.
+// Reason is why a key that was replaced is kept.
 type Reason string
 
 const (
@@ -35,23 +37,15 @@ const (
 	KeptMoving Reason = "RolloutUnfinished"
 	// KeptUnproven: the successor has not been seen in use.
 	KeptUnproven Reason = "SuccessorUnused"
-	// KeptInUse: the key has not been quiet for overlap.quiet.
+	// KeptInUse: the key has not been idle for overlap.idle.
 	KeptInUse Reason = "InUse"
-	// EndedUnused: the successor is in use, and the key has been quiet.
-	EndedUnused Reason = "Unused"
-	// EndedOrdered: spec.rotation.retire says so.
-	EndedOrdered Reason = "Ordered"
-	// EndedAtMax: overlap.max has passed, and the key was out of use.
-	EndedAtMax Reason = "MaxReached"
-	// EndedInUse: overlap.max has passed, and the key may still have been in use.
-	EndedInUse Reason = "MaxReachedInUse"
 )
 
-// Decision is what becomes of a key that was replaced.
+// Decision is what becomes of a key that was replaced: it is revoked or kept, for one
+// reason.
 type Decision struct {
-	// End: the key is to be revoked now.
-	End    bool
-	Reason Reason
+	Revoked v1alpha1.RevocationReason
+	Kept    Reason
 	// Again is how long until time alone may change the decision.
 	Again time.Duration
 }
@@ -65,34 +59,32 @@ func Retire(now time.Time, facts Facts, overlap Bounds) Decision {
 	age := now.Sub(facts.Since)
 	untilMax := overlap.Max - age
 	switch {
-	case facts.Ordered:
-		return Decision{End: true, Reason: EndedOrdered}
 	case untilMax <= 0:
-		reason := EndedAtMax
-		if used := facts.lastUse(); facts.KnownUntil.Before(facts.Since) || facts.KnownUntil.Sub(used) < overlap.Quiet && used.After(facts.Since) {
-			reason = EndedInUse
+		reason := v1alpha1.RevokedAtMax
+		if used := facts.lastUse(); facts.KnownUntil.Before(facts.Since) || facts.KnownUntil.Sub(used) < overlap.Idle && used.After(facts.Since) {
+			reason = v1alpha1.RevokedInUse
 		}
-		return Decision{End: true, Reason: reason}
+		return Decision{Revoked: reason}
 	case age < overlap.Min:
-		return Decision{Reason: KeptForMin, Again: min(overlap.Min-age, untilMax)}
+		return Decision{Kept: KeptForMin, Again: min(overlap.Min-age, untilMax)}
 	case facts.Moving:
-		return Decision{Reason: KeptMoving, Again: untilMax}
+		return Decision{Kept: KeptMoving, Again: untilMax}
 	case facts.KnownUntil.Before(facts.Since):
-		return Decision{Reason: KeptUnknown, Again: untilMax}
+		return Decision{Kept: KeptUnknown, Again: untilMax}
 	case !facts.SuccessorUsed:
-		return Decision{Reason: KeptUnproven, Again: untilMax}
+		return Decision{Kept: KeptUnproven, Again: untilMax}
 	}
-	quiet := facts.KnownUntil.Sub(facts.lastUse())
+	idle := facts.KnownUntil.Sub(facts.lastUse())
 	switch {
-	case quiet >= overlap.Quiet:
-		return Decision{End: true, Reason: EndedUnused}
+	case idle >= overlap.Idle:
+		return Decision{Revoked: v1alpha1.RevokedUnused}
 	case now.Sub(facts.KnownUntil) > tolerated:
-		return Decision{Reason: KeptUnknown, Again: untilMax}
-	case now.Sub(facts.lastUse()) >= overlap.Quiet:
-		// It looks quiet as far as is known, but that is not far enough yet.
-		return Decision{Reason: KeptInUse, Again: untilMax}
+		return Decision{Kept: KeptUnknown, Again: untilMax}
+	case now.Sub(facts.lastUse()) >= overlap.Idle:
+		// It looks idle as far as is known, but that is not far enough yet.
+		return Decision{Kept: KeptInUse, Again: untilMax}
 	}
-	return Decision{Reason: KeptInUse, Again: min(overlap.Quiet-now.Sub(facts.lastUse()), untilMax)}
+	return Decision{Kept: KeptInUse, Again: min(overlap.Idle-now.Sub(facts.lastUse()), untilMax)}
 }
 
 // lastUse is when the key was last in use: at the moment when it was replaced it

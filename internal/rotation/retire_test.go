@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
 var replaced = time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC)
@@ -19,8 +21,7 @@ const documented = "../../docs/rotation.md"
 // row is one line of the table in the docs.
 type row struct {
 	successor, old, age, servers string
-	end                          bool
-	reason                       Reason
+	want                         Decision
 }
 
 func (r row) name() string { return strings.Join([]string{r.successor, r.old, r.age, r.servers}, ", ") }
@@ -42,14 +43,18 @@ func documentedRows(t *testing.T) []row {
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
 		}
-		rows = append(rows, row{cells[1], cells[2], cells[3], cells[4], cells[5] == "revoked", Reason(cells[6])})
+		want := Decision{Kept: Reason(cells[6])}
+		if cells[5] == "revoked" {
+			want = Decision{Revoked: v1alpha1.RevocationReason(cells[6])}
+		}
+		rows = append(rows, row{cells[1], cells[2], cells[3], cells[4], want})
 	}
 	return rows
 }
 
 // TestRetirementDecisions is the table of the docs, which has every combination.
 func TestRetirementDecisions(t *testing.T) {
-	overlap := Bounds{Min: 15 * time.Minute, Quiet: time.Hour, Max: 168 * time.Hour}
+	overlap := Bounds{Min: 15 * time.Minute, Idle: time.Hour, Max: 168 * time.Hour}
 	ages := map[string]time.Duration{"before min": 14 * time.Minute, "between": 20 * time.Hour, "after max": 168 * time.Hour}
 	seen := map[string]bool{}
 	for _, r := range documentedRows(t) {
@@ -73,10 +78,10 @@ func TestRetirementDecisions(t *testing.T) {
 				facts.LastUsed = now.Add(-time.Minute)
 			}
 			got := Retire(now, facts, overlap)
-			if got.End != r.end || got.Reason != r.reason {
-				t.Errorf("got end %t, %s; want %t, %s", got.End, got.Reason, r.end, r.reason)
+			if got.Revoked != r.want.Revoked || got.Kept != r.want.Kept {
+				t.Errorf("got %+v, want %+v", got, r.want)
 			}
-			if !got.End && (got.Again <= 0 || got.Again > overlap.Max) {
+			if got.Kept != "" && (got.Again <= 0 || got.Again > overlap.Max) {
 				t.Errorf("looks again after %s", got.Again)
 			}
 		})
@@ -88,7 +93,7 @@ func TestRetirementDecisions(t *testing.T) {
 }
 
 func TestRetirementAtItsEdges(t *testing.T) {
-	overlap := Bounds{Min: 15 * time.Minute, Quiet: time.Hour, Max: 168 * time.Hour}
+	overlap := Bounds{Min: 15 * time.Minute, Idle: time.Hour, Max: 168 * time.Hour}
 	at := func(d time.Duration) time.Time { return replaced.Add(d) }
 	for name, test := range map[string]struct {
 		now     time.Duration
@@ -96,30 +101,29 @@ func TestRetirementAtItsEdges(t *testing.T) {
 		overlap Bounds
 		want    Decision
 	}{
-		"ordered before anything is known": {time.Second, Facts{Ordered: true}, overlap, Decision{End: true, Reason: EndedOrdered}},
 		"min to the nanosecond": {15*time.Minute - 1, Facts{SuccessorUsed: true, KnownUntil: at(15 * time.Minute)}, overlap,
-			Decision{Reason: KeptForMin, Again: 1}},
+			Decision{Kept: KeptForMin, Again: 1}},
 		"replaced counts as used": {30 * time.Minute, Facts{SuccessorUsed: true, KnownUntil: at(30 * time.Minute)}, overlap,
-			Decision{Reason: KeptInUse, Again: 30 * time.Minute}},
-		"quiet to the nanosecond": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour + 1), KnownUntil: at(2 * time.Hour)}, overlap,
-			Decision{Reason: KeptInUse, Again: 1}},
-		"quiet": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour), KnownUntil: at(2 * time.Hour)}, overlap,
-			Decision{End: true, Reason: EndedUnused}},
-		"quiet for the clock, but not known to be yet": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour), KnownUntil: at(2*time.Hour - 1)}, overlap,
-			Decision{Reason: KeptInUse, Again: 166 * time.Hour}},
+			Decision{Kept: KeptInUse, Again: 30 * time.Minute}},
+		"idle to the nanosecond": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour + 1), KnownUntil: at(2 * time.Hour)}, overlap,
+			Decision{Kept: KeptInUse, Again: 1}},
+		"idle": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour), KnownUntil: at(2 * time.Hour)}, overlap,
+			Decision{Revoked: v1alpha1.RevokedUnused}},
+		"idle for the clock, but not known to be yet": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour), KnownUntil: at(2*time.Hour - 1)}, overlap,
+			Decision{Kept: KeptInUse, Again: 166 * time.Hour}},
 		"not heard from for some minutes": {2 * time.Hour, Facts{SuccessorUsed: true, LastUsed: at(time.Hour), KnownUntil: at(2*time.Hour - tolerated - 1)}, overlap,
-			Decision{Reason: KeptUnknown, Again: 166 * time.Hour}},
+			Decision{Kept: KeptUnknown, Again: 166 * time.Hour}},
 		"used before it was replaced": {30 * time.Minute, Facts{SuccessorUsed: true, LastUsed: at(-time.Hour), KnownUntil: at(30 * time.Minute)}, overlap,
-			Decision{Reason: KeptInUse, Again: 30 * time.Minute}},
+			Decision{Kept: KeptInUse, Again: 30 * time.Minute}},
 		"a rollout under way": {2 * time.Hour, Facts{SuccessorUsed: true, Moving: true, KnownUntil: at(2 * time.Hour)}, overlap,
-			Decision{Reason: KeptMoving, Again: 166 * time.Hour}},
+			Decision{Kept: KeptMoving, Again: 166 * time.Hour}},
 		"a rollout under way at max": {168 * time.Hour, Facts{SuccessorUsed: true, Moving: true, KnownUntil: at(168 * time.Hour)}, overlap,
-			Decision{End: true, Reason: EndedAtMax}},
+			Decision{Revoked: v1alpha1.RevokedAtMax}},
 		"max to the nanosecond": {168*time.Hour - 1, Facts{LastUsed: at(167 * time.Hour), KnownUntil: at(168*time.Hour - 1)}, overlap,
-			Decision{Reason: KeptUnproven, Again: 1}},
-		"no overlap at all": {0, Facts{}, Bounds{}, Decision{End: true, Reason: EndedInUse}},
-		"no time to be quiet": {0, Facts{SuccessorUsed: true, KnownUntil: replaced}, Bounds{Max: time.Hour},
-			Decision{End: true, Reason: EndedUnused}},
+			Decision{Kept: KeptUnproven, Again: 1}},
+		"no overlap at all": {0, Facts{}, Bounds{}, Decision{Revoked: v1alpha1.RevokedInUse}},
+		"no time to be idle": {0, Facts{SuccessorUsed: true, KnownUntil: replaced}, Bounds{Max: time.Hour},
+			Decision{Revoked: v1alpha1.RevokedUnused}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.facts.Since = replaced

@@ -51,9 +51,7 @@ func NextTime(now, planned time.Time, spec *v1alpha1.Rotation, key Key, maxAge t
 	if maxAge <= 0 {
 		return next, err
 	}
-	reserve := min(OverlapOf(spec).Max, time.Duration(ageReserve*float64(maxAge)))
-	reserve += time.Duration(spread * fraction * float64(maxAge-reserve))
-	latest := window{}.next(now, planned, key.Registered.Add(maxAge-reserve), fraction)
+	latest := window{}.next(now, planned, dueForAge(spec, key, maxAge), fraction)
 	if end := key.Registered.Add(maxAge); end.Before(latest) {
 		latest = end
 	}
@@ -61,6 +59,43 @@ func NextTime(now, planned time.Time, spec *v1alpha1.Rotation, key Key, maxAge t
 		next = latest
 	}
 	return next, err
+}
+
+// dueForAge is when key comes due so that its overlap.max fits before maxAge.
+func dueForAge(spec *v1alpha1.Rotation, key Key, maxAge time.Duration) time.Time {
+	reserve := min(OverlapOf(spec).Max, time.Duration(ageReserve*float64(maxAge)))
+	reserve += time.Duration(spread * fractionOf(key.Seed) * float64(maxAge-reserve))
+	return key.Registered.Add(maxAge - reserve)
+}
+
+// TooOld reports whether key would be replaced at once if it were the current one, because
+// of maxAge; 0 for none.
+func TooOld(now time.Time, spec *v1alpha1.Rotation, key Key, maxAge time.Duration) bool {
+	return maxAge > 0 && !now.Before(dueForAge(spec, key, maxAge))
+}
+
+// Next returns when key is to be replaced, and why: NextTime, or spec.rotateAfter if that
+// comes before. One that is pinned is replaced for maxAge only.
+func Next(now, planned time.Time, spec *v1alpha1.Rotation, key Key, maxAge time.Duration, pinned bool) (at time.Time, why v1alpha1.MintReason, err error) {
+	if pinned {
+		spec = &v1alpha1.Rotation{Overlap: spec.Overlap}
+	}
+	byInterval, err := NextTime(now, planned, spec, key, 0)
+	// The error is the same.
+	at, _ = NextTime(now, planned, spec, key, maxAge)
+	why = v1alpha1.MintMaxKeyAge
+	if at.Equal(byInterval) {
+		why = v1alpha1.MintInterval
+	}
+	if spec.RotateAfter == nil {
+		return at, why, err
+	}
+	// To the second, as registrations are stored: no key comes before the time that has
+	// had it minted.
+	if after := spec.RotateAfter.Truncate(time.Second); key.Registered.Before(after) && (at.IsZero() || after.Before(at)) {
+		at, why = after, v1alpha1.MintRotateAfter
+	}
+	return at, why, err
 }
 
 // next returns when what comes due at due is to be done.
@@ -72,7 +107,7 @@ func (w window) next(now, planned, due time.Time, fraction float64) time.Time {
 	case !planned.IsZero() && !planned.After(now):
 		// It is time, unless the window has closed since.
 		return w.place(now, fraction)
-	case planned.After(now) && planned.Sub(w.place(now, 0)) <= max(catchUp, w.length()):
+	case planned.After(now) && planned.Sub(w.place(now, 0)) <= max(catchUp, w.duration):
 		return w.place(planned, fraction)
 	}
 	return w.place(now.Add(time.Duration(fraction*float64(catchUp))), fraction)
@@ -85,10 +120,10 @@ func fractionOf(seed string) float64 {
 }
 
 // Bounds are an Overlap with its defaults.
-type Bounds struct{ Min, Quiet, Max time.Duration }
+type Bounds struct{ Min, Idle, Max time.Duration }
 
 // defaultOverlap is what v1alpha1.Overlap says.
-var defaultOverlap = Bounds{Min: 15 * time.Minute, Quiet: 25 * time.Hour, Max: 168 * time.Hour}
+var defaultOverlap = Bounds{Min: 15 * time.Minute, Idle: 25 * time.Hour, Max: 168 * time.Hour}
 
 // OverlapOf returns the overlap of spec, with the defaults in place. min gives way to
 // max where a default would be the longer.
@@ -97,8 +132,8 @@ func OverlapOf(spec *v1alpha1.Rotation) Bounds {
 	if d := spec.Overlap.Max; d != nil {
 		b.Max = d.Duration
 	}
-	if d := spec.Overlap.Quiet; d != nil {
-		b.Quiet = d.Duration
+	if d := spec.Overlap.Idle; d != nil {
+		b.Idle = d.Duration
 	}
 	if d := spec.Overlap.Min; d != nil {
 		b.Min = d.Duration

@@ -18,7 +18,7 @@ import (
 func every(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
 func weekend() *v1alpha1.RotationWindow {
-	return &v1alpha1.RotationWindow{Days: []v1alpha1.Weekday{"Saturday", "Sunday"}, Start: "22:00", End: "04:00", TimeZone: "Europe/Berlin"}
+	return &v1alpha1.RotationWindow{Schedule: "0 22 * * SAT,SUN", Duration: *every(6 * time.Hour), TimeZone: "Europe/Berlin"}
 }
 
 func TestNextTimeSpreadsKeys(t *testing.T) {
@@ -101,7 +101,7 @@ func TestNextTimeWaitsForTheWindow(t *testing.T) {
 	date := func(month time.Month, day, hour, minute int) time.Time {
 		return time.Date(2026, month, day, hour, minute, 0, 0, berlin)
 	}
-	weekdays := &v1alpha1.RotationWindow{Days: []v1alpha1.Weekday{"Monday", "Tuesday"}, Start: "09:00", End: "17:00", TimeZone: "Europe/Berlin"}
+	weekdays := &v1alpha1.RotationWindow{Schedule: "0 9 * * 1,2", Duration: *every(8 * time.Hour), TimeZone: "Europe/Berlin"}
 	for name, test := range map[string]struct {
 		window   *v1alpha1.RotationWindow
 		due      time.Time
@@ -115,7 +115,7 @@ func TestNextTimeWaitsForTheWindow(t *testing.T) {
 		"past midnight":                     {weekend(), date(time.March, 9, 3, 59), date(time.March, 9, 3, 59), date(time.March, 9, 3, 59)},
 		"past midnight, when it has closed": {weekend(), date(time.March, 9, 4, 0), date(time.March, 14, 22, 0), date(time.March, 15, 4, 0)},
 		"on the day before":                 {weekend(), date(time.March, 7, 3, 0), date(time.March, 7, 22, 0), date(time.March, 8, 4, 0)},
-		"over the change to summer time":    {weekend(), date(time.March, 28, 21, 0), date(time.March, 28, 22, 0), date(time.March, 29, 4, 0)},
+		"over the change to summer time":    {weekend(), date(time.March, 28, 21, 0), date(time.March, 28, 22, 0), date(time.March, 29, 5, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := &v1alpha1.Rotation{Interval: every(time.Hour), Window: test.window}
@@ -158,7 +158,7 @@ func sweep(t *testing.T, now time.Time, spec *v1alpha1.Rotation, key Key, maxAge
 }
 
 func TestWhatIsOverdueIsSpreadAndKeepsTheWindow(t *testing.T) {
-	weekdays := &v1alpha1.RotationWindow{Days: []v1alpha1.Weekday{"Monday", "Tuesday"}, Start: "09:00", End: "17:00"}
+	weekdays := &v1alpha1.RotationWindow{Schedule: "0 9 * * MON-TUE", Duration: *every(8 * time.Hour)}
 	monday := time.Date(2026, time.March, 9, 9, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		spec     v1alpha1.Rotation
@@ -204,7 +204,7 @@ func TestWhatIsOverdueIsSpreadAndKeepsTheWindow(t *testing.T) {
 }
 
 func TestAManagerThatWasAwayKeepsTheWindow(t *testing.T) {
-	weekdays := &v1alpha1.RotationWindow{Days: []v1alpha1.Weekday{"Monday"}, Start: "09:00", End: "17:00"}
+	weekdays := &v1alpha1.RotationWindow{Schedule: "0 9 * * MON", Duration: *every(8 * time.Hour)}
 	spec := &v1alpha1.Rotation{Interval: every(100 * time.Hour), Window: weekdays}
 	// It was away then.
 	planned := time.Date(2026, time.March, 2, 12, 0, 0, 0, time.UTC)
@@ -218,15 +218,46 @@ func TestAManagerThatWasAwayKeepsTheWindow(t *testing.T) {
 }
 
 func TestAWindowThatCannotBeReadDoesNotStopRotation(t *testing.T) {
-	for zone, want := range map[string]string{"Mars/Olympus": "time zone database", "Local": "time zone database", "../etc/passwd": "time zone database"} {
-		spec := &v1alpha1.Rotation{Interval: every(time.Hour), Window: weekend()}
-		spec.Window.TimeZone = zone
-		next, err := NextTime(replaced, time.Time{}, spec, Key{Activated: replaced}, 0)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want an error with %q", zone, err, want)
+	hour := *every(time.Hour)
+	for want, windows := range map[string][]v1alpha1.RotationWindow{
+		"time zone database": {
+			{Schedule: "0 9 * * *", Duration: hour, TimeZone: "Mars/Olympus"},
+			{Schedule: "0 9 * * *", Duration: hour, TimeZone: "Local"},
+			{Schedule: "0 9 * * *", Duration: hour, TimeZone: "../etc/passwd"},
+		},
+		"schedule": {
+			{Duration: hour},
+			{Schedule: "0 9 * *", Duration: hour},
+			{Schedule: "0 9 * * MON-FUN", Duration: hour},
+			{Schedule: "60 9 * * *", Duration: hour},
+		},
+		"never opens": {
+			{Schedule: "0 9 30 2 *", Duration: hour},
+			{Schedule: "0 9 * * *"},
+		},
+	} {
+		for _, w := range windows {
+			spec := &v1alpha1.Rotation{Interval: every(time.Hour), Window: &w}
+			next, err := NextTime(replaced, time.Time{}, spec, Key{Activated: replaced}, 0)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: got %v, want an error with %q", w, err, want)
+			}
+			if next.IsZero() || next.Sub(replaced) > time.Hour {
+				t.Errorf("%+v: next is %s", w, next)
+			}
 		}
-		if next.IsZero() || next.Sub(replaced) > time.Hour {
-			t.Errorf("%s: next is %s", zone, next)
+	}
+}
+
+// A window that is as long as the time between its openings is always open.
+func TestAWindowThatNeverCloses(t *testing.T) {
+	w, err := newWindow(&v1alpha1.RotationWindow{Schedule: "0 0 * * *", Duration: *every(24 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for minute := range 48 * 60 {
+		if due := friday.Add(time.Duration(minute) * time.Minute); !w.place(due, 0.5).Equal(due) {
+			t.Fatalf("closed at %s", due)
 		}
 	}
 }
@@ -238,11 +269,82 @@ func TestOverlapDefaults(t *testing.T) {
 	}{
 		"all":                 {v1alpha1.Overlap{}, Bounds{15 * time.Minute, 25 * time.Hour, 168 * time.Hour}},
 		"a max below the min": {v1alpha1.Overlap{Max: every(time.Minute)}, Bounds{time.Minute, 25 * time.Hour, time.Minute}},
-		"none":                {v1alpha1.Overlap{Min: every(0), Quiet: every(0), Max: every(0)}, Bounds{}},
-		"of its own":          {v1alpha1.Overlap{Min: every(1), Quiet: every(2), Max: every(3)}, Bounds{1, 2, 3}},
+		"none":                {v1alpha1.Overlap{Min: every(0), Idle: every(0), Max: every(0)}, Bounds{}},
+		"of its own":          {v1alpha1.Overlap{Min: every(1), Idle: every(2), Max: every(3)}, Bounds{1, 2, 3}},
 	} {
 		if got := OverlapOf(&v1alpha1.Rotation{Overlap: test.overlap}); got != test.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
+		}
+	}
+}
+
+func TestNext(t *testing.T) {
+	day, month := 24*time.Hour, 30*24*time.Hour
+	registered := time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC)
+	key := Key{Registered: registered, Activated: registered}
+	interval := func(d time.Duration) v1alpha1.Rotation {
+		return v1alpha1.Rotation{Interval: &metav1.Duration{Duration: d}}
+	}
+	after := func(spec v1alpha1.Rotation, d time.Duration) v1alpha1.Rotation {
+		spec.RotateAfter = &metav1.Time{Time: registered.Add(d)}
+		return spec
+	}
+	for name, test := range map[string]struct {
+		spec   v1alpha1.Rotation
+		maxAge time.Duration
+		pinned bool
+		// due is how long after the registration, at most: less is taken off. 0 is never.
+		due time.Duration
+		why v1alpha1.MintReason
+	}{
+		"nothing is asked for":                        {},
+		"an interval":                                 {spec: interval(month), due: month, why: v1alpha1.MintInterval},
+		"an interval of a pinned key":                 {spec: interval(month), pinned: true},
+		"a key age":                                   {maxAge: month, due: month, why: v1alpha1.MintMaxKeyAge},
+		"a key age of a pinned key":                   {maxAge: month, pinned: true, due: month, why: v1alpha1.MintMaxKeyAge},
+		"an interval before a key age":                {spec: interval(day), maxAge: month, due: day, why: v1alpha1.MintInterval},
+		"a time that lies ahead":                      {spec: after(v1alpha1.Rotation{}, day), due: day, why: v1alpha1.MintRotateAfter},
+		"such a time for a pinned key":                {spec: after(v1alpha1.Rotation{}, day), pinned: true},
+		"a time before the interval":                  {spec: after(interval(month), day), due: day, why: v1alpha1.MintRotateAfter},
+		"a time after the interval":                   {spec: after(interval(day), month), due: day, why: v1alpha1.MintInterval},
+		"a time at which the key was registered":      {spec: after(interval(month), 0), due: month, why: v1alpha1.MintInterval},
+		"a time in the second of the registration":    {spec: after(interval(month), time.Second-1), due: month, why: v1alpha1.MintInterval},
+		"a time in the second after the registration": {spec: after(interval(month), time.Second), due: time.Second, why: v1alpha1.MintRotateAfter},
+		"a time before the registration":              {spec: after(interval(month), -day), due: month, why: v1alpha1.MintInterval},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, why, err := Next(registered, time.Time{}, &test.spec, key, test.maxAge, test.pinned)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.due == 0 {
+				if !at.IsZero() {
+					t.Errorf("due at %s, %s; want never", at, why)
+				}
+				return
+			}
+			if due := at.Sub(registered); why != test.why || due > test.due || due <= 0 || why == v1alpha1.MintRotateAfter && due != test.due {
+				t.Errorf("due after %s, %s; want %s, %s", due, why, test.due, test.why)
+			}
+		})
+	}
+}
+
+func TestTooOld(t *testing.T) {
+	registered := time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC)
+	key, spec := Key{Registered: registered}, &v1alpha1.Rotation{Overlap: v1alpha1.Overlap{Max: &metav1.Duration{Duration: time.Hour}}}
+	due := dueForAge(spec, key, 24*time.Hour)
+	for name, test := range map[string]struct {
+		now    time.Time
+		maxAge time.Duration
+		want   bool
+	}{
+		"at no age":        {due.Add(1000 * time.Hour), 0, false},
+		"before it is due": {due.Add(-1), 24 * time.Hour, false},
+		"when it is due":   {due, 24 * time.Hour, true},
+	} {
+		if got := TooOld(test.now, spec, key, test.maxAge); got != test.want {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }

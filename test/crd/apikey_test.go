@@ -32,14 +32,14 @@ var _ = Describe("APIKey", func() {
 		Entry("a description of 1024 characters", more("description: %s", chars(1024))),
 		Entry("each scope", more("scopes: [ingest, query, annotations, heartbeats]")),
 		Entry("one scope", more("scopes: [query]")),
-		Entry("a time of expiry", more("expiresAt: 2026-12-31T23:59:59Z")),
-		Entry("a time of expiry in another time zone, with a fraction", more("expiresAt: 2028-02-29T23:59:59.123456789+05:30")),
-		Entry("a time of expiry in the past, which the manager reports", more("expiresAt: 2001-01-01T00:00:00Z")),
+		Entry("a time of expiry", more("expirationTime: 2026-12-31T23:59:59Z")),
+		Entry("a time of expiry in another time zone, with a fraction", more("expirationTime: 2028-02-29T23:59:59.123456789+05:30")),
+		Entry("a time of expiry in the past, which the manager reports", more("expirationTime: 2001-01-01T00:00:00Z")),
 		Entry("a ttl of a minute", more("ttl: 1m")),
 		Entry("a ttl of ten years", more("ttl: 87840h")),
 		Entry("a ttl in several units", more("ttl: 1h30m0.5s")),
 		Entry("a ttl in small units", more("ttl: 60000ms1us1µs1ns")),
-		Entry("an overlap of nothing", more("rotation: {overlap: {min: '0', quiet: 0s}}")),
+		Entry("an overlap of nothing", more("rotation: {overlap: {min: '0', idle: 0s}}")),
 		Entry("suspension", more("suspend: true")),
 		Entry("a Secret's name", secret("name: my-key.example")),
 		Entry("a Secret's name of 253 characters", secret("name: %s", chars(253))),
@@ -83,19 +83,19 @@ var _ = Describe("APIKey", func() {
 		Entry("a ttl in days", more("ttl: 30d"), "spec.ttl"),
 		Entry("a ttl that is a number", more("ttl: 60"), `spec.ttl: Invalid value: "integer"`),
 		Entry("a ttl of 33 characters", more("ttl: %sh", strings.Repeat("0", 31)+"1"), "spec.ttl: Too long: may not be more than 32"),
-		Entry("a time of expiry and a ttl", more("expiresAt: 2026-12-31T23:59:59Z\nttl: 1h"), "spec.expiresAt and spec.ttl are both set: use one of them"),
-		Entry("a time of expiry that is no time", more("expiresAt: tomorrow"), "spec.expiresAt"),
+		Entry("a time of expiry and a ttl", more("expirationTime: 2026-12-31T23:59:59Z\nttl: 1h"), "spec.expirationTime and spec.ttl are both set: use one of them"),
+		Entry("a time of expiry that is no time", more("expirationTime: tomorrow"), "spec.expirationTime"),
 
-		Entry("a time that Go does not read, for its t", more("expiresAt: '2027-01-01t00:00:00z'"), "spec.expiresAt in body should match"),
-		Entry("a time that Go does not read, for its offset", more("expiresAt: '2027-01-01T00:00:00+99:99'"), "spec.expiresAt in body should match"),
-		Entry("a time with more behind it", more("expiresAt: '2027-01-01T00:00:00Z and more'"), "spec.expiresAt"),
-		Entry("a time with another sign before its fraction", more("expiresAt: '2027-01-01T00:00:00,5Z'"), "spec.expiresAt in body should match"),
-		Entry("the 30th of February", more("expiresAt: '2027-02-30T00:00:00Z'"), "spec.expiresAt in body should match"),
-		Entry("a 29th of February that there is not", more("expiresAt: '2100-02-29T00:00:00Z'"), "spec.expiresAt is a 29th of February in a year that has none"),
-		Entry("a list in place of a time", more("expiresAt: []"), "spec.expiresAt"),
-		Entry("a leap second", more("expiresAt: '2016-12-31T23:59:60Z'"), "spec.expiresAt in body should match"),
-		Entry("a year that has no four digits in UTC", more("expiresAt: '9999-12-31T23:59:59-01:00'"), "spec.expiresAt in body should match"),
-		Entry("the year 0", more("expiresAt: '0000-01-01T00:00:00+01:00'"), "spec.expiresAt"),
+		Entry("a time that Go does not read, for its t", more("expirationTime: '2027-01-01t00:00:00z'"), "spec.expirationTime in body should match"),
+		Entry("a time that Go does not read, for its offset", more("expirationTime: '2027-01-01T00:00:00+99:99'"), "spec.expirationTime in body should match"),
+		Entry("a time with more behind it", more("expirationTime: '2027-01-01T00:00:00Z and more'"), "spec.expirationTime"),
+		Entry("a time with another sign before its fraction", more("expirationTime: '2027-01-01T00:00:00,5Z'"), "spec.expirationTime in body should match"),
+		Entry("the 30th of February", more("expirationTime: '2027-02-30T00:00:00Z'"), "spec.expirationTime in body should match"),
+		Entry("a 29th of February that there is not", more("expirationTime: '2100-02-29T00:00:00Z'"), "spec.expirationTime is a 29th of February in a year that has none"),
+		Entry("a list in place of a time", more("expirationTime: []"), "spec.expirationTime"),
+		Entry("a leap second", more("expirationTime: '2016-12-31T23:59:60Z'"), "spec.expirationTime in body should match"),
+		Entry("a year that has no four digits in UTC", more("expirationTime: '9999-12-31T23:59:59-01:00'"), "spec.expirationTime in body should match"),
+		Entry("the year 0", more("expirationTime: '0000-01-01T00:00:00+01:00'"), "spec.expirationTime"),
 		Entry("an organization's name that is a path", "organizationRef: {name: a/b}", "spec.organizationRef.name in body should match"),
 		Entry("an organization's name that leads up", "organizationRef: {name: ..}", "spec.organizationRef.name in body should match"),
 		Entry("an organization's name in capitals", "organizationRef: {name: Acme}", "spec.organizationRef.name in body should match"),
@@ -182,7 +182,7 @@ var _ = Describe("APIKey", func() {
 	},
 		Entry("its scopes", more("scopes: [ingest]"), more("scopes: [query, ingest]")),
 		Entry("its scopes to all", more("scopes: [ingest]"), acme),
-		Entry("its expiry", more("expiresAt: 2026-12-31T23:59:59Z"), acme),
+		Entry("its expiry", more("expirationTime: 2026-12-31T23:59:59Z"), acme),
 		Entry("its suspension", more("suspend: true"), acme),
 		Entry("labels and templates of the Secret", secret("labels: {a: b}, data: {c: d}"), acme),
 		Entry("other fields beside the Secret's name", secret("name: here"), secret("name: here, labels: {a: b}")),
@@ -223,7 +223,7 @@ var _ = Describe("APIKey", func() {
 	})
 
 	It("shows what people look for, under its short name and its category", func(ctx SpecContext) {
-		create(ctx, named(apiKey(more("expiresAt: 2099-12-31T23:59:59Z")), "shown"))
+		create(ctx, named(apiKey(more("expirationTime: 2099-12-31T23:59:59Z")), "shown"))
 		for _, resource := range []string{"ak", "hexcovery"} {
 			out, err := cluster.Kubectl(ctx, "get", resource, "--namespace", teamNamespace).CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), "%s", out)

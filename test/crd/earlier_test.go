@@ -34,14 +34,14 @@ var _ = Describe("An APIKey that an earlier schema has accepted", func() {
 		Expect(merge(manager, `{"metadata":{"finalizers":["`+v1alpha1.Finalizer+`"]}}`)).To(Succeed())
 		Expect(manager.Status().Patch(ctx, key, client.RawPatch(types.MergePatchType, []byte(`{"status":{"keyID":"0123456789ab"}}`)))).To(Succeed())
 		Expect(merge(admin, `{"spec":{"suspend":true}}`)).To(Succeed())
-		Expect(merge(admin, `{"spec":{"ttl":null,"expiresAt":null,"rotation":null}}`)).To(Succeed())
+		Expect(merge(admin, `{"spec":{"ttl":null,"expirationTime":null,"rotation":null}}`)).To(Succeed())
 		Expect(admin.Delete(ctx, key)).To(Succeed())
 		Expect(merge(manager, `{"metadata":{"finalizers":null}}`)).To(Succeed())
 	},
-		Entry("with a time that Go does not read", "expiresAt: 2027-01-01t00:00:00z"),
-		Entry("with a day that does not exist", "expiresAt: 2027-02-30T00:00:00Z"),
+		Entry("with a time that Go does not read", "expirationTime: 2027-01-01t00:00:00z"),
+		Entry("with a day that does not exist", "expirationTime: 2027-02-30T00:00:00Z"),
 		Entry("with a ttl in days", "ttl: 30 days"),
-		Entry("with durations of other forms", "rotation: {interval: weekly, overlap: {min: 99999999999999999999h, quiet: P1D, max: ''}}"),
+		Entry("with durations of other forms", "rotation: {interval: weekly, overlap: {min: 99999999999999999999h, idle: P1D, max: ''}}"),
 	)
 })
 

@@ -4,9 +4,6 @@
 package crd_test
 
 import (
-	"fmt"
-	"strings"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,9 +19,8 @@ var _ = Describe("Organization", func() {
 		Entry("an id of 150 characters", "id: "+chars(150)),
 		Entry("a display name of 256 characters", "displayName: "+chars(256)),
 		Entry("a display name in any script", "displayName: Ünïcode 株式会社 | & Co."),
-		Entry("names of namespaces", "namespaces: {names: [team-acme, a, 0-9]}"),
-		Entry("a namespace's name of 63 characters", fmt.Sprintf("namespaces: {names: [%s]}", chars(63))),
-		Entry("1024 names of namespaces", namespaceNames(1024)),
+		Entry("a namespace by its name", "namespaces: {selector: {matchLabels: {kubernetes.io/metadata.name: team-acme}}}"),
+		Entry("namespaces by their names", "namespaces: {selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [team-acme, a]}]}}"),
 		Entry("labels of namespaces", "namespaces: {selector: {matchLabels: {team: acme}}}"),
 		Entry("expressions on labels of namespaces", "namespaces: {selector: {matchExpressions: [{key: team, operator: In, values: [a, b]}, {key: x, operator: Exists}]}}"),
 		Entry("every namespace", "namespaces: {selector: {}}"),
@@ -47,12 +43,6 @@ var _ = Describe("Organization", func() {
 		Entry("an id that ends a header's line", `id: "acme\n"`, "spec.id in body should match"),
 		Entry("an id beyond ASCII", "id: äcme", "spec.id in body should match"),
 		Entry("a display name of 257 characters", "displayName: "+chars(257), "spec.displayName: Too long: may not be more than 256"),
-		Entry("an empty namespace", "namespaces: {names: ['']}", "spec.namespaces.names[0] in body should be at least 1 chars long"),
-		Entry("a namespace's name in capitals", "namespaces: {names: [Team]}", "spec.namespaces.names[0] in body should match"),
-		Entry("a pattern of namespaces", "namespaces: {names: [team-*]}", "spec.namespaces.names[0] in body should match"),
-		Entry("a namespace's name of 64 characters", fmt.Sprintf("namespaces: {names: [%s]}", chars(64)), "spec.namespaces.names[0]: Too long: may not be more than 63"),
-		Entry("a namespace twice", "namespaces: {names: [team, team]}", `spec.namespaces.names[1]: Duplicate value: "team"`),
-		Entry("1025 names of namespaces", namespaceNames(1025), "spec.namespaces.names: Too many: 1025: must have at most 1024 items"),
 		Entry("a scope that does not exist", "scopes: [admin]", `spec.scopes[0]: Unsupported value: "admin": supported values: "ingest", "query", "annotations", "heartbeats"`),
 		Entry("a scope twice", "scopes: [query, query]", `spec.scopes[1]: Duplicate value: "query"`),
 		Entry("no scope at all", "scopes: []", "spec.scopes in body should have at least 1 items"),
@@ -85,7 +75,7 @@ var _ = Describe("Organization", func() {
 		Expect(tryChange(ctx, org, after)).To(Succeed())
 	},
 		Entry("its display name", "displayName: Acme", "displayName: Acme Corporation"),
-		Entry("its namespaces", "namespaces: {names: [a]}", "namespaces: {selector: {}}"),
+		Entry("its namespaces", "namespaces: {selector: {matchLabels: {a: b}}}", "namespaces: {selector: {}}"),
 		Entry("its scopes", "scopes: [ingest]", "{}"),
 		Entry("its suspension", "{}", "suspend: true"),
 		Entry("other fields beside its id", "id: acme", "{id: acme, suspend: true}"),
@@ -115,11 +105,3 @@ var _ = Describe("Organization", func() {
 		Expect(string(out)).To(MatchRegexp(`shown +true +\d+[ydhms]`))
 	})
 })
-
-func namespaceNames(n int) string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = fmt.Sprintf("team-%d", i)
-	}
-	return "namespaces: {names: [" + strings.Join(names, ", ") + "]}"
-}

@@ -88,11 +88,11 @@ var _ = Describe("The stamp of who asked", Ordered, func() {
 			Expect(stamp(ctx, key)).To(Equal("admin"))
 		},
 			Entry("that suspends", `{"spec":{"suspend":true}}`),
-			Entry("that rotates", `{"spec":{"rotation":{"trigger":"now"}}}`),
-			Entry("that retires", `{"spec":{"rotation":{"retire":"now"}}}`),
-			Entry("that undoes a rotation", `{"spec":{"rotation":{"undo":"now"}}}`),
-			Entry("that imports", `{"spec":{"import":[{"sha256":"`+strings.Repeat("ab", 32)+`"}]}}`),
-			Entry("of the expiry", `{"spec":{"expiresAt":"2040-01-01T00:00:00Z"}}`),
+			Entry("that rotates", `{"spec":{"rotation":{"rotateAfter":"2026-03-04T05:06:07Z"}}}`),
+			Entry("that revokes a key", `{"spec":{"revokedKeyIDs":["0123456789ab"]}}`),
+			Entry("that pins a key", `{"spec":{"activeKeyID":"0123456789ab"}}`),
+			Entry("that imports", `{"spec":{"importedKeys":[{"sha256":"`+strings.Repeat("ab", 32)+`"}]}}`),
+			Entry("of the expiry", `{"spec":{"expirationTime":"2040-01-01T00:00:00Z"}}`),
 			Entry("of the description", `{"spec":{"description":"x"}}`),
 			Entry("that sets the finalizer", `{"metadata":{"finalizers":["auth.hexcovery.io/revoke"]}}`),
 			Entry("that also forges the stamp", `{"metadata":{"annotations":{"`+by+`":"mallory"}},"spec":{"suspend":true}}`),
@@ -127,7 +127,7 @@ var _ = Describe("The stamp of who asked", Ordered, func() {
 		})
 
 		It("on Organizations", func(ctx SpecContext) {
-			object := create(ctx, organization("namespaces: {names: [team-acme]}"))
+			object := create(ctx, organization("namespaces: {selector: {}}"))
 			Expect(stamp(ctx, object)).To(Equal("admin"))
 		})
 

@@ -22,7 +22,7 @@ var _ = Describe("Whoever may create APIKeys, and no more,", Ordered, func() {
 		copied      = acme + "\nsecret: {annotations: {reflector.v1.k8s.emberstack.com/reflection-auto-enabled: 'true'}}"
 		labelled    = acme + "\nsecret: {labels: {grafana_datasource: '1'}}"
 		filled      = acme + "\nsecret: {data: {config.yaml: anything}}"
-		everything  = acme + "\nrotation: {restart: {policy: Env}}"
+		everything  = acme + "\nrotation: {restart: {policy: Detected}}"
 		named       = acme + "\nrotation: {restart: {policy: Named, workloads: [{kind: Deployment, name: web}]}}"
 		namedOthers = acme + "\nrotation: {restart: {policy: Named, workloads: [{kind: StatefulSet, name: db}]}}"
 		noSecrets   = "spec.secret.labels, annotations and data shape a Secret, and nadia-of-the-keys may not create Secrets in this namespace: leave them out"
@@ -81,7 +81,7 @@ var _ = Describe("Whoever may create APIKeys, and no more,", Ordered, func() {
 
 	It("change everything else of an APIKey whose Secret somebody else has shaped", func(ctx SpecContext) {
 		key := create(ctx, apiKey(copied))
-		Expect(patched(ctx, key, `{"spec":{"suspend":true,"rotation":{"trigger":"1"}}}`)).To(Succeed())
+		Expect(patched(ctx, key, `{"spec":{"suspend":true,"rotation":{"rotateAfter":"2026-03-04T05:06:07Z"}}}`)).To(Succeed())
 		Expect(patched(ctx, key, `{"metadata":{"labels":{"app":"web"}}}`)).To(Succeed())
 		Expect(patched(ctx, key, `{"spec":{"secret":{"labels":{"a":"b"}}}}`)).To(beForbidden(noSecrets))
 		Expect(patched(ctx, key, `{"spec":{"secret":null}}`)).To(Succeed())
@@ -117,14 +117,14 @@ var _ = Describe("Whoever may create APIKeys, and no more,", Ordered, func() {
 
 	It("rotate a key whose workloads somebody else has had restarted", func(ctx SpecContext) {
 		key := create(ctx, apiKey(everything))
-		Expect(patched(ctx, key, `{"spec":{"rotation":{"trigger":"1"}}}`)).To(Succeed())
+		Expect(patched(ctx, key, `{"spec":{"rotation":{"rotateAfter":"2026-03-04T05:06:07Z"}}}`)).To(Succeed())
 		Expect(patched(ctx, key, `{"spec":{"rotation":{"restart":{"policy":"None"}}}}`)).To(Succeed())
 	})
 })
 
 var _ = Describe("The policies about rights", func() {
 	It("ask the manager for none that it does not have", func(ctx SpecContext) {
-		key := create(ctx, apiKey(acme+"\nsecret: {labels: {app: web}, data: {a: b}}\nrotation: {restart: {policy: Env}}"))
+		key := create(ctx, apiKey(acme+"\nsecret: {labels: {app: web}, data: {a: b}}\nrotation: {restart: {policy: Detected}}"))
 		key.SetFinalizers(append(key.GetFinalizers(), "auth.hexcovery.io/revoke"))
 		Expect(manager.Update(ctx, key)).To(Succeed())
 		key.SetFinalizers(nil)
@@ -132,6 +132,6 @@ var _ = Describe("The policies about rights", func() {
 	})
 
 	It("let an editor of the namespace do both", func(ctx SpecContext) {
-		Expect(asEditor.Create(ctx, apiKey(acme+"\nsecret: {labels: {app: web}}\nrotation: {restart: {policy: Env}}"), client.DryRunAll)).To(Succeed())
+		Expect(asEditor.Create(ctx, apiKey(acme+"\nsecret: {labels: {app: web}}\nrotation: {restart: {policy: Detected}}"), client.DryRunAll)).To(Succeed())
 	})
 })

@@ -188,19 +188,23 @@ func largest() *unstructured.Unstructured {
 		"ttl":             "720h",
 		"secret":          fields("{" + secretOfSize(64<<10-253, "a") + "}"),
 		"rotation": map[string]any{
-			"interval": "720h", "trigger": chars(253), "retire": chars(253), "undo": chars(253),
-			"window":  map[string]any{"days": []any{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}, "start": "01:00", "end": "02:00", "timeZone": chars(64)},
+			"interval": "720h", "rotateAfter": "2026-03-04T05:06:07.000000000+00:00",
+			"window":  map[string]any{"schedule": "0 1 * * *" + strings.Repeat(",1", 59), "duration": "1h", "timeZone": chars(64)},
 			"restart": map[string]any{"policy": "Named"},
 		},
 	}
-	var imported, workloads []any
+	var imported, workloads, revoked []any
+	for i := range 64 {
+		revoked = append(revoked, fmt.Sprintf("%012x", i))
+	}
 	for i := range 8 {
 		imported = append(imported, map[string]any{"sha256": fmt.Sprintf("%064x", i), "description": strings.Repeat("語", 256)})
 	}
 	for i := range 32 {
 		workloads = append(workloads, map[string]any{"kind": "StatefulSet", "name": fmt.Sprintf("%s%02d", chars(251), i)})
 	}
-	spec["import"] = imported
+	spec["revokedKeyIDs"], spec["activeKeyID"] = revoked, "0123456789ab"
+	spec["importedKeys"] = imported
 	spec["rotation"].(map[string]any)["restart"].(map[string]any)["workloads"] = workloads
 	key := apiKey(acme)
 	key.Object["spec"] = spec
@@ -215,11 +219,11 @@ func largest() *unstructured.Unstructured {
 // largestStatus is a patch of status at its bounds.
 func largestStatus(key client.Object) []byte {
 	at := metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	status := v1alpha1.APIKeyStatus{UID: key.GetUID(), OrganizationID: chars(253), KeyID: chars(12), SecretRef: &v1alpha1.SecretReference{Name: chars(253)}, ExpiresAt: &at, LastUsedTime: &at}
+	status := v1alpha1.APIKeyStatus{UID: key.GetUID(), OrganizationID: chars(253), KeyID: chars(12), SecretRef: &v1alpha1.SecretReference{Name: chars(253)}, ExpirationTime: &at, LastUsedTime: &at}
 	for i := range 16 {
 		status.Versions = append(status.Versions, v1alpha1.KeyVersion{
 			ID: fmt.Sprintf("%012x", i), SHA256: fmt.Sprintf("%064x", i), State: v1alpha1.VersionRetiring, Origin: v1alpha1.OriginImported,
-			RegisteredAt: at, ActivatedAt: &at, RetiringAt: &at, LastUsedTime: &at, Reason: chars(64), Requests: 1 << 60,
+			RegistrationTime: at, ActivationTime: &at, ReplacementTime: &at, LastUsedTime: &at, MintReason: v1alpha1.MintDrifted, RevocationReason: v1alpha1.RevokedForbidden, Requests: 1 << 60,
 		})
 		status.Conditions = append(status.Conditions, metav1.Condition{
 			Type: fmt.Sprintf("Condition%d", i), Status: metav1.ConditionTrue, Reason: chars(64), LastTransitionTime: at, Message: chars(1024),

@@ -24,8 +24,8 @@ versions:
 - id: 0123456789ab
   sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
   state: Active
-  registeredAt: 2026-01-02T03:04:05Z
-  activatedAt: 2026-01-02T03:04:06Z
+  registrationTime: 2026-01-02T03:04:05Z
+  activationTime: 2026-01-02T03:04:06Z
 conditions:
 - {type: Ready, status: "True", reason: Ready, message: "", observedGeneration: 1, lastTransitionTime: 2026-01-02T03:04:06Z}
 `
@@ -42,12 +42,12 @@ var _ = Describe("The status of an APIKey", func() {
 
 	// version is one entry of versions.
 	version := func(id, sha256, state string) string {
-		return fmt.Sprintf("{id: %q, sha256: %q, state: %s, registeredAt: 2026-01-02T03:04:05Z}", id, sha256, state)
+		return fmt.Sprintf("{id: %q, sha256: %q, state: %s, registrationTime: 2026-01-02T03:04:05Z}", id, sha256, state)
 	}
 	versions := func(n int) string {
 		list := make([]string, n)
 		for i := range list {
-			list[i] = version(fmt.Sprintf("%012x", i), digest, "Pending")
+			list[i] = version(fmt.Sprintf("%012x", i), fmt.Sprintf("%064x", i), "Pending")
 		}
 		return "versions: [" + strings.Join(list, ", ") + "]"
 	}
@@ -84,13 +84,13 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("a long sha256", "versions: ["+version("0123456789ab", digest+"0", "Active")+"]", "versions[0].sha256 in body should match"),
 		Entry("a sha256 in capitals", "versions: ["+version("0123456789ab", strings.ToUpper(digest), "Active")+"]", "versions[0].sha256 in body should match"),
 		Entry("a key where its sha256 belongs", "versions: ["+version("0123456789ab", "hxk_"+chars(49), "Active")+"]", "versions[0].sha256 in body should match"),
-		Entry("no sha256", "versions: [{id: 0123456789ab, state: Active, registeredAt: 2026-01-02T03:04:05Z}]", "status.versions[0].sha256: Required value"),
+		Entry("no sha256", "versions: [{id: 0123456789ab, state: Active, registrationTime: 2026-01-02T03:04:05Z}]", "status.versions[0].sha256: Required value"),
 		Entry("a bad id", "versions: ["+version("prod-agent", digest, "Active")+"]", "versions[0].id in body should match '^[0-9a-f]{12}$'"),
 		Entry("a state that does not exist", "versions: ["+version("0123456789ab", digest, "Done")+"]", `status.versions[0].state: Unsupported value: "Done": supported values: "Pending", "Active"`),
-		Entry("no state", "versions: [{id: 0123456789ab, sha256: "+digest+", registeredAt: 2026-01-02T03:04:05Z}]", "status.versions[0].state: Required value"),
-		Entry("a time of activation that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registeredAt: 2026-01-02T03:04:05Z, activatedAt: now}]", "status.versions[0].activatedAt"),
-		Entry("a time of registration that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registeredAt: now}]", "status.versions[0].registeredAt"),
-		Entry("no time of registration", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active}]", "status.versions[0].registeredAt: Required value"),
+		Entry("no state", "versions: [{id: 0123456789ab, sha256: "+digest+", registrationTime: 2026-01-02T03:04:05Z}]", "status.versions[0].state: Required value"),
+		Entry("a time of activation that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registrationTime: 2026-01-02T03:04:05Z, activationTime: now}]", "status.versions[0].activationTime"),
+		Entry("a time of registration that is no time", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active, registrationTime: now}]", "status.versions[0].registrationTime"),
+		Entry("no time of registration", "versions: [{id: 0123456789ab, sha256: "+digest+", state: Active}]", "status.versions[0].registrationTime: Required value"),
 		Entry("17 conditions", conditions(17), "status.conditions: Too many: 17: must have at most 16 items"),
 		Entry("a condition twice", `conditions: [
 			{type: Ready, status: "True", reason: Test, message: "", lastTransitionTime: 2026-01-02T03:04:06Z},

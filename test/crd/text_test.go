@@ -13,12 +13,9 @@ import (
 // What a tenant writes others read: in terminals, logs and pages.
 var _ = Describe("A text for people", func() {
 	places := map[string]string{
-		"spec.description":          acme + "\ndescription: %q",
-		"spec.import[].description": acme + "\nimport: [{sha256: '" + fmt.Sprintf("%064x", 7) + "', description: %q}]",
-		"spec.rotation.trigger":     acme + "\nrotation: {trigger: %q}",
-		"spec.rotation.retire":      acme + "\nrotation: {retire: %q}",
-		"spec.rotation.undo":        acme + "\nrotation: {undo: %q}",
-		"spec.displayName":          "displayName: %q",
+		"spec.description":                acme + "\ndescription: %q",
+		"spec.importedKeys[].description": acme + "\nimportedKeys: [{sha256: '" + fmt.Sprintf("%064x", 7) + "', description: %q}]",
+		"spec.displayName":                "displayName: %q",
 	}
 
 	try := func(ctx SpecContext, place, format, text string) error {

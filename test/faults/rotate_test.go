@@ -21,8 +21,12 @@ import (
 // asked for, and the new one from when it is in the Secret.
 func (w *world) rotate(ctx context.Context, s *subject, overlap time.Duration) error {
 	before := s.last().key.Status.KeyID
-	text := fmt.Sprint(w.rotated.Add(1))
-	generation, err := w.order(ctx, s, "trigger", text)
+	number := fmt.Sprint(w.rotated.Add(1))
+	var last time.Time
+	for _, v := range s.last().key.Status.Versions {
+		last = slices.MaxFunc([]time.Time{last, v.RegistrationTime.Time}, time.Time.Compare)
+	}
+	generation, err := w.order(ctx, s, `{"spec":{"rotation":{"rotateAfter":%q}}}`, last.Add(time.Second).UTC().Format(time.RFC3339))
 	if err != nil {
 		return fmt.Errorf("rotate %s: %w", s.Name, err)
 	}
@@ -32,7 +36,7 @@ func (w *world) rotate(ctx context.Context, s *subject, overlap time.Duration) e
 	if err != nil {
 		return fmt.Errorf("wait until %s is replaced: %w: %s", s.Name, err, w.describe(s))
 	}
-	successor := w.ring.succeed(s.apiKey+"."+text, s.owner)
+	successor := w.ring.succeed(s.apiKey+"."+number, s.owner)
 	if err := w.take(ctx, successor); err != nil {
 		return err
 	}
@@ -41,7 +45,7 @@ func (w *world) rotate(ctx context.Context, s *subject, overlap time.Duration) e
 	}
 
 	s.Mark(oracle.Uncertain)
-	if _, err = w.order(ctx, s, "retire", text); err != nil {
+	if _, err = w.order(ctx, s, `{"spec":{"revokedKeyIDs":[%q]}}`, before); err != nil {
 		return fmt.Errorf("retire %s: %w", s.Name, err)
 	}
 	at, err := s.await(ctx, func(seen sighting) bool { return seen.key != nil && !seen.gone && stateOf(seen, before) == "" })
@@ -53,11 +57,11 @@ func (w *world) rotate(ctx context.Context, s *subject, overlap time.Duration) e
 	return nil
 }
 
-// order writes a text of spec.rotation, and returns the generation that this makes.
-func (w *world) order(ctx context.Context, s *subject, field, text string) (int64, error) {
+// order changes the spec, and returns the generation that this makes.
+func (w *world) order(ctx context.Context, s *subject, change string, value any) (int64, error) {
 	key := &v1alpha1.APIKey{}
 	key.Namespace, key.Name = namespace, s.apiKey
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"rotation":{%q:%q}}}`, field, text))
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, change, value))
 	err := try(ctx, func(ctx context.Context) error { return w.admin.Patch(ctx, key, patch) })
 	return key.Generation, err
 }

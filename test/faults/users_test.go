@@ -175,7 +175,7 @@ func (w *world) describe(s *subject) string {
 	}
 	text := fmt.Sprintf("generation %d, deleted %v", key.Generation, key.DeletionTimestamp)
 	for _, v := range key.Status.Versions {
-		text += fmt.Sprintf("; key %s is %s (%s)", v.ID, v.State, v.Reason)
+		text += fmt.Sprintf("; key %s is %s (%s%s)", v.ID, v.State, v.MintReason, v.RevocationReason)
 	}
 	for _, c := range key.Status.Conditions {
 		text += fmt.Sprintf("; %s=%s %s (%d): %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message)

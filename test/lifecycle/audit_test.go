@@ -69,11 +69,11 @@ var _ = Describe("The audit trail", Ordered, func() {
 		expectLine(key, audit.DriftRepaired, audit.Manager(audit.CauseDrift))
 
 		changeAs(ctx, "sam", key, func(k *v1alpha1.APIKey) {
-			k.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(time.Second)))
+			k.Spec.ExpirationTime = ptr.To(metav1.NewTime(time.Now().Add(time.Second)))
 		})
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonExpired)
 		expectLine(key, audit.Expired, audit.Manager(audit.CauseExpiry))
-		changeAs(ctx, "rita", key, func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = nil })
+		changeAs(ctx, "rita", key, func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = nil })
 		awaitReady(ctx, key)
 		expectLine(key, audit.Resumed, byUser("rita"))
 
@@ -106,24 +106,25 @@ var _ = Describe("The audit trail", Ordered, func() {
 		Expect(expectLine(key, audit.Imported, byUser("erin")).KeyID).To(Equal(hashOf(legacy)[:12]))
 		first := key.Status.KeyID
 
-		changeAs(ctx, "rob", key, trigger("leak"))
+		changeAs(ctx, "rob", key, rotating)
 		awaitReplaced(ctx, key, first)
 		second := key.Status.KeyID
 		expectLine(key, audit.Minted, byUser("rob"))
 		expectLine(key, audit.Published, byUser("rob"))
 		Expect(expectLine(key, audit.Rotated, byUser("rob"))).To(SatisfyAll(
-			HaveField("KeyID", second), HaveField("PreviousKeyID", first), HaveField("Reason", "Trigger")))
+			HaveField("KeyID", second), HaveField("PreviousKeyID", first), HaveField("Reason", "RotateAfter")))
 
-		changeAs(ctx, "una", key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "mistake" })
+		changeAs(ctx, "una", key, pinning(first))
 		awaitReplaced(ctx, key, second)
 		Expect(expectLine(key, audit.RotationUndone, byUser("una"))).To(SatisfyAll(
 			HaveField("KeyID", first), HaveField("PreviousKeyID", second)))
 
-		changeAs(ctx, "rex", key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "all" })
+		changeAs(ctx, "rex", key, revokingReplaced)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectLine(key, audit.Retired, byUser("rex"))
 
-		changeAs(ctx, "rob", key, trigger("again"))
+		changeAs(ctx, "rob", key, pinning(""))
+		changeAs(ctx, "rob", key, rotating)
 		awaitReplaced(ctx, key, first)
 		for range 3 {
 			Expect(server.status(plaintextOf(ctx, key))).To(Equal(200))
@@ -136,13 +137,13 @@ var _ = Describe("The audit trail", Ordered, func() {
 		changeAs(ctx, "ina", key, importing(another))
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
 		expectLine(key, audit.Imported, byUser("ina"))
-		changeAs(ctx, "ulf", key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		changeAs(ctx, "ulf", key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(expectLine(key, audit.Revoked, byUser("ulf")).KeyID).To(Equal(hashOf(another)[:12]))
 	})
 
 	It("tells of many that were never permitted in a few lines, with who asked", func(ctx SpecContext) {
-		t := newTenant(ctx, func(o *v1alpha1.Organization) { o.Spec.Namespaces = v1alpha1.NamespacePolicy{Names: []string{"other"}} })
+		t := newTenant(ctx, func(o *v1alpha1.Organization) { o.Spec.Namespaces = v1alpha1.NamespacePolicy{} })
 		for i := range 20 {
 			key := t.key("unwanted-" + string(rune('a'+i)))
 			Expect(as("mallory").Create(ctx, key)).To(Succeed())

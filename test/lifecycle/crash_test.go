@@ -135,7 +135,7 @@ var _ = Describe("A manager that is killed", func() {
 			stop()
 			earlier := len(writesFor(key))
 			doomed := startDoomedManager(ctx, t.namespace, after)
-			change(ctx, key, trigger("now"))
+			change(ctx, key, rotating)
 			Eventually(doomed.fell).Should(BeClosed(), "the rotation made fewer writes")
 			startManager(ctx, account(ctx, managerAccount))
 			Eventually(func(g Gomega) {
@@ -156,7 +156,7 @@ var _ = Describe("A manager that is killed", func() {
 				// Before the hash whose key is lost is given up, the Secret is written: a
 				// manager that comes back could otherwise still put that key there.
 				Expect(writesFor(key)[earlier+1:][:2]).To(Equal([]string{"update secrets", "patch apikeys/status"}))
-				Expect(key.Status.Versions[1].Reason).To(Equal("Trigger"))
+				Expect(key.Status.Versions[1].MintReason).To(Equal(v1alpha1.MintRotateAfter))
 			}
 		},
 		Entry("after the hash was registered", 1, true),
@@ -172,7 +172,7 @@ var _ = Describe("A manager that is killed", func() {
 		old := plaintextOf(ctx, key)
 		silenced.silent.Store(true)
 		DeferCleanup(func() { silenced.silent.Store(false) })
-		change(ctx, key, trigger("now"))
+		change(ctx, key, rotating)
 		awaitVersions(ctx, key, v1alpha1.VersionActive, v1alpha1.VersionPending)
 
 		By("marking the Secret, as another manager does that has no key for the hash, and ends before it says so")

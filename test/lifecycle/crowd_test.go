@@ -82,7 +82,7 @@ var _ = Describe("A crowd of APIKeys", func() {
 		for _, contender := range contenders {
 			awaitReason(ctx, contender, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 		}
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		late := mallory.mint(ctx, "late")
 		Expect(late.Status.KeyID).NotTo(BeEmpty())
@@ -119,7 +119,7 @@ var _ = Describe("A Secret that somebody has made immutable", func() {
 		secret.Namespace, secret.Name = key.Namespace, key.SecretName()
 		Expect(admin.Patch(ctx, secret, patch)).To(Succeed())
 		before := key.Status.KeyID
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger, k.Spec.Rotation.Retire = "leak", "leak" })
+		change(ctx, key, revoking(before))
 		awaitReplaced(ctx, key, before)
 		Expect(server.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
 		Eventually(server.status).WithArguments(leaked).Should(Equal(http.StatusUnauthorized))

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
 )
 
@@ -52,7 +51,7 @@ var _ = Describe("A restore of etcd", func() {
 		awaitGone(ctx, revoked.DeepCopy())
 		Eventually(replica.status).WithArguments(revokedText).Should(Equal(http.StatusUnauthorized))
 		id := rotated.Status.KeyID
-		change(ctx, rotated, trigger("since"))
+		change(ctx, rotated, rotating)
 		awaitReplaced(ctx, rotated, id)
 		after := plaintextOf(ctx, rotated)
 		since := plaintextOf(ctx, t.mint(ctx, "since"))
@@ -92,7 +91,7 @@ var _ = Describe("A restore of etcd", func() {
 		for _, server := range []*authServer{replica, staying} {
 			Eventually(server.status, 2*time.Minute).WithArguments(revokedText).Should(Equal(http.StatusUnauthorized))
 		}
-		change(ctx, rotated, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger, k.Spec.Rotation.Retire = "restored", "restored" })
+		change(ctx, rotated, revoking(rotated.Status.KeyID))
 		Eventually(replica.status).WithArguments(before).Should(Equal(http.StatusUnauthorized))
 	})
 })

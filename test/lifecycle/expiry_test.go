@@ -30,7 +30,7 @@ var _ = Describe("The end of a key", func() {
 
 		// Whole seconds, as they are stored.
 		end := time.Now().Add(5 * time.Second).Truncate(time.Second)
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = ptr.To(metav1.NewTime(end)) })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = ptr.To(metav1.NewTime(end)) })
 		for _, replica := range replicas {
 			if status := replica.status(plaintext); time.Now().Before(end) {
 				Expect(status).To(Equal(http.StatusOK))
@@ -65,7 +65,7 @@ var _ = Describe("The end of a key", func() {
 		stop := startManager(ctx, account(ctx, managerAccount))
 		const week = 7 * 24 * time.Hour
 		key := newTenant(ctx).mint(ctx, "warned", func(k *v1alpha1.APIKey) { k.Spec.TTL = &metav1.Duration{Duration: week + time.Hour} })
-		Expect(key.Status.ExpiresAt.Time).To(Equal(key.CreationTimestamp.Add(week + time.Hour)))
+		Expect(key.Status.ExpirationTime.Time).To(Equal(key.CreationTimestamp.Add(week + time.Hour)))
 		Expect(meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionExpiringSoon)).To(BeNil())
 		// From here on the week begins in a few seconds.
 		change(ctx, key, func(k *v1alpha1.APIKey) {
@@ -85,7 +85,7 @@ var _ = Describe("The end of a key", func() {
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
 			g.Expect(meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionExpiringSoon)).To(BeNil())
-			g.Expect(key.Status.ExpiresAt.Time).To(Equal(key.CreationTimestamp.Add(30 * 24 * time.Hour)))
+			g.Expect(key.Status.ExpirationTime.Time).To(Equal(key.CreationTimestamp.Add(30 * 24 * time.Hour)))
 		}).Should(Succeed())
 	})
 })

@@ -127,7 +127,7 @@ var _ = Describe("An import", func() {
 		awaitReason(ctx, squatter, v1alpha1.ConditionReady, v1alpha1.ReasonBlocked)
 		awaitVersions(ctx, squatter, v1alpha1.VersionActive)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
-		change(ctx, owner, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, owner, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(owner), owner)).To(Succeed())
 			g.Expect(owner.Status.RefusedImports).To(BeEmpty())
@@ -148,14 +148,14 @@ var _ = Describe("An import", func() {
 		acme := newTenant(ctx, permittingImports)
 		key := acme.mint(ctx, "prod-agent", importing(legacy))
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		// Ages are counted in seconds.
 		Eventually(time.Now).Should(BeTemporally(">", key.CreationTimestamp.Add(2*time.Second)))
 		change(ctx, key, importing(legacy))
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
 		Expect(key.Status.Versions).To(HaveLen(2))
-		Expect(key.Status.Versions[1].RegisteredAt.Time).To(BeTemporally("==", key.CreationTimestamp.Time))
+		Expect(key.Status.Versions[1].RegistrationTime.Time).To(BeTemporally("==", key.CreationTimestamp.Time))
 	})
 
 	It("cannot imitate the key ID of another APIKey's key", func(ctx SpecContext) {
@@ -201,7 +201,7 @@ var _ = Describe("An APIKey that its Organization blocks", func() {
 
 		// The tenant suspends, rotates, and makes it anew.
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend = true })
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend, k.Spec.Rotation.Trigger = false, "1" })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend = false; rotating(k) })
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonBlocked)
 		Expect(server.status(plaintext)).To(Equal(http.StatusUnauthorized))
 		Expect(admin.Delete(ctx, key)).To(Succeed())

@@ -89,7 +89,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 	It("is refused everywhere before its entry goes, when it is taken out of the list", func(ctx SpecContext) {
 		minted := plaintextOf(ctx, key)
 		other := startAuthServer(ctx, "two")
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		for _, s := range []*authServer{server, other} {
 			Expect(s.status(legacy)).To(Equal(http.StatusUnauthorized))
@@ -109,7 +109,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(lost.status(legacy)).To(Equal(http.StatusOK))
 		silenced.silent.Store(true)
 		DeferCleanup(func() { silenced.silent.Store(false) })
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		Eventually(func() int { return server.status(legacy) }).Should(Equal(http.StatusUnauthorized))
 		Expect(lost.status(legacy)).To(Equal(http.StatusOK), "a replica that does not know better")
 		// While the entry is there, somebody may accept the key. When it has gone, nobody does.
@@ -124,11 +124,11 @@ var _ = Describe("A key that was issued elsewhere", func() {
 	}, NodeTimeout(time.Minute))
 
 	It("retires with the first rotation, and does not come back while it is listed", func(ctx SpecContext) {
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger = "1" })
+		change(ctx, key, rotating)
 		awaitVersions(ctx, key, v1alpha1.VersionRetiring, v1alpha1.VersionRetiring, v1alpha1.VersionActive)
 		Expect(server.status(legacy)).To(Equal(http.StatusOK))
 
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "1" })
+		change(ctx, key, revokingReplaced)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
 		Expect(auditOf(key)).To(ContainElement("Retired " + hashOf(legacy)[:12]))
@@ -141,7 +141,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Description = "and another" })
 		awaitReady(ctx, key)
 		Expect(key.Status.Versions).To(HaveLen(1))
-		Expect(key.Spec.Import).To(HaveLen(1))
+		Expect(key.Spec.ImportedKeys).To(HaveLen(1))
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
 	})
 
@@ -157,7 +157,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(thief.Status.Versions).To(HaveLen(1))
 		Expect(server.ask(legacy)).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))
 		Eventually(refusedImports).WithArguments(thief.Namespace).Should(ContainElement(SatisfyAll(
-			ContainSubstring("spec.import has key "+hashOf(legacy)[:12]), ContainSubstring("APIKey "+key.Namespace+"/prod-agent has"))))
+			ContainSubstring("spec.importedKeys has key "+hashOf(legacy)[:12]), ContainSubstring("APIKey "+key.Namespace+"/prod-agent has"))))
 
 		neighbor := acme.mint(ctx, "neighbor", importing(legacy))
 		condition = awaitReason(ctx, neighbor, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
@@ -243,7 +243,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		heir := acme.mint(ctx, "heir", importing(legacy))
 		awaitReason(ctx, heir, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
 		another := []byte("another-" + rand.String(32))
@@ -251,7 +251,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Eventually(server.status).WithArguments(another).Should(Equal(http.StatusOK), "what else it lists is taken up")
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized), "what was refused is not")
 
-		change(ctx, heir, func(k *v1alpha1.APIKey) { k.Spec.Import = nil })
+		change(ctx, heir, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys = nil })
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(heir), heir)).To(Succeed())
 			g.Expect(heir.Status.RefusedImports).To(BeEmpty())
@@ -263,8 +263,9 @@ var _ = Describe("A key that was issued elsewhere", func() {
 
 	It("is nobody else's to import after it has retired, as long as it is listed", func(ctx SpecContext) {
 		id := key.Status.KeyID
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger, k.Spec.Rotation.Retire = "1", "1" })
+		change(ctx, key, rotating)
 		awaitReplaced(ctx, key, id)
+		change(ctx, key, revokingReplaced)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		globex := newTenant(ctx, permittingImports)
 		thief := globex.mint(ctx, "thief", importing(legacy))
@@ -299,7 +300,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoked)
 		Expect(server.status(legacy)).To(Equal(http.StatusUnauthorized))
 		// What is taken out of the list meanwhile does not work when the others do again.
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Import, k.Spec.Suspend = nil, false })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ImportedKeys, k.Spec.Suspend = nil, false })
 		awaitReady(ctx, key)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(server.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
@@ -314,7 +315,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 	})
 })
 
-// hashOf is what spec.import has of a key.
+// hashOf is what spec.importedKeys has of a key.
 func hashOf(key []byte) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:])
@@ -358,7 +359,9 @@ func permittingImports(o *v1alpha1.Organization) { o.Spec.Imports = v1alpha1.Imp
 func importing(key []byte) func(*v1alpha1.APIKey) { return importingHash(hashOf(key)) }
 
 func importingHash(hash string) func(*v1alpha1.APIKey) {
-	return func(k *v1alpha1.APIKey) { k.Spec.Import = append(k.Spec.Import, v1alpha1.ImportedKey{SHA256: hash}) }
+	return func(k *v1alpha1.APIKey) {
+		k.Spec.ImportedKeys = append(k.Spec.ImportedKeys, v1alpha1.ImportedKey{SHA256: hash})
+	}
 }
 
 // quicklyRetired has keys that were replaced wait for nothing but an order.

@@ -55,7 +55,7 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		stray := createUndecodable(ctx, "default", "stray", "nobody")
 		for _, key := range []*v1alpha1.APIKey{bad, stray} {
 			condition := awaitReason(ctx, key, v1alpha1.ConditionPermitted, v1alpha1.ReasonInvalidObject)
-			Expect(condition.Message).To(Equal(`spec.expiresAt cannot be decoded: "2027-01-01t00:00:00z". Correct it, or delete the object.`))
+			Expect(condition.Message).To(Equal(`spec.expirationTime cannot be decoded: "2027-01-01t00:00:00z". Correct it, or delete the object.`))
 			awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonInvalidObject)
 			Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue())
 			Expect(key.Status.Versions).To(BeEmpty())
@@ -63,7 +63,7 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		Eventually(func(g Gomega) {
 			told := &eventsv1.EventList{}
 			g.Expect(admin.List(ctx, told, client.InNamespace(t.namespace))).To(Succeed())
-			g.Expect(told.Items).To(ContainElement(SatisfyAll(HaveField("Reason", v1alpha1.ReasonInvalidObject), HaveField("Regarding.Name", "bad"), HaveField("Note", HavePrefix("spec.expiresAt cannot be decoded")))))
+			g.Expect(told.Items).To(ContainElement(SatisfyAll(HaveField("Reason", v1alpha1.ReasonInvalidObject), HaveField("Regarding.Name", "bad"), HaveField("Note", HavePrefix("spec.expirationTime cannot be decoded")))))
 		}).Should(Succeed())
 		Expect(string(logs.Bytes())).To(MatchRegexp(`object refused.*"bad"`))
 		Expect(gauge(metrics, "apikey_manager_refused_objects", "APIKey")).To(BeNumerically("==", 2))
@@ -89,13 +89,13 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		key := t.mint(ctx, "spoiled")
 		plaintext := plaintextOf(ctx, key)
 		withLaxSchema(ctx, func() {
-			Expect(admin.Patch(ctx, key.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expiresAt":"`+notATime+`"}}`)))).To(Succeed())
+			Expect(admin.Patch(ctx, key.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expirationTime":"`+notATime+`"}}`)))).To(Succeed())
 		})
 		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoked)
 		Expect(server.status(plaintext)).To(Equal(http.StatusUnauthorized))
 		Expect(key.Status.Versions).To(HaveLen(1))
 
-		Expect(admin.Patch(ctx, key.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expiresAt":null}}`)))).To(Succeed())
+		Expect(admin.Patch(ctx, key.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expirationTime":null}}`)))).To(Succeed())
 		awaitReady(ctx, key)
 		Expect(server.status(plaintext)).To(Equal(http.StatusOK))
 	})
@@ -106,7 +106,7 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		plaintext := plaintextOf(ctx, key)
 		withLaxSchema(ctx, func() {
 			for _, k := range []*v1alpha1.APIKey{key, other} {
-				Expect(admin.Patch(ctx, k.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expiresAt":"`+notATime+`"}}`)))).To(Succeed())
+				Expect(admin.Patch(ctx, k.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expirationTime":"`+notATime+`"}}`)))).To(Succeed())
 			}
 		})
 		secret := secretOf(ctx, key)
@@ -204,7 +204,7 @@ func beside(ctx context.Context, server *authServer, t *tenant, key *v1alpha1.AP
 func createUndecodable(ctx context.Context, namespace, name, organization string) *v1alpha1.APIKey {
 	GinkgoHelper()
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
-		"organizationRef": map[string]any{"name": organization}, "expiresAt": notATime,
+		"organizationRef": map[string]any{"name": organization}, "expirationTime": notATime,
 	}}}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("APIKey"))
 	object.SetNamespace(namespace)
@@ -213,7 +213,7 @@ func createUndecodable(ctx context.Context, namespace, name, organization string
 	return &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
-// withLaxSchema lets act store a spec.expiresAt that the schema refuses.
+// withLaxSchema lets act store a spec.expirationTime that the schema refuses.
 func withLaxSchema(ctx context.Context, act func()) {
 	GinkgoHelper()
 	definition := &unstructured.Unstructured{}
@@ -222,13 +222,13 @@ func withLaxSchema(ctx context.Context, act func()) {
 	strict := definition.Object["spec"]
 	definition = definition.DeepCopy()
 	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions")
-	path := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", "expiresAt"}
+	path := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", "expirationTime"}
 	for _, rule := range []string{"pattern", "x-kubernetes-validations"} {
 		unstructured.RemoveNestedField(versions[0].(map[string]any), append(path, rule)...)
 	}
 	Expect(unstructured.SetNestedSlice(definition.Object, versions, "spec", "versions")).To(Succeed())
 	Expect(admin.Update(ctx, definition)).To(Succeed())
-	probe := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"organizationRef": map[string]any{"name": "acme"}, "expiresAt": notATime}}}
+	probe := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"organizationRef": map[string]any{"name": "acme"}, "expirationTime": notATime}}}
 	probe.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("APIKey"))
 	probe.SetNamespace("default")
 	probe.SetName("probe")

@@ -43,7 +43,7 @@ var _ = Describe("Key material", func() {
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 		change(ctx, key, func(k *v1alpha1.APIKey) {
 			k.Spec.Suspend = false
-			k.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(time.Second)))
+			k.Spec.ExpirationTime = ptr.To(metav1.NewTime(time.Now().Add(time.Second)))
 			k.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"header": "X-API-Key: $(API_KEY)"}
 		})
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonExpired)

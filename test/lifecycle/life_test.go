@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -144,12 +145,12 @@ var _ = Describe("A key", Ordered, func() {
 		plaintext := plaintextOf(ctx, key)
 		Expect(replicas[0].status(plaintext)).To(Equal(http.StatusOK))
 		change(ctx, key, func(k *v1alpha1.APIKey) {
-			k.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(3 * time.Second)))
+			k.Spec.ExpirationTime = ptr.To(metav1.NewTime(time.Now().Add(3 * time.Second)))
 		})
 		expectStatus(plaintext, http.StatusUnauthorized)
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonExpired)
 		awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoked)
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = nil })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = nil })
 		expectStatus(plaintext, http.StatusOK)
 		awaitReady(ctx, key)
 		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "Expired", "Resumed"}))
@@ -179,7 +180,9 @@ var _ = Describe("A key", Ordered, func() {
 				change(ctx, t.organization, func(o *v1alpha1.Organization) { o.Spec.Namespaces.Selector = nil })
 			},
 			func(ctx SpecContext, t *tenant) {
-				change(ctx, t.organization, func(o *v1alpha1.Organization) { o.Spec.Namespaces.Names = []string{t.namespace} })
+				change(ctx, t.organization, func(o *v1alpha1.Organization) {
+					o.Spec.Namespaces.Selector = metav1.SetAsLabelSelector(labels.Set{corev1.LabelMetadataName: t.namespace})
+				})
 			}),
 		Entry("when the organization is suspended", v1alpha1.ReasonOrganizationSuspended,
 			func(ctx SpecContext, t *tenant) {

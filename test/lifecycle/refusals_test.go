@@ -64,7 +64,7 @@ var _ = Describe("Bad input", Ordered, func() {
 			}),
 		Entry("an expiry in the past", v1alpha1.ConditionReady, v1alpha1.ReasonExpired, "set a later time",
 			func(_ SpecContext, _ *tenant, k *v1alpha1.APIKey) {
-				k.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(-time.Hour)))
+				k.Spec.ExpirationTime = ptr.To(metav1.NewTime(time.Now().Add(-time.Hour)))
 			}),
 		Entry("a variable that does not exist", v1alpha1.ConditionPublished, v1alpha1.ReasonInvalidTemplate, "API_KEY",
 			func(_ SpecContext, _ *tenant, k *v1alpha1.APIKey) {

@@ -39,10 +39,10 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 		t = newTenant(ctx)
 	})
 	// rotate has the key rotate, and its successor be used.
-	rotate := func(ctx SpecContext, key *v1alpha1.APIKey, text string) (old []byte) {
+	rotate := func(ctx SpecContext, key *v1alpha1.APIKey) (old []byte) {
 		GinkgoHelper()
 		old, id := plaintextOf(ctx, key), key.Status.KeyID
-		change(ctx, key, trigger(text))
+		change(ctx, key, rotating)
 		awaitReplaced(ctx, key, id)
 		seen.sees(key.Status.KeyID)
 		return old
@@ -76,21 +76,21 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 		volume := deployment(t.namespace, "volume", "another", 1)
 		Expect(admin.Create(ctx, web)).To(Succeed())
 		Expect(admin.Create(ctx, volume)).To(Succeed())
-		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartEnv), overlapping(0, 0, time.Hour))
+		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartDetected), overlapping(0, 0, time.Hour))
 		Consistently(func() map[string]string {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(web), web)).To(Succeed())
 			return web.Spec.Template.Annotations
 		}, time.Second).Should(BeEmpty(), "nothing was rotated yet")
 
 		first := key.Status.KeyID
-		old := rotate(ctx, key, "1")
+		old := rotate(ctx, key)
 		second := key.Status.KeyID
 		awaitAnnotated(ctx, web, &web.Spec.Template, second)
 		Eventually(rotated(ctx, key)).Should(ContainSubstring("waiting for the restart of Deployment web: "))
 		Consistently(func() int { return replica.status(old) }, 3*time.Second).Should(Equal(http.StatusOK))
 		Expect(managers(web)).To(ContainElement("hexcovery-apikey-restart Update"))
 
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "1" })
+		change(ctx, key, pinning(first))
 		awaitReplaced(ctx, key, second)
 		Expect(key.Status.KeyID).To(Equal(first))
 		awaitAnnotated(ctx, web, &web.Spec.Template, first)
@@ -110,7 +110,7 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 		letRestart(ctx, t.namespace)
 		web := deployment(t.namespace, "web", "restarting", 1)
 		Expect(admin.Create(ctx, web)).To(Succeed())
-		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartEnv))
+		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartDetected))
 		id := key.Status.KeyID
 		Expect(admin.Delete(ctx, secretOf(ctx, key))).To(Succeed())
 		awaitReplaced(ctx, key, id)
@@ -137,7 +137,7 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 		key := t.mint(ctx, "restarting", overlapping(0, 0, time.Hour), restarting(v1alpha1.RestartNamed,
 			v1alpha1.WorkloadReference{Kind: "Deployment", Name: "paused"}, v1alpha1.WorkloadReference{Kind: "StatefulSet", Name: "db"},
 			v1alpha1.WorkloadReference{Kind: "DaemonSet", Name: "node"}, v1alpha1.WorkloadReference{Kind: "Deployment", Name: "absent"}))
-		old := rotate(ctx, key, "1")
+		old := rotate(ctx, key)
 		awaitAnnotated(ctx, db, &db.Spec.Template, key.Status.KeyID)
 		awaitAnnotated(ctx, node, &node.Spec.Template, key.Status.KeyID)
 		Eventually(rotated(ctx, key)).Should(And(ContainSubstring("Deployment paused: it is paused"), ContainSubstring("there is no Deployment absent")))
@@ -155,8 +155,8 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 	It("needs a right that the manager does not have by itself, and keeps no key from its end without", func(ctx SpecContext) {
 		web := deployment(t.namespace, "web", "restarting", 1)
 		Expect(admin.Create(ctx, web)).To(Succeed())
-		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartEnv), overlapping(0, 2*time.Second, time.Hour))
-		old := rotate(ctx, key, "1")
+		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartDetected), overlapping(0, 2*time.Second, time.Hour))
+		old := rotate(ctx, key)
 		Eventually(rotated(ctx, key)).Should(ContainSubstring("have an admin bind ClusterRole apikey-restarter to the manager in namespace " + t.namespace))
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(replica.status(old)).To(Equal(http.StatusUnauthorized))
@@ -168,8 +168,8 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 	It("ends by the longest overlap, whatever a rollout waits for", func(ctx SpecContext) {
 		letRestart(ctx, t.namespace)
 		Expect(admin.Create(ctx, deployment(t.namespace, "web", "restarting", 1))).To(Succeed())
-		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartEnv), overlapping(0, 0, 4*time.Second))
-		old := rotate(ctx, key, "1")
+		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartDetected), overlapping(0, 0, 4*time.Second))
+		old := rotate(ctx, key)
 		Eventually(rotated(ctx, key)).Should(ContainSubstring("waiting for the restart of Deployment web: "))
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(replica.status(old)).To(Equal(http.StatusUnauthorized))
@@ -189,8 +189,8 @@ var _ = Describe("The restart of what takes a key at its start", func() {
 			return string(out)
 		}
 		kubectl("apply")
-		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartEnv), overlapping(0, 0, time.Hour))
-		rotate(ctx, key, "1")
+		key := t.mint(ctx, "restarting", restarting(v1alpha1.RestartDetected), overlapping(0, 0, time.Hour))
+		rotate(ctx, key)
 		web := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: "web"}}
 		awaitAnnotated(ctx, web, &web.Spec.Template, key.Status.KeyID)
 		Expect(kubectl("diff")).To(BeEmpty())

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -72,14 +74,42 @@ func (c laterClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
 // overlapping gives a key an overlap.
-func overlapping(least, quiet, most time.Duration) func(*v1alpha1.APIKey) {
+func overlapping(least, idle, most time.Duration) func(*v1alpha1.APIKey) {
 	return func(k *v1alpha1.APIKey) {
-		k.Spec.Rotation.Overlap = v1alpha1.Overlap{Min: duration(least), Quiet: duration(quiet), Max: duration(most)}
+		k.Spec.Rotation.Overlap = v1alpha1.Overlap{Min: duration(least), Idle: duration(idle), Max: duration(most)}
 	}
 }
 
-func trigger(text string) func(*v1alpha1.APIKey) {
-	return func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger = text }
+// rotating asks for another key in place of those that there are.
+func rotating(k *v1alpha1.APIKey) {
+	GinkgoHelper()
+	last := k.CreationTimestamp.Time
+	for _, v := range k.Status.Versions {
+		last = slices.MaxFunc([]time.Time{last, v.RegistrationTime.Time}, time.Time.Compare)
+	}
+	// It is to the second, and comes with the first look.
+	after := last.Truncate(time.Second).Add(time.Second)
+	Eventually(time.Now).Should(BeTemporally(">=", after))
+	k.Spec.Rotation.RotateAfter = ptr.To(metav1.NewTime(after))
+}
+
+// revoking ends keys, by their IDs.
+func revoking(ids ...string) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Spec.RevokedKeyIDs = append(k.Spec.RevokedKeyIDs, ids...) }
+}
+
+// revokingReplaced ends the keys that were replaced.
+func revokingReplaced(k *v1alpha1.APIKey) {
+	for _, v := range k.Status.Versions {
+		if v.State == v1alpha1.VersionRetiring {
+			revoking(v.ID)(k)
+		}
+	}
+}
+
+// pinning has a key be the current one; "" for the one that was minted last.
+func pinning(id string) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Spec.ActiveKeyID = id }
 }
 
 var _ = Describe("Rotation", func() {
@@ -101,21 +131,19 @@ var _ = Describe("Rotation", func() {
 			Expect(replica.status(key)).To(Equal(status))
 		}
 	}
-	// rotated has the key rotate by its trigger, and returns the key before it.
-	rotate := func(ctx SpecContext, key *v1alpha1.APIKey, text string) (old []byte, oldID string) {
+	// rotate has the key rotate, and returns the key before it.
+	rotate := func(ctx SpecContext, key *v1alpha1.APIKey) (old []byte, oldID string) {
 		GinkgoHelper()
 		old, oldID = plaintextOf(ctx, key), key.Status.KeyID
-		change(ctx, key, trigger(text))
+		change(ctx, key, rotating)
 		awaitReplaced(ctx, key, oldID)
 		return old, oldID
 	}
 
-	It("keeps the key that was replaced until its successor is used and it is quiet", func(ctx SpecContext) {
+	It("keeps the key that was replaced until its successor is used and it is idle", func(ctx SpecContext) {
 		begin(ctx)
-		key := newTenant(ctx).mint(ctx, "rotating", trigger("first"), overlapping(0, 2*time.Second, time.Hour))
-		Expect(key.Status.Rotation.Trigger).To(Equal("first"), "the first key is what the first trigger asks for")
-
-		old, oldID := rotate(ctx, key, "second")
+		key := newTenant(ctx).mint(ctx, "rotating", overlapping(0, 2*time.Second, time.Hour))
+		old, oldID := rotate(ctx, key)
 		Expect(key.Status.Versions).To(HaveLen(2))
 		expectStatus(old, http.StatusOK)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
@@ -139,7 +167,7 @@ var _ = Describe("Rotation", func() {
 	It("says who is cut off when the longest overlap has passed", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "overdue", overlapping(0, time.Hour, 8*time.Second))
-		old, oldID := rotate(ctx, key, "now")
+		old, oldID := rotate(ctx, key)
 		seen.sees(oldID)
 		expectStatus(old, http.StatusOK)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
@@ -152,7 +180,7 @@ var _ = Describe("Rotation", func() {
 		seen.coverage = func() usage.Coverage { return usage.Coverage{} }
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "unheard", overlapping(0, 0, time.Hour))
-		old, _ := rotate(ctx, key, "now")
+		old, _ := rotate(ctx, key)
 		seen.sees(key.Status.KeyID)
 		Eventually(func() string {
 			return awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonRetiring).Message
@@ -163,14 +191,14 @@ var _ = Describe("Rotation", func() {
 	It("ends what was replaced at once when it is told to", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "ordered", overlapping(time.Hour, time.Hour, time.Hour))
-		first, _ := rotate(ctx, key, "1")
-		second, _ := rotate(ctx, key, "2")
+		first, _ := rotate(ctx, key)
+		second, _ := rotate(ctx, key)
 		Expect(key.Status.Versions).To(HaveLen(3))
 		Expect(secretOf(ctx, key).Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, second))
 		for _, text := range [][]byte{first, second} {
 			expectStatus(text, http.StatusOK)
 		}
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "leaked" })
+		change(ctx, key, revokingReplaced)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		for _, text := range [][]byte{first, second} {
 			expectStatus(text, http.StatusUnauthorized)
@@ -181,9 +209,9 @@ var _ = Describe("Rotation", func() {
 	It("is undone as long as the key before it works", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "undone", overlapping(time.Hour, time.Hour, time.Hour))
-		old, oldID := rotate(ctx, key, "1")
+		old, oldID := rotate(ctx, key)
 		newer, newerID := plaintextOf(ctx, key), key.Status.KeyID
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "broken" })
+		change(ctx, key, pinning(oldID))
 		awaitReplaced(ctx, key, newerID)
 		Expect(key.Status.KeyID).To(Equal(oldID))
 		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).Should(And(
@@ -192,21 +220,44 @@ var _ = Describe("Rotation", func() {
 		expectStatus(old, http.StatusOK)
 		expectStatus(newer, http.StatusOK)
 
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "done" })
+		change(ctx, key, revokingReplaced)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectStatus(newer, http.StatusUnauthorized)
 		expectStatus(old, http.StatusOK)
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo = "again" })
-		Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventNothingToUndo))
 		Eventually(audited).WithArguments(key).Should(ContainElement("RotationUndone"))
+
+		By("pinning a key that is no more")
+		change(ctx, key, pinning(newerID))
+		Expect(awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonActiveKeyUnavailable).Message).To(ContainSubstring("Set spec.activeKeyID to"))
+		expectStatus(old, http.StatusOK)
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ActiveKeyID, k.Spec.Rotation.RotateAfter = "", nil })
+		awaitReady(ctx, key)
+		Expect(key.Status.KeyID).To(Equal(oldID))
+		Expect(key.Status.Versions).To(HaveLen(1))
+	})
+
+	It("waits as long as a key is pinned, but not with its end", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "pinned", overlapping(time.Hour, time.Hour, time.Hour))
+		id := key.Status.KeyID
+		change(ctx, key, pinning(id))
+		change(ctx, key, rotating)
+		awaitReady(ctx, key)
+		Expect(key.Status.KeyID).To(Equal(id))
+		Expect(key.Status.NextRotationTime).To(BeNil())
+
+		change(ctx, key, revoking(id))
+		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonActiveKeyUnavailable)
+		Expect(key.Status.KeyID).NotTo(Equal(id))
+		expectStatus(plaintextOf(ctx, key), http.StatusOK)
 	})
 
 	It("goes back and ends the newer key in one change", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "reverted", overlapping(time.Hour, time.Hour, time.Hour))
-		old, oldID := rotate(ctx, key, "1")
+		old, oldID := rotate(ctx, key)
 		newer := plaintextOf(ctx, key)
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Undo, k.Spec.Rotation.Retire = "bad", "bad" })
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ActiveKeyID, k.Spec.RevokedKeyIDs = oldID, []string{k.Status.KeyID} })
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		Expect(key.Status.KeyID).To(Equal(oldID))
 		expectStatus(old, http.StatusOK)
@@ -215,26 +266,34 @@ var _ = Describe("Rotation", func() {
 		Expect(eventReasons(ctx, key)).NotTo(ContainElement(v1alpha1.EventSecretDrifted))
 	})
 
-	It("replaces a key and ends it in one change", func(ctx SpecContext) {
+	It("replaces a key that is revoked, without overlap and for good", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "leaked", overlapping(time.Hour, time.Hour, time.Hour))
 		old, oldID := plaintextOf(ctx, key), key.Status.KeyID
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Trigger, k.Spec.Rotation.Retire = "leak", "leak" })
+		change(ctx, key, revoking(oldID))
 		awaitReplaced(ctx, key, oldID)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		Expect(key.Status.Versions[0].MintReason).To(Equal(v1alpha1.MintRevoked))
 		expectStatus(old, http.StatusUnauthorized)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+		Expect(secretOf(ctx, key).Data).NotTo(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+		Expect(expectLine(key, audit.Revoked, audit.User(key)).KeyID).To(Equal(oldID))
+
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.RevokedKeyIDs = nil })
+		awaitReady(ctx, key)
+		expectStatus(old, http.StatusUnauthorized)
+		Expect(key.Status.Versions).To(HaveLen(1))
 	})
 
 	It("ends a key that was replaced although the Secret cannot be written", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "blocked", overlapping(time.Hour, time.Hour, time.Hour))
-		old, _ := rotate(ctx, key, "1")
+		old, _ := rotate(ctx, key)
 		change(ctx, key, func(k *v1alpha1.APIKey) {
 			k.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"broken": "$(TYPO)"}
 		})
 		awaitReason(ctx, key, v1alpha1.ConditionPublished, v1alpha1.ReasonInvalidTemplate)
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "leaked" })
+		change(ctx, key, revokingReplaced)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectStatus(old, http.StatusUnauthorized)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
@@ -243,7 +302,7 @@ var _ = Describe("Rotation", func() {
 	It("keeps both keys when only the previous one is edited in the Secret, from which that goes", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
-		old, _ := rotate(ctx, key, "1")
+		old, _ := rotate(ctx, key)
 		newer := plaintextOf(ctx, key)
 		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyPreviousAPIKey] = []byte("mine") })
 		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
@@ -255,7 +314,7 @@ var _ = Describe("Rotation", func() {
 	DescribeTable("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext, edit func(*corev1.Secret)) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
-		old, _ := rotate(ctx, key, "1")
+		old, _ := rotate(ctx, key)
 		newer, newerID := plaintextOf(ctx, key), key.Status.KeyID
 		change(ctx, secretOf(ctx, key), edit)
 		awaitReplaced(ctx, key, newerID)
@@ -282,10 +341,13 @@ var _ = Describe("Rotation", func() {
 
 	It("does nothing when the same manifest is applied again", func(ctx SpecContext) {
 		begin(ctx)
-		key := newTenant(ctx).mint(ctx, "steady", trigger("once"), overlapping(0, 0, time.Hour))
+		key := newTenant(ctx).mint(ctx, "steady", overlapping(0, 0, time.Hour), func(k *v1alpha1.APIKey) {
+			k.Spec.Rotation.RotateAfter = ptr.To(metav1.NewTime(time.Now().Add(-time.Minute)))
+		})
 		id := key.Status.KeyID
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Description = "other" })
-		change(ctx, key, trigger(""))
+		awaitReady(ctx, key)
+		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.RotateAfter = nil })
 		awaitReady(ctx, key)
 		Expect(key.Status.KeyID).To(Equal(id))
 		Expect(key.Status.Versions).To(HaveLen(1))
@@ -295,13 +357,13 @@ var _ = Describe("Rotation", func() {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "eager", overlapping(time.Hour, time.Hour, time.Hour))
 		for range 13 {
-			rotate(ctx, key, key.Status.KeyID)
+			rotate(ctx, key)
 		}
-		change(ctx, key, trigger("more"))
+		change(ctx, key, rotating)
 		awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonTooManyKeys)
 		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 		id := key.Status.KeyID
-		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Rotation.Retire = "all" })
+		change(ctx, key, revokingReplaced)
 		awaitReplaced(ctx, key, id)
 	})
 
@@ -311,7 +373,7 @@ var _ = Describe("Rotation", func() {
 			k.Spec.Rotation.Interval = duration(48 * time.Hour)
 		})
 		id := key.Status.KeyID
-		Expect(key.Status.Rotation.NextTime.Sub(key.Status.Versions[0].ActivatedAt.Time)).To(And(
+		Expect(key.Status.NextRotationTime.Sub(key.Status.Versions[0].ActivationTime.Time)).To(And(
 			BeNumerically("<=", 48*time.Hour), BeNumerically(">=", 43*time.Hour)))
 		stop()
 
@@ -321,19 +383,19 @@ var _ = Describe("Rotation", func() {
 		})
 		awaitReplaced(ctx, key, id)
 		Expect(expectLine(key, audit.Rotated, audit.Manager(audit.CauseSchedule)).Reason).To(Equal("Interval"))
-		Expect(time.Until(key.Status.Rotation.NextTime.Time)).To(BeNumerically(">", 90*time.Hour))
+		Expect(time.Until(key.Status.NextRotationTime.Time)).To(BeNumerically(">", 90*time.Hour))
 	})
 
 	It("comes in time before the age that the organization permits", func(ctx SpecContext) {
 		begin(ctx)
 		t := newTenant(ctx)
 		key := t.mint(ctx, "aging", overlapping(time.Hour, time.Hour, time.Hour))
-		Expect(key.Status.Rotation).To(BeNil())
+		Expect(key.Status.NextRotationTime).To(BeNil())
 		change(ctx, t.organization, func(o *v1alpha1.Organization) { o.Spec.MaxKeyAge = duration(24 * time.Hour) })
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
-			g.Expect(key.Status.Rotation).NotTo(BeNil())
-			g.Expect(key.Status.Rotation.NextTime.Sub(key.CreationTimestamp.Time)).To(And(BeNumerically("<=", 23*time.Hour), BeNumerically(">=", 20*time.Hour)))
+			g.Expect(key.Status.NextRotationTime).NotTo(BeNil())
+			g.Expect(key.Status.NextRotationTime.Sub(key.CreationTimestamp.Time)).To(And(BeNumerically("<=", 23*time.Hour), BeNumerically(">=", 20*time.Hour)))
 		}).Should(Succeed())
 	})
 })

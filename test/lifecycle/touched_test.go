@@ -177,7 +177,7 @@ var _ = Describe("A Secret that others write", func() {
 			g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 		}).WithTimeout(time.Minute).Should(Succeed(), "it goes on by itself")
 		Expect(key.Status.Drift.Count).To(Equal(drift.Count))
-		Expect(key.Status.Versions[len(key.Status.Versions)-1].RegisteredAt.Sub(drift.LastTime.Time)).To(
+		Expect(key.Status.Versions[len(key.Status.Versions)-1].RegistrationTime.Sub(drift.LastTime.Time)).To(
 			BeNumerically(">=", time.Second<<(drift.Count-2)-time.Second), "a restart does not begin anew: %+v", drift)
 		Expect(server.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
 	}, NodeTimeout(3*time.Minute))

@@ -72,7 +72,7 @@ var _ = Describe("What is taken away from a key", func() {
 		closed.apply = func() {
 			change(ctx, closed.tenant.organization, func(o *v1alpha1.Organization) { o.Spec.Suspend = true })
 		}
-		expiring := begin("expiring", http.StatusUnauthorized, func(k *v1alpha1.APIKey) { k.Spec.ExpiresAt = ptr.To(metav1.NewTime(expiry)) })
+		expiring := begin("expiring", http.StatusUnauthorized, func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = ptr.To(metav1.NewTime(expiry)) })
 		expiring.apply = func() {}
 		narrowed := begin("narrowed", http.StatusForbidden)
 		narrowed.apply = func() {

@@ -29,6 +29,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -49,7 +50,7 @@ var (
 	rate      = flag.Int("rate", 400, "requests per second, of all clients together")
 	lag       = flag.Duration("lag", 6*time.Second, "how late files are brought up to date")
 	pause     = flag.Duration("pause", time.Second, "from one rotation to the next trigger")
-	quiet     = flag.Duration("quiet", 5*time.Second, "spec.rotation.overlap.quiet")
+	idle      = flag.Duration("idle", 5*time.Second, "spec.rotation.overlap.idle")
 	// A key that is replaced before everybody has heard of it comes into use, for those
 	// who hear late, when it is retiring already: without min it would pass for unused.
 	least = flag.Duration("min", 8*time.Second, "spec.rotation.overlap.min; more than files are late")
@@ -113,8 +114,8 @@ func (w *world) mint(ctx context.Context) *v1alpha1.APIKey {
 		Spec: v1alpha1.APIKeySpec{
 			OrganizationRef: v1alpha1.OrganizationReference{Name: "acme"},
 			Rotation: v1alpha1.Rotation{
-				Overlap: v1alpha1.Overlap{Min: duration(*least), Quiet: duration(*quiet), Max: duration(time.Hour)},
-				Restart: v1alpha1.Restart{Policy: v1alpha1.RestartEnv},
+				Overlap: v1alpha1.Overlap{Min: duration(*least), Idle: duration(*idle), Max: duration(time.Hour)},
+				Restart: v1alpha1.Restart{Policy: v1alpha1.RestartDetected},
 			},
 		},
 	}
@@ -122,7 +123,7 @@ func (w *world) mint(ctx context.Context) *v1alpha1.APIKey {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
 		&v1alpha1.Organization{
 			ObjectMeta: metav1.ObjectMeta{Name: "acme"},
-			Spec:       v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Names: []string{namespace}}},
+			Spec:       v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Selector: metav1.SetAsLabelSelector(labels.Set{corev1.LabelMetadataName: namespace})}},
 		},
 		&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: controllers.RestarterRole},
@@ -165,12 +166,16 @@ func (w *world) change(ctx context.Context, f func(*v1alpha1.Rotation)) {
 }
 
 // rotate has the key rotated, and waits until the Secret has another.
-func (w *world) rotate(ctx context.Context, trigger string) {
+func (w *world) rotate(ctx context.Context) {
 	w.Helper()
 	id := w.key.Status.KeyID
-	w.change(ctx, func(r *v1alpha1.Rotation) { r.Trigger = trigger })
+	var last time.Time
+	for _, v := range w.key.Status.Versions {
+		last = slices.MaxFunc([]time.Time{last, v.RegistrationTime.Time}, time.Time.Compare)
+	}
+	w.change(ctx, func(r *v1alpha1.Rotation) { r.RotateAfter = &metav1.Time{Time: last.Add(time.Second)} })
 	// As long as too many keys still work it is put off.
-	w.await(ctx, 5*time.Minute, "rotation "+trigger, func() bool { return w.key.Status.KeyID != id }, w.key)
+	w.await(ctx, 5*time.Minute, "a rotation", func() bool { return w.key.Status.KeyID != id }, w.key)
 }
 
 // use has clients use the key until stop is called.
@@ -212,9 +217,9 @@ func TestRotationsInARow(t *testing.T) {
 	ticks := time.NewTicker(*pause)
 	defer ticks.Stop()
 	most := 0
-	for i := range *rotations {
+	for range *rotations {
 		<-ticks.C
-		w.rotate(ctx, fmt.Sprintf("rotation %d", i+1))
+		w.rotate(ctx)
 		most = max(most, len(w.key.Status.Versions))
 	}
 	rotated := time.Since(began)
@@ -274,7 +279,7 @@ func TestClientsAreCutOffByHaste(t *testing.T) {
 		r.Overlap.Min, r.Overlap.Max = &metav1.Duration{}, &metav1.Duration{Duration: *lag / 2}
 	})
 	old := w.key.Status.KeyID
-	w.rotate(ctx, "now")
+	w.rotate(ctx)
 	w.await(ctx, time.Minute, "the end of the old key", func() bool { return len(w.key.Status.Versions) == 1 }, w.key)
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, *lag, true, func(context.Context) (bool, error) {
 		return w.load.tally.unauthorized.Load() > 0, nil

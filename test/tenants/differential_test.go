@@ -179,7 +179,6 @@ func draw(r *rand.Rand, by *tenant, number int) *unstructured.Unstructured {
 		set(scopes, "scopes")
 		set([]any{"Forbidden", "Foreign", "any"}, "imports")
 		set([]any{true}, "suspend")
-		set([]any{[]any{"team"}, []any{"A"}}, "namespaces", "names")
 		set([]any{map[string]any{"matchLabels": map[string]any{"a": "b"}}, map[string]any{"matchExpressions": []any{map[string]any{"key": "a", "operator": "Like"}}}}, "namespaces", "selector")
 		set([]any{[]any{map[string]any{"namespace": "a", "name": "b"}}}, "blocked")
 	} else {
@@ -208,11 +207,11 @@ func draw(r *rand.Rand, by *tenant, number int) *unstructured.Unstructured {
 }
 
 func drawKey(set func(values []any, path ...string), scopes []any) {
-	set(oddTimes, "expiresAt")
+	set(oddTimes, "expirationTime")
 	set(oddDurations, "ttl")
 	set(oddDurations, "rotation", "interval")
 	set(oddDurations, "rotation", "overlap", "min")
-	set(oddDurations, "rotation", "overlap", "quiet")
+	set(oddDurations, "rotation", "overlap", "idle")
 	set(oddDurations, "rotation", "overlap", "max")
 	set([]any{"text"}, "description")
 	set(scopes, "scopes")
@@ -220,8 +219,11 @@ func drawKey(set func(values []any, path ...string), scopes []any) {
 	set([]any{"s", ".."}, "secret", "name")
 	set([]any{map[string]any{"a": "b"}, map[string]any{"a": int64(1)}}, "secret", "data")
 	set([]any{map[string]any{"a": "b"}}, "secret", "labels")
-	set([]any{"1"}, "rotation", "trigger")
-	set([]any{"None", "Env", "env"}, "rotation", "restart", "policy")
-	set([]any{map[string]any{"days": []any{"Monday"}, "start": "01:00", "end": "02:00"}}, "rotation", "window")
-	set([]any{[]any{map[string]any{"sha256": fmt.Sprintf("%064x", 1)}}}, "import")
+	set(oddTimes, "rotation", "rotateAfter")
+	set([]any{[]any{"0123456789ab"}, []any{"0123456789AB"}, []any{int64(1)}}, "revokedKeyIDs")
+	set([]any{"0123456789ab", "0123456789ABC", int64(123456789012)}, "activeKeyID")
+	set([]any{"None", "Detected", "detected"}, "rotation", "restart", "policy")
+	set([]any{map[string]any{"schedule": "0 1 * * MON", "duration": "1h"}}, "rotation", "window")
+	set(oddDurations, "rotation", "window", "duration")
+	set([]any{[]any{map[string]any{"sha256": fmt.Sprintf("%064x", 1)}}}, "importedKeys")
 }

@@ -83,7 +83,7 @@ var _ = Describe("A tenant who is busy", func() {
 		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(Equal(count))
 		// All are to know of it before.
 		moment := time.Now().Add(max(10*time.Second, 2*time.Since(began))).Truncate(time.Second)
-		change := fmt.Sprintf(`{"spec":{"expiresAt":%q}}`, moment.UTC().Format(time.RFC3339))
+		change := fmt.Sprintf(`{"spec":{"expirationTime":%q}}`, moment.UTC().Format(time.RFC3339))
 		all(func(key *unstructured.Unstructured) error { return patch(ctx, busy.as, key, change) })
 		Expect(time.Now()).To(BeTemporally("<", moment))
 

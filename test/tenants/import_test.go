@@ -22,7 +22,7 @@ var _ = Describe("The hash of somebody else's key", func() {
 		key, plaintext := bystanders.mint(ctx, name, "")
 		Eventually(func() error { return thief.as.Get(ctx, nameOf(key), key) }).Should(Succeed(), "a viewer reads the status")
 
-		loot := thief.key("loot", fmt.Sprintf("import: [{sha256: %s}]", hashOf(key)))
+		loot := thief.key("loot", fmt.Sprintf("importedKeys: [{sha256: %s}]", hashOf(key)))
 		Expect(thief.as.Create(ctx, loot)).To(Succeed())
 		awaitReady(ctx, loot)
 		Eventually(func(g Gomega) {
@@ -51,7 +51,7 @@ var _ = Describe("The hash of somebody else's key", func() {
 		awaitGone(ctx, key)
 		// The hash is nobody's now: its key was minted here all the same.
 		sum := sha256.Sum256([]byte(plaintext))
-		loot := squatter.key("loot", fmt.Sprintf("import: [{sha256: %s}]", hex.EncodeToString(sum[:])))
+		loot := squatter.key("loot", fmt.Sprintf("importedKeys: [{sha256: %s}]", hex.EncodeToString(sum[:])))
 		Expect(squatter.as.Create(ctx, loot)).To(Succeed())
 		awaitReady(ctx, loot)
 		neverAccepted(ctx, plaintext, 2*time.Second)
@@ -60,15 +60,15 @@ var _ = Describe("The hash of somebody else's key", func() {
 	It("does not make a key younger that is taken out of the list and put back", func(ctx SpecContext) {
 		mallory := newPermitted(ctx, "imports: Foreign")
 		sum := sha256.Sum256([]byte("a key of another system, drawn at random"))
-		listed := fmt.Sprintf(`{"spec":{"import":[{"sha256":"%x"}]}}`, sum)
-		key := mallory.key("aged", fmt.Sprintf("import: [{sha256: %x}]", sum))
+		listed := fmt.Sprintf(`{"spec":{"importedKeys":[{"sha256":"%x"}]}}`, sum)
+		key := mallory.key("aged", fmt.Sprintf("importedKeys: [{sha256: %x}]", sum))
 		Expect(mallory.as.Create(ctx, key)).To(Succeed())
 		awaitReason(ctx, key, "Imported", "Imported")
-		first := registeredAt(key, fmt.Sprintf("%x", sum))
-		Expect(patch(ctx, mallory.as, key, `{"spec":{"import":null}}`)).To(Succeed())
+		first := registrationTime(key, fmt.Sprintf("%x", sum))
+		Expect(patch(ctx, mallory.as, key, `{"spec":{"importedKeys":null}}`)).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(refresh(ctx, key)).To(Succeed())
-			g.Expect(registeredAt(key, fmt.Sprintf("%x", sum))).To(BeEmpty())
+			g.Expect(registrationTime(key, fmt.Sprintf("%x", sum))).To(BeEmpty())
 		}).Should(Succeed())
 		// Times in a status have whole seconds.
 		pause(ctx, 1100*time.Millisecond)
@@ -79,6 +79,6 @@ var _ = Describe("The hash of somebody else's key", func() {
 			g.Expect(status).NotTo(BeEmpty())
 			g.Expect(reason).NotTo(Equal("Importing"))
 		}).Should(Succeed())
-		Expect(registeredAt(key, fmt.Sprintf("%x", sum))).To(Or(BeEmpty(), Equal(first)))
+		Expect(registrationTime(key, fmt.Sprintf("%x", sum))).To(Or(BeEmpty(), Equal(first)))
 	})
 })

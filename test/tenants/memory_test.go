@@ -172,7 +172,7 @@ func largestAccepted(ctx context.Context, mallory *tenant) *unstructured.Unstruc
 		}, []int{4096, 1024, 256}},
 		{parts(8, func(i, size int) any {
 			return map[string]any{"sha256": fmt.Sprintf("%064x", i+1), "description": strings.Repeat("語", size)}
-		}, "spec", "import"), []int{256, 64}},
+		}, "spec", "importedKeys"), []int{256, 64}},
 		{parts(32, func(i, size int) any {
 			return map[string]any{"kind": "Deployment", "name": fmt.Sprintf("%0*d", size, i)}
 		}, "spec", "rotation", "restart", "workloads"), []int{253, 63}},

@@ -20,10 +20,10 @@ import (
 )
 
 var _ = Describe("An APIKey that the programs cannot read", func() {
-	DescribeTable("stops nobody else, in a namespace that no Organization permits, with", func(ctx SpecContext, expiresAt string, finalizers ...string) {
+	DescribeTable("stops nobody else, in a namespace that no Organization permits, with", func(ctx SpecContext, expirationTime string, finalizers ...string) {
 		mallory := newTenant(ctx)
 		pill := mallory.key("pill", "")
-		Expect(unstructured.SetNestedField(pill.Object, expiresAt, "spec", "expiresAt")).To(Succeed())
+		Expect(unstructured.SetNestedField(pill.Object, expirationTime, "spec", "expirationTime")).To(Succeed())
 		pill.SetFinalizers(finalizers)
 		// It is refused, or it hurts nobody.
 		if err := mallory.as.Create(ctx, pill); err != nil {
@@ -42,7 +42,7 @@ var _ = Describe("An APIKey that the programs cannot read", func() {
 		mallory := newTenant(ctx)
 		pills := []*unstructured.Unstructured{}
 		for name, spec := range map[string]string{
-			"time": "expiresAt: tomorrow", "duration": "ttl: soon", "flag": "suspend: perhaps", "part": "rotation: every day",
+			"time": "expirationTime: tomorrow", "duration": "ttl: soon", "flag": "suspend: perhaps", "part": "rotation: every day",
 		} {
 			pill := mallory.key("pill-"+name, spec)
 			pill.SetFinalizers([]string{"mallory.example/forever"})
@@ -114,7 +114,7 @@ func relax(ctx context.Context) (restore func(context.Context)) {
 	// Rules about the whole do not compile without the types of these.
 	delete(schema, "x-kubernetes-validations")
 	delete(spec, "x-kubernetes-validations")
-	for _, field := range []string{"expiresAt", "ttl", "suspend", "rotation"} {
+	for _, field := range []string{"expirationTime", "ttl", "suspend", "rotation"} {
 		spec["properties"].(map[string]any)[field] = map[string]any{"x-kubernetes-preserve-unknown-fields": true}
 	}
 	Expect(unstructured.SetNestedSlice(lax.Object, versions, "spec", "versions")).To(Succeed())

@@ -55,7 +55,7 @@ var _ = Describe("An APIKey that the Organization blocks", func() {
 		awaitReason(ctx, key, "Permitted", "Blocked")
 
 		By("trying what a tenant can try")
-		for _, change := range []string{`{"spec":{"suspend":true}}`, `{"spec":{"suspend":false}}`, `{"spec":{"rotation":{"trigger":"now"}}}`} {
+		for _, change := range []string{`{"spec":{"suspend":true}}`, `{"spec":{"suspend":false}}`, `{"spec":{"rotation":{"rotateAfter":"2026-03-04T05:06:07Z"}}}`} {
 			Expect(patch(ctx, mallory.as, key, change)).To(Succeed())
 		}
 		neverAccepted(ctx, plaintext, time.Second)
@@ -131,13 +131,15 @@ var _ = Describe("What a tenant chooses", func() {
 		mallory := newPermitted(ctx)
 		var keys []*unstructured.Unstructured
 		for field, spec := range map[string]string{
-			"description": fmt.Sprintf("description: %q", evil),
-			"entry":       fmt.Sprintf("secret: {data: {x: %q}}", "$("+evil+")"),
-			"annotation":  fmt.Sprintf("secret: {annotations: {x: %q}}", evil),
-			"trigger":     fmt.Sprintf("rotation: {trigger: %q}", evil),
-			"import":      fmt.Sprintf("import: [{sha256: %064d, description: %q}]", 1, evil),
-			"reference":   fmt.Sprintf("organizationRef: {name: %q}", evil),
-			"zone":        fmt.Sprintf("rotation: {window: {days: [Monday], start: '01:00', end: '02:00', timeZone: %q}}", evil),
+			"description":  fmt.Sprintf("description: %q", evil),
+			"entry":        fmt.Sprintf("secret: {data: {x: %q}}", "$("+evil+")"),
+			"annotation":   fmt.Sprintf("secret: {annotations: {x: %q}}", evil),
+			"revoked":      fmt.Sprintf("revokedKeyIDs: [%q]", evil),
+			"active":       fmt.Sprintf("activeKeyID: %q", evil),
+			"rotation":     fmt.Sprintf("rotation: {rotateAfter: %q}", evil),
+			"importedKeys": fmt.Sprintf("importedKeys: [{sha256: %064d, description: %q}]", 1, evil),
+			"reference":    fmt.Sprintf("organizationRef: {name: %q}", evil),
+			"zone":         fmt.Sprintf("rotation: {window: {schedule: '0 1 * * MON', duration: 1h, timeZone: %q}}", evil),
 		} {
 			key := mallory.key("evil-"+field, spec)
 			if err := mallory.as.Create(ctx, key); err != nil {
@@ -205,7 +207,7 @@ var _ = Describe("Who may edit APIKeys and nothing else", func() {
 		Expect(as.Create(ctx, key)).To(MatchError(ContainSubstring("may not patch")))
 		key = mallory.key("key", "")
 		Expect(as.Create(ctx, key)).To(Succeed())
-		Expect(patch(ctx, as, key, `{"spec":{"rotation":{"restart":{"policy":"Env"}}}}`)).To(MatchError(ContainSubstring("may not patch")))
+		Expect(patch(ctx, as, key, `{"spec":{"rotation":{"restart":{"policy":"Detected"}}}}`)).To(MatchError(ContainSubstring("may not patch")))
 		Expect(admin.Get(ctx, nameOf(workload), workload)).To(Succeed())
 		Expect(workload.Spec.Template.Annotations).To(BeEmpty())
 	})

@@ -232,13 +232,13 @@ func hashOf(key *unstructured.Unstructured) string {
 
 func nameOf(o client.Object) client.ObjectKey { return client.ObjectKeyFromObject(o) }
 
-// registeredAt is when a hash was registered, as the status of its APIKey says; empty if it
+// registrationTime is when a hash was registered, as the status of its APIKey says; empty if it
 // does not have it.
-func registeredAt(key *unstructured.Unstructured, sha256 string) string {
+func registrationTime(key *unstructured.Unstructured, sha256 string) string {
 	versions, _, _ := unstructured.NestedSlice(key.Object, "status", "versions")
 	for _, one := range versions {
 		if v, ok := one.(map[string]any); ok && v["sha256"] == sha256 && v["state"] != "Revoked" {
-			return fmt.Sprint(v["registeredAt"])
+			return fmt.Sprint(v["registrationTime"])
 		}
 	}
 	return ""

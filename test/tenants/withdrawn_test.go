@@ -32,7 +32,7 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 
 	BeforeAll(func(ctx SpecContext) {
 		named = newPermitted(ctx, "")
-		Expect(patchOrganization(ctx, named.organization, fmt.Sprintf(`{"spec":{"namespaces":{"selector":null,"names":[%q]}}}`, named.namespace))).To(Succeed())
+		Expect(patchOrganization(ctx, named.organization, fmt.Sprintf(`{"spec":{"namespaces":{"selector":{"matchLabels":null,"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"In","values":[%q]}]}}}}`, named.namespace))).To(Succeed())
 		_, namedKey = named.mint(ctx, "key", "")
 		labelled = newPermitted(ctx)
 		_, labelledKey = labelled.mint(ctx, "key", "")
@@ -40,12 +40,12 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 		_, blockedKey = blocked.mint(ctx, "key", "")
 
 		importing = newPermitted(ctx, "imports: Foreign")
-		list, _ = importing.mint(ctx, "key", fmt.Sprintf("import: [{sha256: %x}]", sha256.Sum256([]byte(foreign))))
+		list, _ = importing.mint(ctx, "key", fmt.Sprintf("importedKeys: [{sha256: %x}]", sha256.Sum256([]byte(foreign))))
 		awaitAccepted(ctx, foreign)
 
 		retiring = newPermitted(ctx)
 		rotated, oldKey = retiring.mint(ctx, "key", "")
-		Expect(patch(ctx, retiring.as, rotated, `{"spec":{"rotation":{"trigger":"now"}}}`)).To(Succeed())
+		Expect(patch(ctx, retiring.as, rotated, fmt.Sprintf(`{"spec":{"rotation":{"rotateAfter":%q}}}`, time.Now().Add(time.Second).UTC().Format(time.RFC3339)))).To(Succeed())
 		awaitReason(ctx, rotated, "Rotated", "Retiring")
 		awaitReady(ctx, rotated)
 		retiringKey = plaintextOf(ctx, rotated)
@@ -65,7 +65,7 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 	})
 
 	It("a key is refused whose namespace the Organization names no longer", func(ctx SpecContext) {
-		Expect(patchOrganization(ctx, named.organization, `{"spec":{"namespaces":{"names":["nobody"]}}}`)).To(Succeed())
+		Expect(patchOrganization(ctx, named.organization, `{"spec":{"namespaces":{"selector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"In","values":["nobody"]}]}}}}`)).To(Succeed())
 		refusedSoon(ctx, namedKey)
 	})
 
@@ -75,12 +75,12 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 	})
 
 	It("an imported key is refused that is taken out of the list", func(ctx SpecContext) {
-		Expect(patch(ctx, importing.as, list, `{"spec":{"import":null}}`)).To(Succeed())
+		Expect(patch(ctx, importing.as, list, `{"spec":{"importedKeys":null}}`)).To(Succeed())
 		refusedSoon(ctx, foreign)
 	})
 
 	It("a key is refused that was replaced and is retired, and its successor is not", func(ctx SpecContext) {
-		Expect(patch(ctx, retiring.as, rotated, `{"spec":{"rotation":{"retire":"now"}}}`)).To(Succeed())
+		Expect(patch(ctx, retiring.as, rotated, fmt.Sprintf(`{"spec":{"revokedKeyIDs":[%q]}}`, fmt.Sprintf("%x", sha256.Sum256([]byte(oldKey)))[:12]))).To(Succeed())
 		refusedSoon(ctx, oldKey)
 		awaitAccepted(ctx, retiringKey)
 	})

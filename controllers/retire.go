@@ -81,11 +81,8 @@ func (r *APIKeyReconciler) moving(ctx context.Context, p *pass) rollout {
 // when its Secret was touched or restored, so that what took that has a dead key.
 func (p *pass) lostLately() bool {
 	active := p.active()
-	switch active.MintReason {
-	case v1alpha1.MintDrifted, v1alpha1.MintRestored, v1alpha1.MintRevoked:
-		return active.ActivationTime != nil && p.now.Sub(active.ActivationTime.Time) < restartAfterLoss
-	}
-	return false
+	lost := active.MintReason == v1alpha1.MintDrifted || active.MintReason == v1alpha1.MintRestored || active.MintReason == v1alpha1.MintRevoked
+	return lost && active.ActivationTime != nil && p.now.Sub(active.ActivationTime.Time) < restartAfterLoss
 }
 
 // recheck is how often to look at what usage says: often enough to notice that a key

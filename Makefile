@@ -122,23 +122,24 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 
 # Rows that run at the same time, each one target after the other. What asks for most is in the
 # first, what waits for most of its time in the second, and what only works, and is not run
-# again while its files are the same, is behind both. What measures comes when they have ended.
+# again while its files are the same, is behind both: on one processor in the last. What measures comes when they have ended.
 row_1 := test-life test-faults-short test-rotation-short
 row_2 := test-gateways-table test-clients bin/harness-holds test-scaffolding test-tenants-untimed
-row_3 := test-race test-plain bin/mutations-missed bin/simulation-$(SCHEDULES)-holds test-model test-abuse
+row_3 := test-race test-plain bin/mutations-missed test-abuse
+row_4 := bin/simulation-$(SCHEDULES)-holds test-model
 run_behind := @nice -n 19 hack/tools/timed.sh
 # How many rows run at the same time.
-TEST_JOBS ?= 3
+TEST_JOBS ?= 4
 
 # File descriptor 5 is where they say that they begin and end (hack/tools/timed.sh); the
 # rest of what a target prints comes when it has ended.
 .PHONY: test
 test: programs-test controlplane gateways $(GINKGO) ## Run every test, on a real API server where one is needed.
-	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target test-row-1 test-row-2 test-row-3 5>&2
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target test-row-1 test-row-2 test-row-3 test-row-4 5>&2
 	@$(MAKE) --no-print-directory --old-file=controlplane test-tenants-measured
 
-.PHONY: test-row-1 test-row-2 test-row-3
-test-row-1 test-row-2 test-row-3: test-row-%:
+.PHONY: test-row-1 test-row-2 test-row-3 test-row-4
+test-row-1 test-row-2 test-row-3 test-row-4: test-row-%:
 	@trap 'exit 1' INT TERM; failed=0; for target in $(row_$*); do \
 		$(MAKE) --no-print-directory --old-file=controlplane --old-file=gateways $$target || failed=1; \
 	done; exit $$failed

@@ -230,6 +230,8 @@ func TestAWindowThatCannotBeReadDoesNotStopRotation(t *testing.T) {
 			{Schedule: "0 9 * *", Duration: hour},
 			{Schedule: "0 9 * * MON-FUN", Duration: hour},
 			{Schedule: "60 9 * * *", Duration: hour},
+			{Schedule: "TZ=", Duration: hour},
+			{Schedule: "CRON_TZ=UTC 0 9 * * *", Duration: hour},
 		},
 		"never opens": {
 			{Schedule: "0 9 30 2 *", Duration: hour},
@@ -347,4 +349,22 @@ func TestTooOld(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
+}
+
+// Whatever is stored, a window is read or refused, and has a place for each time.
+func FuzzWindow(f *testing.F) {
+	for _, schedule := range []string{"0 9 * * MON-THU", "*/5 0-3,5 1 JAN ?", "@every 1h", "TZ=", "0 9 30 2 *", "9223372036854775807 * * * *", "*/9223372036854775807 * * * *"} {
+		f.Add(schedule, int64(time.Hour), "Europe/Berlin", int64(0))
+	}
+	f.Fuzz(func(t *testing.T, schedule string, duration int64, zone string, second int64) {
+		due := friday.Add(time.Duration(second%(10*366*24*3600)) * time.Second)
+		spec := &v1alpha1.RotationWindow{Schedule: schedule, Duration: metav1.Duration{Duration: time.Duration(duration % int64(744*time.Hour))}, TimeZone: zone}
+		w, err := newWindow(spec)
+		if err != nil {
+			return
+		}
+		if at := w.place(due, 0.5); at.Before(due) {
+			t.Errorf("%+v: %s is before %s", spec, at, due)
+		}
+	})
 }

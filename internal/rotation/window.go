@@ -5,6 +5,7 @@ package rotation
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -32,7 +33,10 @@ func newWindow(spec *v1alpha1.RotationWindow) (window, error) {
 		}
 		w.location = location
 	}
-	// The schema lets no TZ= through, on which the parser panics.
+	// The schema lets none through; the parser would panic on "TZ=".
+	if strings.Contains(spec.Schedule, "=") {
+		return window{}, fmt.Errorf("schedule %q has a time zone: write it as timeZone", spec.Schedule)
+	}
 	schedule, err := cron.ParseStandard(spec.Schedule)
 	if err != nil {
 		return window{}, fmt.Errorf("schedule %q: %w", spec.Schedule, err)

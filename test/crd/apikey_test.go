@@ -39,6 +39,9 @@ var _ = Describe("APIKey", func() {
 		Entry("a ttl of ten years", more("ttl: 87840h")),
 		Entry("a ttl in several units", more("ttl: 1h30m0.5s")),
 		Entry("a ttl in small units", more("ttl: 60000ms1us1µs1ns")),
+		Entry("64 keys that are revoked", more("revokedKeyIDs: [%s]", keyIDs(64))),
+		Entry("a key that is pinned", more("activeKeyID: 0123456789ab")),
+		Entry("a key that is pinned and revoked", more("activeKeyID: 0123456789ab\nrevokedKeyIDs: [0123456789ab]")),
 		Entry("an overlap of nothing", more("rotation: {overlap: {min: '0', idle: 0s}}")),
 		Entry("suspension", more("suspend: true")),
 		Entry("a Secret's name", secret("name: my-key.example")),
@@ -68,6 +71,12 @@ var _ = Describe("APIKey", func() {
 		Entry("an empty name", "organizationRef: {name: ''}", "spec.organizationRef.name in body should be at least 1 chars long"),
 		Entry("an organization's name of 254 characters", fmt.Sprintf("organizationRef: {name: %s}", chars(254)), "spec.organizationRef.name: Too long: may not be more than 253"),
 
+		Entry("65 keys that are revoked", more("revokedKeyIDs: [%s]", keyIDs(65)), "spec.revokedKeyIDs: Too many: 65: must have at most 64 items"),
+		Entry("a key that is revoked twice", more("revokedKeyIDs: [0123456789ab, 0123456789ab]"), `spec.revokedKeyIDs[1]: Duplicate value: "0123456789ab"`),
+		Entry("a key that is revoked by its hash", more("revokedKeyIDs: ['%064x']", 1), "spec.revokedKeyIDs[0] in body should match '^[0-9a-f]{12}$'"),
+		Entry("a key that is revoked by itself", more("revokedKeyIDs: [hxk_%s]", chars(49)), "spec.revokedKeyIDs[0] in body should match"),
+		Entry("a pin of a name", more("activeKeyID: latest"), "spec.activeKeyID in body should match '^[0-9a-f]{12}$'"),
+		Entry("a pin of a number", more("activeKeyID: 123456789012"), "spec.activeKeyID in body must be of type string"),
 		Entry("a description of 1025 characters", more("description: %s", chars(1025)), "spec.description: Too long: may not be more than 1024"),
 		Entry("a description of a thousand lines", more("description: %q", strings.Repeat("one more line\n", 1000)), "spec.description: Too long: may not be more than 1024"),
 
@@ -261,4 +270,13 @@ func dns(n int) string {
 		name = name[:n-1] + "a"
 	}
 	return name
+}
+
+// keyIDs are n different ones, as a list in YAML has them.
+func keyIDs(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("'%012x'", i)
+	}
+	return strings.Join(list, ", ")
 }

@@ -32,7 +32,7 @@ SOLITARY_PACKAGES := ./internal/audit/trail ./internal/permission ./internal/pla
 LONG_PACKAGES := ./internal/audit ./internal/usage/gather
 RACE_PACKAGES := $$(comm -23 <(go list ./internal/... ./webhook/... ./controllers/... | sort) <(go list $(SOLITARY_PACKAGES) | sort))
 PRODUCT_PACKAGES := ./api/... ./cmd/... ./controllers/... ./internal/... ./webhook/...
-# What tests are run with, and knows nothing of the product.
+# What tests are run with: of the product it knows the types of api alone.
 HARNESS_PACKAGES := ./hack/controlplane ./hack/gateways ./hack/link ./hack/load ./hack/process
 # Those that are run by targets of their own.
 OWN_TARGETS := ./test/lifecycle ./test/tenants ./test/mutation ./test/faults ./test/rotation ./test/abuse $(HARNESS_PACKAGES)
@@ -121,8 +121,9 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting
 ##@ Test
 
 # Rows that run at the same time, each one target after the other. What asks for most is in the
-# first, what waits for most of its time in the second, and what only works, and is not run
-# again while its files are the same, is behind both: on one processor in the last. What measures comes when they have ended.
+# first, and what waits for most of its time in the second. The others have what is not run
+# again while its files are the same; the last keeps one processor busy. What measures comes
+# when they have ended.
 row_1 := test-life test-faults-short test-rotation-short
 row_2 := test-gateways-table test-clients bin/harness-holds test-scaffolding test-tenants-untimed
 row_3 := test-race test-plain bin/mutations-missed test-abuse
@@ -196,7 +197,7 @@ test-plain:
 	$(run_behind) "tests" $(go_test_cached) -timeout=20m $(TESTFLAGS) \
 		$(LONG_PACKAGES) $$(comm -23 <(go list $(PRODUCT_PACKAGES) | sort) <(go list $(RACE_PACKAGES) | sort))
 
-# This depends on hack alone, and make test runs it when that has changed.
+# This depends on hack and api alone, and make test runs it when one of them has changed.
 harness := $(run) "tests of the harness" $(go_test) -timeout=20m $(HARNESS_PACKAGES)
 
 .PHONY: test-harness

@@ -78,7 +78,8 @@ func (r *APIKeyReconciler) moving(ctx context.Context, p *pass) rollout {
 }
 
 // lostLately reports whether the key took the place of one that was revoked at once, as
-// when its Secret was touched or restored, so that what took that has a dead key.
+// when spec.revokedKeyIDs names it, or its Secret was touched or restored, so that what took
+// that has a dead key.
 func (p *pass) lostLately() bool {
 	active := p.active()
 	lost := active.MintReason == v1alpha1.MintDrifted || active.MintReason == v1alpha1.MintRestored || active.MintReason == v1alpha1.MintRevoked

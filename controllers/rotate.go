@@ -42,15 +42,14 @@ func (p *pass) dueNow() v1alpha1.MintReason {
 		p.turnover = stuck(v1alpha1.ReasonInvalidWindow, fmt.Sprintf("spec.rotation.window: %v; until then keys are replaced at any time", err))
 	}
 	status.NextRotationTime = nil
-	switch {
-	case at.IsZero():
-		return ""
-	case p.now.Before(at):
-		status.NextRotationTime = ptr.To(metav1.NewTime(at.Truncate(time.Second)))
-		p.lookAgain(at.Sub(p.now))
+	if at.IsZero() {
 		return ""
 	}
 	status.NextRotationTime = ptr.To(metav1.NewTime(at.Truncate(time.Second)))
+	if p.now.Before(at) {
+		p.lookAgain(at.Sub(p.now))
+		return ""
+	}
 	return due
 }
 

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/test/faults/oracle"
 )
 
@@ -22,11 +23,8 @@ import (
 func (w *world) rotate(ctx context.Context, s *subject, overlap time.Duration) error {
 	before := s.last().key.Status.KeyID
 	number := fmt.Sprint(w.rotated.Add(1))
-	var last time.Time
-	for _, v := range s.last().key.Status.Versions {
-		last = slices.MaxFunc([]time.Time{last, v.RegistrationTime.Time}, time.Time.Compare)
-	}
-	generation, err := w.order(ctx, s, `{"spec":{"rotation":{"rotateAfter":%q}}}`, last.Add(time.Second).UTC().Format(time.RFC3339))
+	after := stack.RotateAfter(s.last().key).UTC().Format(time.RFC3339)
+	generation, err := w.order(ctx, s, `{"spec":{"rotation":{"rotateAfter":%q}}}`, after)
 	if err != nil {
 		return fmt.Errorf("rotate %s: %w", s.Name, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/hack/stack"
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/usage"
@@ -83,14 +83,10 @@ func overlapping(least, idle, most time.Duration) func(*v1alpha1.APIKey) {
 // rotating asks for another key in place of those that there are.
 func rotating(k *v1alpha1.APIKey) {
 	GinkgoHelper()
-	last := k.CreationTimestamp.Time
-	for _, v := range k.Status.Versions {
-		last = slices.MaxFunc([]time.Time{last, v.RegistrationTime.Time}, time.Time.Compare)
-	}
-	// It is to the second, and comes with the first look.
-	after := last.Truncate(time.Second).Add(time.Second)
-	Eventually(time.Now).Should(BeTemporally(">=", after))
-	k.Spec.Rotation.RotateAfter = ptr.To(metav1.NewTime(after))
+	after := stack.RotateAfter(k)
+	// It comes with the first look.
+	Eventually(time.Now).Should(BeTemporally(">=", after.Time))
+	k.Spec.Rotation.RotateAfter = after
 }
 
 // revoking ends keys, by their IDs.

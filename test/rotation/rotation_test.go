@@ -169,11 +169,7 @@ func (w *world) change(ctx context.Context, f func(*v1alpha1.Rotation)) {
 func (w *world) rotate(ctx context.Context) {
 	w.Helper()
 	id := w.key.Status.KeyID
-	var last time.Time
-	for _, v := range w.key.Status.Versions {
-		last = slices.MaxFunc([]time.Time{last, v.RegistrationTime.Time}, time.Time.Compare)
-	}
-	w.change(ctx, func(r *v1alpha1.Rotation) { r.RotateAfter = &metav1.Time{Time: last.Add(time.Second)} })
+	w.change(ctx, func(r *v1alpha1.Rotation) { r.RotateAfter = stack.RotateAfter(w.key) })
 	// As long as too many keys still work it is put off.
 	w.await(ctx, 5*time.Minute, "a rotation", func() bool { return w.key.Status.KeyID != id }, w.key)
 }

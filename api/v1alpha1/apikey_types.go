@@ -4,7 +4,6 @@
 package v1alpha1
 
 import (
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -15,7 +14,7 @@ import (
 // +kubebuilder:resource:shortName=ak,categories=hexcovery
 // +kubebuilder:printcolumn:name="Org",type=string,JSONPath=`.spec.organizationRef.name`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Serving")].reason`
 // +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.keyID`
 // +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.lastUsedTime`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expirationTime`
@@ -57,8 +56,9 @@ type APIKeySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.description has a line break, or a control or formatting character: write one line of plain text"
 	Description string `json:"description,omitempty"`
 
-	// scopes narrows the key to a part of the programmatic surface.
-	// Default: every scope of the organization.
+	// scopes are the parts of the programmatic surface that the key reaches.
+	// Default: ingest, query, annotations and heartbeats, as far as the organization has
+	// them. A scope that a later release adds has to be named here.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -143,21 +143,21 @@ type SecretTemplate struct {
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"
 	Name string `json:"name,omitempty"`
 
-	// labels added to the Secret. Those under auth.hexcovery.io and kubernetes.io
-	// are reserved.
+	// labels added to the Secret. Those under auth.hexcovery.io, kubernetes.io/ and
+	// k8s.io/ are reserved; app.kubernetes.io/ and the like are yours.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.labels has a name that is not valid for a label: use [prefix/]name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io/ and k8s.io/ cannot be set"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.labelValue().validate(self[k]).hasValue())",message="spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations added to the Secret. Those under auth.hexcovery.io and
-	// kubernetes.io are reserved.
+	// annotations added to the Secret. Those under auth.hexcovery.io,
+	// kubernetes.io/ and k8s.io/ are reserved.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io/ and k8s.io/ cannot be set"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// data are the entries of the Secret beside api-key, which is always there.
@@ -168,7 +168,7 @@ type SecretTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..'))",message="spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.', and no '..' at the beginning"
-	// +kubebuilder:validation:XValidation:rule="!('api-key' in self || 'previous-api-key' in self)",message="spec.secret.data cannot set api-key or previous-api-key: they always hold the keys themselves"
+	// +kubebuilder:validation:XValidation:rule="!('api-key' in self)",message="spec.secret.data cannot set api-key: it always holds the key itself"
 	Data map[string]DataTemplate `json:"data,omitempty"`
 }
 
@@ -190,6 +190,18 @@ type APIKeyStatus struct {
 	// observedGeneration is the generation of the spec that conditions describe.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// appliedGeneration is the latest generation of the spec that every auth server is known
+	// to apply. It is 0 from when the key is stopped, or works again, until each has applied
+	// that.
+	// +optional
+	AppliedGeneration int64 `json:"appliedGeneration,omitempty"`
+
+	// acceptance says whether auth servers may accept the keys in versions. Accepted is
+	// necessary and not sufficient: they also judge deletion, suspension, expiry and
+	// permission by themselves. A value that they do not know refuses.
+	// +optional
+	Acceptance Acceptance `json:"acceptance,omitempty"`
 
 	// uid is that of the APIKey that this status was written for. One that was copied
 	// to another APIKey, as from a backup, counts for nothing: its keys are not accepted.
@@ -214,6 +226,13 @@ type APIKeyStatus struct {
 	// secretRef names the Secret that holds the key.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
+
+	// scopes are those that the key has: spec.scopes or the default, as far as the
+	// organization has them.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=4
+	Scopes []Scope `json:"scopes,omitempty"`
 
 	// expirationTime is when the key stops working: spec.expirationTime, or what spec.ttl gives.
 	// +optional
@@ -258,14 +277,29 @@ type APIKeyStatus struct {
 	// +optional
 	Drift *DriftStatus `json:"drift,omitempty"`
 
-	// conditions: Ready sums up Permitted, Registered and Published. Reconciling
-	// and Stalled are there while they hold; others where there is something to say.
+	// conditions are for people and tools; no program of the operator decides by them. Ready
+	// says whether the spec is realized, Serving whether the key works now. Reconciling and
+	// Stalled are there while they hold.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
+
+// Acceptance says whether auth servers may accept an APIKey's keys.
+// +kubebuilder:validation:Enum=Accepted;Withdrawn;Expired
+type Acceptance string
+
+const (
+	// AcceptanceAccepted lets auth servers accept the keys, as far as they find nothing
+	// against it.
+	AcceptanceAccepted Acceptance = "Accepted"
+	// AcceptanceWithdrawn refuses every key: the APIKey is suspended, or not permitted.
+	AcceptanceWithdrawn Acceptance = "Withdrawn"
+	// AcceptanceExpired refuses every key, and clients are told why.
+	AcceptanceExpired Acceptance = "Expired"
+)
 
 // DriftStatus is how often a key was lost because its Secret was touched: deleted, given
 // another api-key, or replaced by somebody else's.
@@ -323,10 +357,21 @@ func (k *APIKey) Expiry() (metav1.Time, bool) {
 // one that it was restored or copied from.
 func (k *APIKey) StatusIsOwn() bool { return k.Status.UID == k.UID }
 
-// Withdrawn reports whether the manager has taken the key back from the auth
-// servers, without giving it out again since.
-func (s *APIKeyStatus) Withdrawn() bool {
-	registered := meta.FindStatusCondition(s.Conditions, ConditionRegistered)
-	return registered != nil && registered.Status != metav1.ConditionTrue &&
-		(registered.Reason == ReasonRevoking || registered.Reason == ReasonRevoked)
+// EffectiveScopes is spec.scopes, or the default where that is empty: what the key reaches
+// as far as its organization does.
+func (k *APIKey) EffectiveScopes() []Scope {
+	if len(k.Spec.Scopes) > 0 {
+		return k.Spec.Scopes
+	}
+	return DefaultScopes()
+}
+
+// OlderThan reports whether k came before other: of two APIKeys that have one hash the
+// older keeps it. The UID decides between those of the same second, so that everybody
+// decides alike.
+func (k *APIKey) OlderThan(other *APIKey) bool {
+	if !k.CreationTimestamp.Equal(&other.CreationTimestamp) {
+		return k.CreationTimestamp.Before(&other.CreationTimestamp)
+	}
+	return k.UID < other.UID
 }

@@ -3,36 +3,49 @@
 
 package v1alpha1
 
-// Condition types.
+// Condition types. They are for people and tools: no program of the operator decides by one.
+// docs/conditions.md has the reasons of Ready, and what each means for the others.
 const (
-	// ConditionReady sums up the others: the Secret holds a key that every live
-	// auth server accepts.
+	// ConditionReady says whether the spec is realized: also one that wants the key to be
+	// suspended or expired.
 	ConditionReady = "Ready"
-	// ConditionPermitted says whether the Organization permits the namespace and
-	// the scopes. Auth servers accept a key only while it is True.
+	// ConditionServing says whether the key works now. Its reason is one word for people. It
+	// is Unknown while some auth server may still accept a key that is to be refused.
+	ConditionServing = "Serving"
+	// ConditionPermitted says whether the Organization permits the namespace and the scopes.
 	ConditionPermitted = "Permitted"
-	// ConditionRegistered says whether every auth server that was live when the key
-	// was published knew its hash; of a key that is not to work any more, whether
-	// each has dropped it. Auth servers accept no key while its reason is Revoking or
-	// Revoked.
+	// ConditionRegistered says whether all auth servers have loaded the key's hash; of a key
+	// that is refused, whether all have dropped it.
 	ConditionRegistered = "Registered"
 	// ConditionPublished says whether the Secret holds the key.
 	ConditionPublished = "Published"
-	// ConditionImported says whether every key of spec.importedKeys was taken up, and is
-	// accepted for as long as it has not retired. It is absent without spec.importedKeys.
+	// ConditionImported says whether every key of spec.importedKeys is registered, and is
+	// accepted until it retires. It is absent without spec.importedKeys.
 	ConditionImported = "Imported"
 	// ConditionExpiringSoon is True while the key is going to stop working within 7 days,
 	// and absent otherwise. Its reason says within how long.
 	ConditionExpiringSoon = "ExpiringSoon"
-	// ConditionRotated says how it stands with replacing the key, and with the keys that
-	// it has replaced: True when none of them works any more. It is there where there is
-	// something to say, and has no part in Ready.
+	// ConditionRotated says whether all keys that were replaced are revoked. It is there
+	// where there is something to say.
 	ConditionRotated = "Rotated"
-	// ConditionReconciling is True while the manager is at work or waits for
-	// something that is going to happen (kstatus).
+	// ConditionReconciling is True while the manager is at work or waits for what is going
+	// to happen (kstatus).
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True while a person has to change something (kstatus).
+	// ConditionStalled is True while a person has to change something that nobody asked for
+	// (kstatus).
 	ConditionStalled = "Stalled"
+)
+
+// Reasons of ConditionServing alone. Others are reasons of ConditionReady, too.
+const (
+	// ReasonActive: the key works.
+	ReasonActive = "Active"
+	// ReasonExpiring: the key works, and stops within 7 days.
+	ReasonExpiring = "Expiring"
+	// ReasonPending: there is no key in the Secret yet.
+	ReasonPending = "Pending"
+	// ReasonRefused: the key is refused because it is not permitted.
+	ReasonRefused = "Refused"
 )
 
 // Reasons of conditions, and of the events of the same name.
@@ -88,11 +101,13 @@ const (
 	// ReasonNoAuthServer surfaces when no auth server is running: nothing could
 	// accept the key.
 	ReasonNoAuthServer = "NoAuthServer"
-	// ReasonRevoking surfaces on an APIKey that is being deleted, or whose key is not
-	// to work for another reason, while some auth server may still accept the key; on
-	// an APIKey or Organization that was changed, while some may go by what it was.
-	// The message names them.
+	// ReasonRevoking surfaces on an APIKey that is being deleted, or whose key is to be
+	// refused for another reason, while some auth server may still accept the key. The
+	// message names them.
 	ReasonRevoking = "Revoking"
+	// ReasonApplying surfaces on an APIKey or Organization that was changed, while some auth
+	// server may still apply an earlier generation. The message names them.
+	ReasonApplying = "Applying"
 	// ReasonRevoked surfaces when no auth server accepts the key.
 	ReasonRevoked = "Revoked"
 	// ReasonResuming surfaces when a key is to work again, while some auth server
@@ -170,6 +185,8 @@ const (
 	EventRotated = "Rotated"
 	// EventRotationUndone: a key that was replaced is the current one again.
 	EventRotationUndone = "RotationUndone"
+	// EventScopesWidened: the key reaches more scopes than before.
+	EventScopesWidened = "ScopesWidened"
 	// EventRetiredInUse: a key that was replaced is revoked because overlap.max has
 	// passed, and may still be in use.
 	EventRetiredInUse = "RetiredInUse"
@@ -216,8 +233,6 @@ const (
 	AnnotationRequestedBy = "auth.hexcovery.io/requested-by"
 	// AnnotationRequestedByUID is the UID of that user, where there is one.
 	AnnotationRequestedByUID = "auth.hexcovery.io/requested-by-uid"
-	// AnnotationPreviousKeyID on such a Secret is the key ID of previous-api-key.
-	AnnotationPreviousKeyID = "auth.hexcovery.io/previous-key-id"
 	// AnnotationRestartPrefix and the APIKey's name are the annotation that a pod
 	// template gets to have its pods restarted; its value is the key ID that they are
 	// to take.
@@ -228,7 +243,7 @@ const (
 	AnnotationAbandonedKeyID = "auth.hexcovery.io/abandoned-key-id"
 	// SecretKeyAPIKey is the entry of the Secret that is the key itself.
 	SecretKeyAPIKey = "api-key"
-	// SecretKeyPreviousAPIKey is the entry of the Secret that is the key that was
-	// replaced last, as long as that is Retiring.
-	SecretKeyPreviousAPIKey = "previous-api-key"
+	// PreviousSuffix and the name of an APIKey's Secret name another one, which holds the key
+	// that was replaced last, as long as that works. Nothing should mount it.
+	PreviousSuffix = "-previous"
 )

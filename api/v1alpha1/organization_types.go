@@ -16,7 +16,7 @@ import (
 // +kubebuilder:resource:scope=Cluster,shortName=hxorg,categories=hexcovery
 // +kubebuilder:printcolumn:name="ID",type=string,JSONPath=`.status.id`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.id) ? self.spec.id : self.metadata.name) == (has(oldSelf.spec.id) ? oldSelf.spec.id : oldSelf.metadata.name)",message="spec.id is immutable: data is stored under it; create another Organization instead",fieldPath=".spec.id",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.spec.id) || size(self.metadata.name) <= 150",message="metadata.name is longer than the 150 characters of an id: set spec.id",fieldPath=".spec.id"
@@ -138,12 +138,17 @@ type OrganizationStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// appliedGeneration is the latest generation of the spec that every auth server is known
+	// to apply.
+	// +optional
+	AppliedGeneration int64 `json:"appliedGeneration,omitempty"`
+
 	// id is the organization's effective id.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	ID string `json:"id,omitempty"`
 
-	// conditions: Ready, and Stalled while it holds.
+	// conditions are for people and tools: Ready, and Reconciling or Stalled while they hold.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

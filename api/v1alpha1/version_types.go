@@ -12,7 +12,8 @@ import (
 type VersionState string
 
 const (
-	// VersionPending is registered; its key may not be in the Secret yet.
+	// VersionPending is registered, and accepted by each auth server that has loaded it. Its
+	// key may not be in the Secret yet.
 	VersionPending VersionState = "Pending"
 	// VersionActive is published: its key is in the Secret. One that was imported is
 	// accepted, and is in no Secret.
@@ -131,10 +132,22 @@ type KeyVersion struct {
 	// +optional
 	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
 
-	// requests that bore this key, as far as was gathered.
+	// revokedBy is the user who revoked the key, where a user did.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
-	Requests int64 `json:"requests,omitempty"`
+	RevokedBy *UserReference `json:"revokedBy,omitempty"`
+}
+
+// UserReference names a user of the Kubernetes API, as its admission has seen them.
+type UserReference struct {
+	// username of the user.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Username string `json:"username"`
+	// uid of the user, where the API server knows one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	UID string `json:"uid,omitempty"`
 }
 
 // Accepted reports whether auth servers accept keys in this state. One that this

@@ -18,8 +18,8 @@ type Variables struct {
 }
 
 // SecretData returns the data of the Secret that holds p: api-key, which is the key
-// itself, and each template expanded as ValidateTemplates describes. It is the way out of
-// a Plaintext, and its result must go nowhere but into that Secret.
+// itself, and each template expanded as ValidateTemplates describes. It is the only way out
+// of a Plaintext, and its result must go nowhere but into that Secret.
 //
 // An error is ErrTemplate under errors.Is, unless p is zero.
 func (p Plaintext) SecretData(templates map[string]string, vars Variables) (map[string][]byte, error) {
@@ -50,34 +50,14 @@ func (p Plaintext) SecretData(templates map[string]string, vars Variables) (map[
 	return data, nil
 }
 
-// AddPrevious puts p, the key that was replaced, beside its successor into data, which
-// SecretData has returned: as previous-api-key, for as long as it still works. It is the
-// other way out of a Plaintext, and the same holds for it.
-func (p Plaintext) AddPrevious(data map[string][]byte) {
-	if !p.IsZero() {
-		data[v1alpha1.SecretKeyPreviousAPIKey] = slices.Clone(p.reveal()[:])
-	}
-}
-
-// FromSecretData takes a key back out of a Secret's data, be it the current or the
-// previous one, so that the Secret can be written in another form without a new key. It
-// accepts no key but the one whose digest is want: whoever may edit the Secret does not
-// thereby choose a key.
+// FromSecretData takes a key back out of a Secret's data, so that it can be written in
+// another form, or into another Secret, without a new key. It accepts no key but the one
+// whose digest is want: whoever may edit the Secret does not thereby choose a key.
 //
 // An error says what api-key holds instead, and is ErrMalformed under errors.Is if that
 // is not a key at all. It contains a key ID at most.
 func FromSecretData(data map[string][]byte, want Digest) (Plaintext, error) {
-	p, err := fromEntry(data, v1alpha1.SecretKeyAPIKey, want)
-	if err == nil {
-		return p, nil
-	}
-	if previous, other := fromEntry(data, v1alpha1.SecretKeyPreviousAPIKey, want); other == nil {
-		return previous, nil
-	}
-	return Plaintext{}, err
-}
-
-func fromEntry(data map[string][]byte, name string, want Digest) (Plaintext, error) {
+	const name = v1alpha1.SecretKeyAPIKey
 	value, ok := data[name]
 	if !ok {
 		return Plaintext{}, errors.New("the secret has no entry " + name)

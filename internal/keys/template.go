@@ -88,10 +88,9 @@ func effective(templates map[string]string) map[string]string {
 	}
 }
 
-// EntryNames returns the names of all entries that a Secret may have which SecretData and
-// AddPrevious make of templates.
+// EntryNames returns the names of all entries that SecretData makes of templates.
 func EntryNames(templates map[string]string) []string {
-	return append(slices.Sorted(maps.Keys(effective(templates))), v1alpha1.SecretKeyAPIKey, v1alpha1.SecretKeyPreviousAPIKey)
+	return append(slices.Sorted(maps.Keys(effective(templates))), v1alpha1.SecretKeyAPIKey)
 }
 
 // compile reads all templates, in the order of their names: of several errors, the
@@ -100,7 +99,7 @@ func compile(templates map[string]string) ([]entry, error) {
 	templates = effective(templates)
 	entries := make([]entry, 0, len(templates))
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
-		if name == v1alpha1.SecretKeyAPIKey || name == v1alpha1.SecretKeyPreviousAPIKey {
+		if name == v1alpha1.SecretKeyAPIKey {
 			return nil, fmt.Errorf("%w: entry %s cannot be set: it always holds the key itself", ErrTemplate, name)
 		}
 		parts, err := split(templates[name])

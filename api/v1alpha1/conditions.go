@@ -54,8 +54,7 @@ const (
 	ReasonReady = "Ready"
 	// ReasonSuspended surfaces when spec.suspend stops the key or organization.
 	ReasonSuspended = "Suspended"
-	// ReasonExpired surfaces when spec.expirationTime, or what spec.ttl gives, has passed; in
-	// Imported when the APIKey is older than the Organization's maxKeyAge.
+	// ReasonExpired surfaces when spec.expirationTime, or what spec.ttl gives, has passed.
 	ReasonExpired = "Expired"
 	// ReasonWithin7Days surfaces in ExpiringSoon when the key has 7 days or less.
 	ReasonWithin7Days = "Within7Days"
@@ -139,6 +138,9 @@ const (
 	// ReasonImportRefused surfaces when a key of spec.importedKeys was another APIKey's when it
 	// was listed; all others are taken up.
 	ReasonImportRefused = "ImportRefused"
+	// ReasonImportExpired surfaces when the APIKey is older than the Organization's maxKeyAge,
+	// so that no imported key is accepted.
+	ReasonImportExpired = "ImportExpired"
 	// ReasonImportForbidden surfaces when the Organization permits no imports.
 	ReasonImportForbidden = "ImportForbidden"
 

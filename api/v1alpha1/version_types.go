@@ -37,7 +37,7 @@ const (
 )
 
 // MintReason is why a key was minted.
-// +kubebuilder:validation:Enum=Requested;Restored;SecretDrifted;KeyRevoked;RotateAfter;Interval;MaxKeyAge
+// +kubebuilder:validation:Enum=Requested;Restored;SecretDrifted;DuplicateDigest;KeyRevoked;RotateAfter;Interval;MaxKeyAge
 type MintReason string
 
 const (
@@ -47,6 +47,8 @@ const (
 	MintRestored MintReason = "Restored"
 	// MintDrifted: the Secret that held the key before was deleted or edited by hand.
 	MintDrifted MintReason = "SecretDrifted"
+	// MintDuplicate: the hash of the key before is that of an older APIKey's key.
+	MintDuplicate MintReason = "DuplicateDigest"
 	// MintRevoked: spec.revokedKeyIDs names the key before.
 	MintRevoked MintReason = "KeyRevoked"
 	// MintRotateAfter: the key before was registered before spec.rotation.rotateAfter.

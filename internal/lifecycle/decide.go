@@ -1,0 +1,133 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// decision is a Plan on its way: subjects, one after the other, bring the status to what it
+// is to be, and note how it stands.
+type decision struct {
+	*Facts
+	// next is the status as it is to be.
+	next status
+	plan Plan
+
+	// main and previous are what the Secrets hold.
+	main, previous holding
+	// pinned says why spec.activeKeyID cannot be had.
+	pinned finding
+	// permission, stop, withdrawal, registration, publication, imports, turnover and applying
+	// are how it stands with each. A finding without a reason has nothing to say.
+	permission, stop, withdrawal, registration, publication, imports, turnover, applying finding
+	// brief: what is waited for takes milliseconds, and is not worth a write yet.
+	brief bool
+	// blocked: a write has to come before anything else can be decided.
+	blocked bool
+	// considered: turnover is the last word on replaced keys.
+	considered bool
+	// over: nothing is left to be done or said.
+	over bool
+}
+
+// Decide says what is to be done. It is a function of the Facts alone.
+func Decide(f *Facts) Plan {
+	d := &decision{Facts: f, next: *f.Key.Status.DeepCopy()}
+	subjects := []func() bool{d.finalize}
+	if f.Key.DeletionTimestamp.IsZero() {
+		if !f.Key.StatusIsOwn() {
+			// What a backup has brought, or somebody has copied, counts for nothing.
+			d.next = status{}
+		}
+		subjects = []func() bool{
+			d.admit, d.prune, d.withdraw, d.reconcileImports, d.pin, d.revoke, d.inspect, d.register, d.acknowledge, d.publish, d.rotate, d.retire,
+		}
+	}
+	d.main, d.previous = d.holding(&d.Secret, false), d.holding(&d.Previous, true)
+	for _, subject := range subjects {
+		if !subject() {
+			break
+		}
+	}
+	return d.conclude()
+}
+
+// conclude turns what subjects found into a Plan.
+func (d *decision) conclude() Plan {
+	if d.over {
+		return d.plan
+	}
+	d.judge()
+	d.plan.Status = d.next
+	moved := d.moved()
+	switch {
+	case d.urgent(moved):
+		d.plan.Ask, d.plan.Step = Questions{}, StepStatus
+	case d.plan.Asks():
+		d.plan.Step = StepNone
+		return d.plan
+	case moved && d.plan.Step == StepSecret:
+		d.plan.Step = StepStatus
+	case d.plan.Step == StepNone && (moved || !d.brief && !equality.Semantic.DeepEqual(d.Key.Status, d.next)):
+		d.plan.Step = StepStatus
+	}
+	if d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
+		// A manifest that is replaced whole, as some tools do, loses it.
+		d.plan.Step = StepFinalizer
+	}
+	return d.plan
+}
+
+// urgent reports whether the status is to be written before questions are answered: what is
+// refused from that write on must not wait for an answer that may not come. A new key, or a
+// hash that was reserved, is a part of the same write.
+func (d *decision) urgent(moved bool) bool {
+	q := &d.plan.Ask
+	return moved && d.Key.StatusIsOwn() && (q.Secrets || q.Superseded || len(q.Acks) > 0) && !q.Digest && len(q.Claims) == 0 && !q.Permission && !q.Spec
+}
+
+// moved reports whether the status differs in what anything rests on: what people read, and
+// when a key was last used, do not.
+func (d *decision) moved() bool {
+	strip := func(s status) status {
+		s.Conditions, s.ObservedGeneration, s.UID, s.LastUsedTime = nil, 0, "", nil
+		return s
+	}
+	return !equality.Semantic.DeepEqual(strip(d.Key.Status), strip(d.next))
+}
+
+// await returns what is known of a wait, and has it be asked for where that is nothing.
+func (d *decision) await(kind PurposeKind, of string) (ack Ack, known bool) {
+	purpose := Purpose{kind, of}
+	ack, known = d.Acks[purpose]
+	switch {
+	case !known:
+		d.plan.Ask.Acks = append(d.plan.Ask.Acks, purpose)
+	case !ack.Complete:
+		d.plan.Waits = append(d.plan.Waits, purpose)
+		d.again(ack.Again)
+	}
+	return ack, known
+}
+
+// again has the next look come after at most wait.
+func (d *decision) again(wait time.Duration) {
+	if wait > 0 && (d.plan.Again == 0 || wait < d.plan.Again) {
+		d.plan.Again = wait
+	}
+}
+
+// stored reports whether what auth servers would be asked about is what they can have seen.
+func (d *decision) stored() bool {
+	return d.Key.Status.Acceptance == d.next.Acceptance && d.Key.StatusIsOwn()
+}
+
+func contains[T comparable](list []T, one T) bool { return slices.Contains(list, one) }

@@ -1,0 +1,51 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// finalize ends an APIKey that is being deleted. Auth servers have refused its keys since
+// each saw the deletionTimestamp; this waits until all have, then removes the Secrets, then
+// the finalizer. Whoever sees the APIKey gone knows that the key is dead. Where the wait
+// takes long the Secret does not wait.
+func (d *decision) finalize() bool {
+	if d.Released || !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
+		d.over = true
+		return false
+	}
+	// With the UID: an APIKey that was made anew under the same name must not be taken for
+	// revoked because the one before it was.
+	ack, known := d.await(Revoke, "deleted "+string(d.Key.UID))
+	if !known || !ack.Complete && !ack.Slow {
+		d.brief = true
+		return false
+	}
+	if d.Refusal == nil && !d.Removed && (ack.Complete || d.next.SecretRef != nil) {
+		d.plan.Step = StepRemove
+		return false
+	}
+	refused := ""
+	if d.Refusal != nil {
+		refused = d.Refusal.By
+		d.again(recheckConflict)
+	}
+	switch {
+	case !ack.Complete:
+		d.withdrawal = found(v1alpha1.ReasonRevoking, "Waiting for %s to drop the key.", ack.Waiting)
+		if d.Removed {
+			d.next.SecretRef = nil
+			d.publication = found(v1alpha1.ReasonNotPublished, "Secret %.100q is deleted.", d.Key.SecretName())
+		}
+	case refused != "":
+		d.withdrawal = found(v1alpha1.ReasonSecretRefused,
+			"No auth server accepts the key. The deletion of Secret %.100q is refused (%s). Look at the namespace's admission policies.", d.Key.SecretName(), refused)
+	default:
+		d.plan.Step = StepRelease
+	}
+	return false
+}

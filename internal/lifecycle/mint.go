@@ -1,0 +1,139 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
+)
+
+// recheckConflict is how often something is looked at that no watch tells of.
+const recheckConflict = 15 * time.Second
+
+// register makes sure that the APIKey has a version that is, or can be, published; if not, a
+// key is minted and its hash registered.
+func (d *decision) register() bool {
+	v := current(&d.next)
+	switch {
+	case d.main.state == secretForeign:
+		d.disown()
+		return false
+	case v == nil:
+		return d.mintAnother()
+	case d.Senior:
+		d.endMinted(v1alpha1.RevokedDuplicate)
+		return d.mint(v1alpha1.MintDuplicate)
+	case v.ID == d.main.id:
+		return true
+	case v.State == v1alpha1.VersionPending:
+		return d.resume(v)
+	case d.main.id != "" && d.main.id == d.next.KeyID:
+		// The two keys have changed places, and the Secret was not written since. If it was,
+		// somebody has put the one that was replaced into the other's place.
+		return true
+	}
+	return d.replaceDrifted(v.ID)
+}
+
+// mintAnother mints a key for an APIKey that has none, if that is not put off.
+func (d *decision) mintAnother() bool {
+	if d.backsOff() {
+		return false
+	}
+	revoked := func(v version) bool { return v.RevocationReason == v1alpha1.RevokedRequested && !v.Imported() }
+	switch {
+	case slices.ContainsFunc(d.next.Versions, revoked):
+		return d.mint(v1alpha1.MintRevoked)
+	case d.next.Drift != nil && d.next.Drift.LostKeyID != "":
+		return d.mint(v1alpha1.MintDrifted)
+	case d.main.state == secretLeftover, !d.Key.StatusIsOwn() && len(d.Key.Status.Versions) > 0:
+		return d.mint(v1alpha1.MintRestored)
+	}
+	return d.mint(v1alpha1.MintRequested)
+}
+
+// replaceDrifted ends every key that was minted, for nobody knows any more who has the one
+// of that ID, and mints another, if that is not put off.
+func (d *decision) replaceDrifted(id string) bool {
+	d.endMinted(v1alpha1.RevokedDrifted)
+	d.noteDrift(id)
+	if d.backsOff() {
+		return false
+	}
+	return d.mint(v1alpha1.MintDrifted)
+}
+
+// resume goes on with a version whose key is in no Secret yet.
+func (d *decision) resume(v *version) bool {
+	old := active(&d.next)
+	switch {
+	case old != nil && d.main.id == "":
+		return d.replaceDrifted(old.ID)
+	case d.Minted == v.ID:
+		return true
+	case old != nil && !d.fenced(v):
+		return false
+	}
+	// The process that minted it is gone, and its key with it.
+	end(v, v1alpha1.RevokedAbandoned)
+	return d.mint(v.MintReason)
+}
+
+// fenced reports whether a mark in the Secret keeps a manager that was paused on its way to
+// publish v from doing so: either it has seen the Secret before, and its write is
+// conditional on that, or it sees the mark, which stays. If there is none it is set.
+func (d *decision) fenced(v *version) bool {
+	switch {
+	case !d.Secret.Live:
+		return d.askSecrets()
+	case d.Secret.Secret != nil && d.Secret.Secret.Annotations[v1alpha1.AnnotationAbandonedKeyID] == v.ID:
+		return true
+	case !d.Held.Has(d.main.id):
+		d.again(recheckConflict)
+		return false
+	}
+	return d.write(SecretWrite{KeyID: d.main.id, Mark: v.ID})
+}
+
+// disown gives up every version whose key was in the Secret when its place is somebody
+// else's: what it held before is in unknown hands.
+func (d *decision) disown() {
+	if current(&d.next) != nil {
+		d.noteDrift("")
+	}
+	d.endMinted(v1alpha1.RevokedConflict)
+}
+
+// mint registers the hash of a new key. Versions that work go on working, until the new key
+// takes their place; those that were ended are refused from the same write on.
+func (d *decision) mint(reason v1alpha1.MintReason) bool {
+	if err := keys.ValidateTemplates(Templates(d.Key)); err != nil {
+		d.publication = found(v1alpha1.ReasonInvalidTemplate, "spec.secret.data: %v", err)
+		return false
+	}
+	if len(d.next.Versions) >= maxVersions {
+		d.registration = found(v1alpha1.ReasonNotRegistered, "Not minting: %d versions are still being revoked.", maxVersions)
+		return false
+	}
+	if d.Fresh == nil {
+		d.plan.Ask.Digest = true
+		return false
+	}
+	if !anyAccepted(&d.next) {
+		// No auth server accepts a key of an earlier generation.
+		d.next.AppliedGeneration = d.Key.Generation
+	}
+	d.next.Versions = append(d.next.Versions, version{
+		ID: d.Fresh.KeyID(), SHA256: d.Fresh.String(), State: v1alpha1.VersionPending, MintReason: reason, RegistrationTime: metav1.NewTime(d.Now),
+	})
+	if d.next.Drift != nil {
+		d.next.Drift.LostKeyID = ""
+	}
+	return false
+}

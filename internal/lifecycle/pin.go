@@ -1,0 +1,83 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"slices"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/rotation"
+)
+
+// pin has the key that spec.activeKeyID names be the current one, and no other take its
+// place. If it is the one that was replaced last the two change places, and publish brings
+// the Secret into line.
+func (d *decision) pin() bool {
+	id, now := d.Key.Spec.ActiveKeyID, active(&d.next)
+	successor := pending(&d.next)
+	switch {
+	case id == "", now == nil, successor != nil && id == successor.ID:
+		return true
+	case id == now.ID:
+		d.blocked = !d.giveUp(successor)
+		return true
+	}
+	pinned := versionOf(&d.next, id)
+	unavailable := func(why string) bool {
+		d.pinned = found(v1alpha1.ReasonActiveKeyUnavailable, "Key %s of spec.activeKeyID %s, and key %s is the current one. Set another key of status.versions, or remove it.", id, why, now.ID)
+		return true
+	}
+	switch {
+	case pinned == nil || pinned.Imported() || !pinned.State.Accepted():
+		return unavailable("does not work")
+	case rotation.TooOld(d.Now, &d.Key.Spec.Rotation, scheduled(d.Key, pinned), d.maxKeyAge()):
+		return unavailable("is too old for the Organization's spec.maxKeyAge")
+	case !d.Held.Has(id) && !d.Secret.Live:
+		d.askSecrets()
+		d.blocked = true
+		return true
+	case !d.Held.Has(id):
+		return unavailable("is in no Secret any more")
+	}
+	if d.blocked = !d.giveUp(successor); !d.blocked {
+		d.activate(pinned)
+	}
+	return true
+}
+
+// giveUp ends a key that is on its way into the Secret, and reports whether it has.
+func (d *decision) giveUp(successor *version) bool {
+	if successor == nil {
+		return true
+	}
+	if d.Minted != successor.ID && !d.fenced(successor) {
+		return false
+	}
+	end(successor, v1alpha1.RevokedAbandoned)
+	return true
+}
+
+// revoke ends the keys that have to end now, whatever becomes of the rest: those that
+// spec.revokedKeyIDs names, and of those that were replaced the ones whose overlap.max is
+// over. A leaked key must not go on working because, say, its successor cannot be published.
+//
+// One that has just given its place to the key that spec.activeKeyID names stays until the
+// Secret is rewritten; auth servers refuse it by themselves.
+func (d *decision) revoke() bool {
+	overlap := rotation.OverlapOf(&d.Key.Spec.Rotation)
+	for i := range d.next.Versions {
+		v := &d.next.Versions[i]
+		retiring := v.State == v1alpha1.VersionRetiring
+		switch {
+		case !v.State.Accepted() || retiring && v.ID == d.next.KeyID:
+		case slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID):
+			d.endBy(v, v1alpha1.RevokedRequested)
+		case retiring:
+			if decision := rotation.Retire(d.Now, d.facts(v), overlap); decision.Kept == "" && decision.Revoked != v1alpha1.RevokedUnused {
+				end(v, decision.Revoked)
+			}
+		}
+	}
+	return !d.blocked
+}

@@ -1,0 +1,125 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"k8s.io/utils/ptr"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+)
+
+// maxName is the longest name of a Secret.
+const maxName = 253
+
+// publish has the key that all auth servers have loaded be in its Secret, and the one that
+// it replaces in the previous one.
+func (d *decision) publish() bool {
+	v := current(&d.next)
+	if (d.main.id != v.ID || d.main.state != secretCurrent) && !d.putsOffRepair(v) {
+		return d.publishNow(v)
+	}
+	d.publication = found(v1alpha1.ReasonPublished, "Secret %.100q holds key %s.", d.Key.SecretName(), v.ID)
+	d.next.KeyID = v.ID
+	d.next.SecretRef = &v1alpha1.SecretReference{Name: d.Key.SecretName()}
+	if v.State == v1alpha1.VersionPending {
+		d.activate(v)
+	}
+	return true
+}
+
+// publishNow has the Secret be written. It reports false.
+func (d *decision) publishNow(v *version) bool {
+	old := active(&d.next)
+	first := v.State == v1alpha1.VersionPending && old == nil
+	switch {
+	case d.Refusal != nil:
+		d.publication = found(v1alpha1.ReasonSecretRefused, "The Secret is refused (%s). Look at the namespace's quotas and admission policies.", d.Refusal.By)
+		d.again(recheckConflict)
+		return false
+	case !d.Secret.Live && d.main.state != secretAbsent, !d.Secret.Live && !first:
+		// The cache has no keys, and what is written must be what was seen.
+		return d.askSecrets()
+	case d.givenUp(v):
+		return d.replaceGivenUp(v)
+	case first && d.Secret.Secret != nil && d.Superseded == nil:
+		d.plan.Ask.Superseded = true
+		return false
+	case first && ptr.Deref(d.Superseded, false):
+		// Another manager leads since this one was paused. The watch brings what the APIKey
+		// has become.
+		d.again(recheckConflict)
+		return false
+	case !d.Held.Has(v.ID):
+		return d.replaceDrifted(v.ID)
+	case v.ID != d.main.id && old != nil && v.State == v1alpha1.VersionPending && d.Held.Has(old.ID) && d.previous.id != old.ID && d.canKeepPrevious():
+		return d.write(SecretWrite{Previous: true, KeyID: old.ID, Anew: d.previous.state == secretLeftover})
+	}
+	again := d.Repairs.Form == d.form(v.ID)
+	return d.write(SecretWrite{KeyID: v.ID, Anew: d.main.state == secretLeftover, Again: again, Form: d.form(v.ID)})
+}
+
+// write has a Secret be written, unless another write comes first. It reports false.
+func (d *decision) write(w SecretWrite) bool {
+	if d.plan.Step == StepNone {
+		d.plan.Step, d.plan.Secret = StepSecret, w
+	}
+	return false
+}
+
+// canKeepPrevious reports whether there can be a Secret for the previous key. Where its
+// place is taken, or the API server refuses it, a rotation cannot be undone, and goes on.
+func (d *decision) canKeepPrevious() bool {
+	return d.previous.state != secretForeign && !d.PreviousRefused && len(d.Key.SecretName())+len(v1alpha1.PreviousSuffix) <= maxName
+}
+
+// keepPrevious brings the Secret of the previous key into line: it holds the key that was
+// replaced last, for as long as that works, and is not there otherwise.
+func (d *decision) keepPrevious() bool {
+	v := previousOf(&d.next)
+	if !d.canKeepPrevious() {
+		return true
+	}
+	have := d.previous
+	switch {
+	case v != nil && have.id == v.ID && have.state == secretCurrent, have.state == secretAbsent && (v == nil || !d.Held.Has(v.ID)), have.state == secretLeftover:
+		return true
+	case !d.Previous.Live:
+		return d.askSecrets()
+	case v != nil && d.Held.Has(v.ID):
+		return d.write(SecretWrite{Previous: true, KeyID: v.ID})
+	}
+	return d.write(SecretWrite{Previous: true})
+}
+
+// givenUp reports whether a mark in the Secret says that another manager, which began to lead
+// while this one was paused, has given up the key that this one is about to put there. If the
+// mark is not seen here the write will fail.
+func (d *decision) givenUp(v *version) bool {
+	return d.Secret.Secret != nil && active(&d.next) != nil && v.State == v1alpha1.VersionPending &&
+		d.Secret.Secret.Annotations[v1alpha1.AnnotationAbandonedKeyID] == v.ID
+}
+
+// replaceGivenUp gives up, in the status, the key that was given up by a mark, and mints
+// another: the manager that has set the mark may have ended before it did that. If it has
+// not, one of the two writes is refused. Whoever may write the Secret may set the mark, too,
+// so it is done later and later.
+func (d *decision) replaceGivenUp(v *version) bool {
+	if left := backOffLeft(d.Repairs.GivenUp+1, d.Repairs.GaveUp, d.Now); d.Repairs.GivenUp > 0 && left > 0 {
+		d.again(left)
+		return false
+	}
+	end(v, v1alpha1.RevokedAbandoned)
+	return d.mint(v.MintReason)
+}
+
+// putsOffRepair reports whether the Secret holds the key that it is to hold, and what else
+// somebody has changed in it was put right too often to do so again just now.
+func (d *decision) putsOffRepair(v *version) bool {
+	if v.State != v1alpha1.VersionActive || d.main.id != v.ID || d.main.state != secretOutdated || d.Repairs.Form != d.form(v.ID) || d.Repairs.Again == 0 {
+		return false
+	}
+	left := backOffLeft(d.Repairs.Again+1, d.Repairs.Last, d.Now)
+	d.again(left)
+	return left > 0
+}

@@ -31,8 +31,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/controllers/apikey"
+	"github.com/hexcovery/apikey-operator/controllers/organization"
+	"github.com/hexcovery/apikey-operator/controllers/restart"
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/refusal"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
@@ -75,7 +79,7 @@ type Options struct {
 	// Audit gets a line for each event. Required.
 	Audit *audit.Recorder
 	// Usage says what keys are used for; nil for what auth servers tell.
-	Usage UsageReader
+	Usage apikey.UsageReader
 	// Clock is the real clock, but in tests.
 	Clock clock.WithTicker
 	// Metrics is where the registry's metrics are registered, beside those that
@@ -143,61 +147,39 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	if err != nil {
 		return nil, fmt.Errorf("set up the gathering of usage: %w", err)
 	}
-	reconciler := &APIKeyReconciler{
-		Client:  mgr.GetClient(),
-		Live:    mgr.GetAPIReader(),
-		Clock:   options.Clock,
-		Members: members,
-		Waiters: registry.NewWaiters(options.Clock),
-		Escrow:  keys.NewEscrow(escrowLimit),
-		Audit:   options.Audit,
-
-		Unwritten:   newUnwritten(options.Clock),
-		Retirements: registry.NewWaiters(options.Clock),
-		Imports:     registry.NewWaiters(options.Clock),
-		Usage:       options.Usage,
-		Gatherer:    gatherer,
-		repairs:     newRepairs(options.Clock),
-		courtesy:    newCourtesy(options.Clock),
+	unwritten := refusal.NewTracker(options.Clock)
+	if err := options.Metrics.Register(unwritten); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	if reconciler.Usage == nil {
-		reconciler.Usage = gatherer
+	refusals := audit.NewRefusals(options.Audit, audit.Manager(audit.CausePermission), options.Clock, mgr.GetLogger().WithName("audit"))
+	restarts := restart.New(mgr.GetClient(), mgr.GetAPIReader(), options.Clock)
+	apiKeys := &apikey.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
+		Members: members, Waiters: registry.NewWaiters(options.Clock),
+		Usage: options.Usage, Gatherer: gatherer, Rollouts: restarts,
+		Escrow: keys.NewEscrow(escrowLimit), Audit: options.Audit, Refusals: refusals, Unwritten: unwritten,
 	}
-	reconciler.Refusals = audit.NewRefusals(options.Audit, audit.Manager(audit.CausePermission), options.Clock, mgr.GetLogger().WithName("audit"))
-	if err := mgr.Add(ctrlmanager.RunnableFunc(reconciler.Refusals.Run)); err != nil {
-		return nil, fmt.Errorf("set up the audit of refusals: %w", err)
+	if apiKeys.Usage == nil {
+		apiKeys.Usage = gatherer
 	}
-	if err := reconciler.SetupWithManager(ctx, mgr, options.Concurrency); err != nil {
-		return nil, fmt.Errorf("set up APIKey controller: %w", err)
+	organizations := &organization.Reconciler{
+		Client: mgr.GetClient(), Clock: options.Clock, Members: members, Waiters: registry.NewOrganizationWaiters(options.Clock), Unwritten: unwritten,
 	}
-	if err := mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}); err != nil {
-		return nil, fmt.Errorf("set up the look after auth servers: %w", err)
-	}
-	if err := addOrganizations(mgr, members, reconciler.Unwritten, options); err != nil {
-		return nil, fmt.Errorf("set up Organization controller: %w", err)
+	if err := errors.Join(
+		mgr.Add(ctrlmanager.RunnableFunc(refusals.Run)),
+		mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}),
+		apiKeys.SetupWithManager(ctx, mgr, options.Concurrency, restarts.Changes()),
+		restarts.SetupWithManager(mgr),
+		organizations.SetupWithManager(mgr),
+	); err != nil {
+		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
 	return mgr, addProbes(mgr, watches, options)
 }
 
-func addOrganizations(mgr ctrl.Manager, members *registry.Members, unwritten *unwritten, options Options) error {
-	if err := options.Metrics.Register(unwritten); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
-	}
-	organizations := &OrganizationReconciler{
-		Client:  mgr.GetClient(),
-		Clock:   options.Clock,
-		Members: members,
-		Waiters: registry.NewOrganizationWaiters(options.Clock),
-
-		Unwritten: unwritten,
-	}
-	return organizations.SetupWithManager(mgr)
-}
-
 func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Options) error {
-	expiries := expiryCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
-	refused := refusedCollector{reader: mgr.GetClient(), elected: mgr.Elected()}
-	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(expiries), options.Metrics.Register(refused)); err != nil {
+	objects := objectCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
+	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(objects)); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	return nil
@@ -242,7 +224,7 @@ func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error)
 		GracefulShutdownTimeout:       ptr.To(shutdownGrace),
 		Controller:                    controllerconfig.Controller{SkipNameValidation: ptr.To(options.SharedProcess)},
 		Client: client.Options{
-			FieldOwner: FieldOwner,
+			FieldOwner: apikey.FieldOwner,
 			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)},
 		},
 		Cache: cache.Options{
@@ -251,10 +233,10 @@ func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error)
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}: {
 					Label:     labels.NewSelector().Add(*published),
-					Transform: cachedSecret,
+					Transform: apikey.TransformSecret,
 				},
-				&v1alpha1.APIKey{}:       {Transform: trimAPIKey},
-				&v1alpha1.Organization{}: {Transform: trimOrganization},
+				&v1alpha1.APIKey{}:       {Transform: apikey.TransformAPIKey},
+				&v1alpha1.Organization{}: {Transform: apikey.TransformOrganization},
 				&coordinationv1.Lease{}: {
 					Namespaces: map[string]cache.Config{
 						options.Namespace: {LabelSelector: labels.SelectorFromSet(labels.Set(registry.LeaseLabels()))},

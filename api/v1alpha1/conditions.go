@@ -126,6 +126,9 @@ const (
 	// ReasonInvalidTemplate surfaces when spec.secret.data names a variable that
 	// does not exist.
 	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonWriteRefused surfaces when the API server refuses what the manager writes of the
+	// APIKey itself, as an admission webhook makes it do.
+	ReasonWriteRefused = "WriteRefused"
 	// ReasonSecretRefused surfaces when the API server refuses the Secret, as a
 	// policy, a quota or a namespace that is going away makes it do.
 	ReasonSecretRefused = "SecretRefused"

@@ -37,6 +37,8 @@ const (
 	Suspended Action = "Suspended"
 	// Resumed: a key that was suspended, expired or not permitted works again.
 	Resumed Action = "Resumed"
+	// Widened: a key that exists reaches more scopes than before.
+	Widened Action = "Widened"
 	// Expired: the key's time is over.
 	Expired Action = "Expired"
 	// Revoked: the APIKey was deleted, and no auth server accepts its key.

@@ -37,7 +37,7 @@
 //
 //   - A Plaintext does not print: no verb of fmt, logger, template or dumper shows
 //     it, wherever in a structure it sits, and it refuses to be marshalled.
-//     [Plaintext.SecretData] is its only way out.
+//     [Plaintext.SecretData] and [Plaintext.KeyData] are its only ways out.
 //   - No error of this package contains a key, or anything else that was passed as
 //     one.
 //   - [Parse] and [ParseForeign] do not allocate, whatever they are given, and no text

@@ -18,8 +18,8 @@ type Variables struct {
 }
 
 // SecretData returns the data of the Secret that holds p: api-key, which is the key
-// itself, and each template expanded as ValidateTemplates describes. It is the only way out
-// of a Plaintext, and its result must go nowhere but into that Secret.
+// itself, and each template expanded as ValidateTemplates describes. It is a way out of
+// a Plaintext, and its result must go nowhere but into that Secret.
 //
 // An error is ErrTemplate under errors.Is, unless p is zero.
 func (p Plaintext) SecretData(templates map[string]string, vars Variables) (map[string][]byte, error) {
@@ -48,6 +48,12 @@ func (p Plaintext) SecretData(templates map[string]string, vars Variables) (map[
 	}
 	data[v1alpha1.SecretKeyAPIKey] = slices.Clone(p.reveal()[:])
 	return data, nil
+}
+
+// KeyData returns the data of a Secret that holds p as api-key, and nothing else. The same
+// holds for it.
+func (p Plaintext) KeyData() map[string][]byte {
+	return map[string][]byte{v1alpha1.SecretKeyAPIKey: slices.Clone(p.reveal()[:])}
 }
 
 // FromSecretData takes a key back out of a Secret's data, so that it can be written in

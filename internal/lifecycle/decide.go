@@ -79,7 +79,7 @@ func (d *decision) conclude() Plan {
 	case d.plan.Step == StepNone && (moved || !d.brief && !equality.Semantic.DeepEqual(d.Key.Status, d.next)):
 		d.plan.Step = StepStatus
 	}
-	if d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
+	if d.Unwritable == nil && d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
 		// A manifest that is replaced whole, as some tools do, loses it.
 		d.plan.Step = StepFinalizer
 	}

@@ -44,6 +44,10 @@ func (d *decision) finalize() bool {
 	case refused != "":
 		d.withdrawal = found(v1alpha1.ReasonSecretRefused,
 			"No auth server accepts the key. The deletion of Secret %.100q is refused (%s). Look at the namespace's admission policies.", d.Key.SecretName(), refused)
+	case d.Unwritable != nil:
+		d.again(recheckConflict)
+		d.withdrawal = found(v1alpha1.ReasonWriteRefused,
+			"No auth server accepts the key. The removal of the finalizer is refused (%s). Look at the cluster's admission policies.", d.Unwritable.By)
 	default:
 		d.plan.Step = StepRelease
 	}

@@ -63,6 +63,10 @@ type Facts struct {
 	// of one of the two; nil if it did. PreviousRefused: it did not take the previous one.
 	Refusal         *Refusal
 	PreviousRefused bool
+	// Unwritable is why it did not take a write of the finalizer; nil if it did.
+	Unwritable *Refusal
+	// Template is why spec.secret.data cannot be written, as far as only the key tells.
+	Template string
 	// Removed: the Secrets of an APIKey that is being deleted are gone.
 	Removed bool
 	// Released: this process has taken the finalizer off.

@@ -200,6 +200,9 @@ func (i *importing) giveWay() {
 // How old such a key is nobody knows. Its age is counted from the creation of the APIKey:
 // whatever is done with the list, it never becomes younger by that.
 func (i *importing) claim() {
+	if i.Unwritable != nil {
+		return
+	}
 	for _, digest := range i.wanted {
 		hash := digest.String()
 		switch reserved, asked := i.Claims[hash]; {

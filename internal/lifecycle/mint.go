@@ -121,6 +121,11 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 		d.registration = found(v1alpha1.ReasonNotRegistered, "Not minting: %d versions are still being revoked.", maxVersions)
 		return false
 	}
+	if d.Unwritable != nil {
+		d.registration = found(v1alpha1.ReasonWriteRefused, "The finalizer of this APIKey is refused (%s). Look at the cluster's admission policies.", d.Unwritable.By)
+		d.again(recheckConflict)
+		return false
+	}
 	if d.Fresh == nil {
 		d.plan.Ask.Digest = true
 		return false

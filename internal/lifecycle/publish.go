@@ -33,10 +33,6 @@ func (d *decision) publishNow(v *version) bool {
 	old := active(&d.next)
 	first := v.State == v1alpha1.VersionPending && old == nil
 	switch {
-	case d.Refusal != nil:
-		d.publication = found(v1alpha1.ReasonSecretRefused, "The Secret is refused (%s). Look at the namespace's quotas and admission policies.", d.Refusal.By)
-		d.again(recheckConflict)
-		return false
 	case !d.Secret.Live && d.main.state != secretAbsent, !d.Secret.Live && !first:
 		// The cache has no keys, and what is written must be what was seen.
 		return d.askSecrets()
@@ -61,7 +57,13 @@ func (d *decision) publishNow(v *version) bool {
 
 // write has a Secret be written, unless another write comes first. It reports false.
 func (d *decision) write(w SecretWrite) bool {
-	if d.plan.Step == StepNone {
+	switch {
+	case d.Template != "" && !w.Previous:
+		d.publication = found(v1alpha1.ReasonInvalidTemplate, "spec.secret.data: %s", d.Template)
+	case d.Refusal != nil && !w.Previous:
+		d.publication = found(v1alpha1.ReasonSecretRefused, "The Secret is refused (%s). Look at the namespace's quotas and admission policies.", d.Refusal.By)
+		d.again(recheckConflict)
+	case d.plan.Step == StepNone:
 		d.plan.Step, d.plan.Secret = StepSecret, w
 	}
 	return false

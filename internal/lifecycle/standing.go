@@ -59,6 +59,7 @@ var standings = map[string]standing{
 
 	v1alpha1.ReasonSecretConflict:       {progress: stalled},
 	v1alpha1.ReasonSecretRefused:        {progress: stalled},
+	v1alpha1.ReasonWriteRefused:         {progress: stalled},
 	v1alpha1.ReasonInvalidTemplate:      {progress: stalled},
 	v1alpha1.ReasonActiveKeyUnavailable: {progress: stalled},
 	v1alpha1.ReasonInvalidWindow:        {progress: stalled},

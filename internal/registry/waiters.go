@@ -4,6 +4,8 @@
 package registry
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,25 +19,24 @@ import (
 const Patience = time.Second
 
 // Waiters remembers which objects of one kind wait for which revision to be
-// applied, and says which of them are worth another look when a Lease has changed.
-// It only wakes; what it says decides nothing. It is safe for concurrent use.
+// applied, and for which purposes, and says which of them are worth another look when
+// a Lease has changed. It only wakes; what it says decides nothing. It is safe for
+// concurrent use.
 //
 // Its size is bounded by the number of objects that are being minted, changed or
-// revoked: a pass that does not wait calls Done.
+// revoked: who does not wait any more says so by Keep or Done.
 type Waiters struct {
 	// kind is the annotation that says what a Lease has applied of it.
 	kind string
 
 	mu     sync.Mutex
-	waits  map[types.NamespacedName]pendingWait
+	waits  map[types.NamespacedName]map[string]pendingWait
 	leases map[types.NamespacedName]leaseHint
 	clock  clock.PassiveClock
 }
 
 // pendingWait is for a revision, since a time.
 type pendingWait struct {
-	// purpose tells one wait of an APIKey from the next.
-	purpose  string
 	revision string
 	since    time.Time
 }
@@ -81,7 +82,7 @@ func NewOrganizationWaiters(clock clock.PassiveClock) *Waiters {
 }
 
 func newWaiters(kind string, clock clock.PassiveClock) *Waiters {
-	return &Waiters{kind: kind, waits: map[types.NamespacedName]pendingWait{}, leases: map[types.NamespacedName]leaseHint{}, clock: clock}
+	return &Waiters{kind: kind, waits: map[types.NamespacedName]map[string]pendingWait{}, leases: map[types.NamespacedName]leaseHint{}, clock: clock}
 }
 
 // Wait has key wait for revision to be applied, for a purpose. As long as the
@@ -94,10 +95,13 @@ func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) Wait 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.Now()
-	waiting, ok := w.waits[key]
-	if !ok || waiting.purpose != purpose {
-		waiting = pendingWait{purpose: purpose, revision: revision, since: now}
-		w.waits[key] = waiting
+	waiting, ok := w.waits[key][purpose]
+	if !ok {
+		waiting = pendingWait{revision: revision, since: now}
+		if w.waits[key] == nil {
+			w.waits[key] = map[string]pendingWait{}
+		}
+		w.waits[key][purpose] = waiting
 	}
 	wait := Wait{Revision: waiting.revision, Since: waiting.since}
 	least, latest := w.least(now)
@@ -109,12 +113,14 @@ func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) Wait 
 	return wait
 }
 
-// Since returns when key began to wait; false when it does not.
-func (w *Waiters) Since(key types.NamespacedName) (time.Time, bool) {
+// Keep has key wait for no other than these purposes.
+func (w *Waiters) Keep(key types.NamespacedName, purposes ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	waiting, ok := w.waits[key]
-	return waiting.since, ok
+	maps.DeleteFunc(w.waits[key], func(purpose string, _ pendingWait) bool { return !slices.Contains(purposes, purpose) })
+	if len(w.waits[key]) == 0 {
+		delete(w.waits, key)
+	}
 }
 
 // Done has key wait no more.
@@ -161,9 +167,12 @@ func (w *Waiters) ripe(now time.Time) []types.NamespacedName {
 	}
 	least, _ := w.least(now)
 	var ripe []types.NamespacedName
-	for key, waiting := range w.waits {
-		if least == "" || hasApplied(least, waiting.revision) {
-			ripe = append(ripe, key)
+	for key, waits := range w.waits {
+		for _, waiting := range waits {
+			if least == "" || hasApplied(least, waiting.revision) {
+				ripe = append(ripe, key)
+				break
+			}
 		}
 	}
 	return ripe

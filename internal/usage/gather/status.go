@@ -53,12 +53,12 @@ func (v *version) observe(stored *v1alpha1.KeyVersion, now time.Time) {
 	first := !v.known
 	switch {
 	case first:
-		v.known, v.base = true, max(0, stored.Requests)
-	case stored.Requests > v.total():
+		v.known, v.base = true, max(0, int64(0))
+	case int64(0) > v.total():
 		// The last write of the leader before, which came after this one had begun.
-		v.base = sum(v.base, stored.Requests-v.total())
+		v.base = sum(v.base, int64(0)-v.total())
 	}
-	v.requests = max(v.requests, stored.Requests)
+	v.requests = max(v.requests, int64(0))
 	if at := ptr.Deref(stored.LastUsedTime, metav1.Time{}).Time; at.After(v.stored) {
 		v.stored = at
 		if !first {
@@ -68,7 +68,7 @@ func (v *version) observe(stored *v1alpha1.KeyVersion, now time.Time) {
 			v.lastUsed = at
 		}
 	}
-	if v.filled && stored.Requests >= v.attempted {
+	if v.filled && int64(0) >= v.attempted {
 		v.filled = false
 		for _, s := range v.shares {
 			s.persisted = max(s.persisted, s.attempted)
@@ -108,7 +108,7 @@ func (v *version) due(stored *v1alpha1.KeyVersion, interval time.Duration, now t
 		return false
 	}
 	written := ptr.Deref(stored.LastUsedTime, metav1.Time{}).Time
-	if !coarse(v.lastUsed).After(written) && v.total() <= stored.Requests {
+	if !coarse(v.lastUsed).After(written) && v.total() <= int64(0) {
 		return false
 	}
 	return now.Sub(written) >= interval && now.Sub(v.storedAt) >= interval
@@ -132,10 +132,9 @@ func (l *Ledger) Fill(key *v1alpha1.APIKey) {
 		}
 		// Totals, and never less than there was: what is written twice, because the
 		// first answer was lost or met a newer object, is not counted twice.
-		stored.Requests = max(stored.Requests, v.total())
 		stored.LastUsedTime = latest(stored.LastUsedTime, v.lastUsed)
 		key.Status.LastUsedTime = latest(key.Status.LastUsedTime, v.lastUsed)
-		v.attempted, v.filled = stored.Requests, true
+		v.attempted, v.filled = 0, true
 		for _, s := range v.shares {
 			s.attempted = s.seen
 		}

@@ -1,0 +1,193 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package organization says in each Organization's status how it stands, and whether every
+// auth server applies it. What an Organization does to the permission of its keys is package
+// apikey's.
+package organization
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/controllers/apikey"
+	"github.com/hexcovery/apikey-operator/internal/events"
+	"github.com/hexcovery/apikey-operator/internal/lifecycle"
+	"github.com/hexcovery/apikey-operator/internal/permission"
+	"github.com/hexcovery/apikey-operator/internal/refusal"
+	"github.com/hexcovery/apikey-operator/internal/registry"
+)
+
+// conflictRetry is when a write is tried again that met a newer object.
+const conflictRetry = 10 * time.Millisecond
+
+// Reconciler writes the status of Organizations.
+type Reconciler struct {
+	client.Client
+	Clock   clock.PassiveClock
+	Members *registry.Members
+	Waiters *registry.Waiters
+	Events  events.Writer
+	// Unwritten has what the API server refuses to store.
+	Unwritten *refusal.Tracker
+}
+
+// SetupWithManager registers the reconciler and its watches: of Organizations, and of the
+// Leases that say what auth servers have applied.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(apikey.FieldOwner)}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("organization").
+		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.SpecChanged())).
+		Watches(&v1alpha1.Organization{}, handler.Funcs{DeleteFunc: r.gone}).
+		Watches(&coordinationv1.Lease{}, apikey.WakeUp(r.Members, r.Waiters)).
+		Complete(r)
+}
+
+// Reconcile writes one Organization's status, if it has changed.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	organization := &v1alpha1.Organization{}
+	if err := r.Get(ctx, request.NamespacedName, organization); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !organization.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	applied, err := r.applied(ctx, organization)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reconcile Organization: %w", err)
+	}
+	result := ctrl.Result{}
+	if !applied.complete {
+		result.RequeueAfter = registry.Patience
+		if !applied.slow {
+			return result, nil
+		}
+	}
+	before := organization.DeepCopy()
+	judge(organization, applied, r.Clock.Now())
+	if equality.Semantic.DeepEqual(before.Status, organization.Status) {
+		r.Unwritten.Forget(organization.UID)
+		return result, nil
+	}
+	err = r.Status().Patch(ctx, organization, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	switch {
+	case apierrors.IsConflict(err):
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	case err != nil:
+		if r.Unwritten.Failed(organization.UID, err) {
+			r.Events.NotWritten(organization, err)
+		}
+		return ctrl.Result{}, fmt.Errorf("write status of Organization: %w", err)
+	}
+	r.Unwritten.Forget(organization.UID)
+	r.emitRefusal(ctx, before, organization)
+	return result, nil
+}
+
+// application is how far auth servers have applied an Organization.
+type application struct {
+	complete, slow bool
+	waiting        string
+}
+
+// applied finds out whether every auth server applies organization as it is now: the change
+// may have suspended it, or taken a scope away.
+func (r *Reconciler) applied(ctx context.Context, organization *v1alpha1.Organization) (application, error) {
+	name := client.ObjectKeyFromObject(organization)
+	if organization.Status.AppliedGeneration == organization.Generation {
+		r.Waiters.Done(name)
+		return application{complete: true}, nil
+	}
+	purpose := fmt.Sprintf("%s, generation %d", organization.UID, organization.Generation)
+	wait := r.Waiters.Wait(name, purpose, organization.ResourceVersion)
+	r.Waiters.Keep(name, purpose)
+	applied := application{slow: r.Clock.Since(wait.Since) >= registry.Patience}
+	if !wait.Worthwhile {
+		return applied, nil
+	}
+	found, err := r.Members.Enforcement(ctx, wait)
+	if err != nil {
+		return application{}, err
+	}
+	if applied.complete = found.Complete(); applied.complete {
+		r.Waiters.Done(name)
+	}
+	applied.waiting = fmt.Sprintf("%d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
+	return applied, nil
+}
+
+func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue) {
+	r.Waiters.Done(client.ObjectKeyFromObject(e.Object))
+	r.Unwritten.Forget(e.Object.GetUID())
+}
+
+// emitRefusal tells, once, that an Organization is refused.
+func (r *Reconciler) emitRefusal(ctx context.Context, before, after *v1alpha1.Organization) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is.Reason != v1alpha1.ReasonInvalidObject || was != nil && was.Reason == is.Reason {
+		return
+	}
+	r.Events.Warning(after, is.Reason, "Permit", "%s", is.Message)
+	log.FromContext(ctx).Info("object refused", "refusal", is.Message)
+}
+
+// judge derives the status.
+func judge(organization *v1alpha1.Organization, applied application, now time.Time) {
+	status, generation := &organization.Status, organization.Generation
+	reason, message := standing(organization)
+	set := func(condition string, conditionStatus metav1.ConditionStatus) {
+		lifecycle.SetCondition(&status.Conditions, condition, conditionStatus, reason, message, generation, now)
+	}
+	status.ObservedGeneration = generation
+	if organization.Refusal == "" {
+		status.ID = organization.EffectiveID()
+	}
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	switch {
+	case applied.complete:
+		status.AppliedGeneration = generation
+	case organization.Refusal == "":
+		reason, message = v1alpha1.ReasonApplying, fmt.Sprintf("Waiting for %s to apply generation %d.", applied.waiting, generation)
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse)
+		set(v1alpha1.ConditionReconciling, metav1.ConditionTrue)
+		return
+	}
+	if reason == v1alpha1.ReasonReady || reason == v1alpha1.ReasonSuspended {
+		set(v1alpha1.ConditionReady, metav1.ConditionTrue)
+		return
+	}
+	set(v1alpha1.ConditionReady, metav1.ConditionFalse)
+	set(v1alpha1.ConditionStalled, metav1.ConditionTrue)
+}
+
+// standing decides how an Organization stands.
+func standing(organization *v1alpha1.Organization) (reason, message string) {
+	if organization.Refusal != "" {
+		return v1alpha1.ReasonInvalidObject, organization.Refusal
+	}
+	if _, err := permission.Of(&organization.Spec.Namespaces); err != nil {
+		return v1alpha1.ReasonInvalidSelector, fmt.Sprintf("No namespace is permitted: %v. Correct it.", err)
+	}
+	if organization.Spec.Suspend {
+		return v1alpha1.ReasonSuspended, "spec.suspend is true: every key of the organization is refused until it is false."
+	}
+	return v1alpha1.ReasonReady, "Namespaces that spec.namespaces.selector matches may have keys."
+}

@@ -1,0 +1,210 @@
+// Copyright 2026 The Hexcovery Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package restart restarts the workloads that take a Secret only when they start, once for
+// each key, and says how far their rollouts have come. It decides nothing about a key.
+//
+// No watch tells of rollouts: a cache of all workloads would be far more than the few looks
+// that a rotation costs.
+package restart
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/controllers/apikey"
+	"github.com/hexcovery/apikey-operator/internal/events"
+	"github.com/hexcovery/apikey-operator/internal/lifecycle"
+)
+
+const (
+	// lookSoon is how often a rollout is looked at in its first minutes, and lookLater from
+	// then on.
+	lookSoon, lookLater = 10 * time.Second, time.Minute
+	// soon is how long those first minutes are.
+	soon = 10 * time.Minute
+	// afterLoss is how long after a key that was lost its consumers are restarted, for
+	// instance because the right to do so was given by then.
+	afterLoss = time.Hour
+)
+
+// Reconciler restarts the consumers of APIKeys whose key was replaced.
+type Reconciler struct {
+	client.Client
+	// Live reads workloads, of which there is no cache.
+	Live   client.Reader
+	Clock  clock.PassiveClock
+	Events events.Writer
+
+	// records has what was done after an APIKey's last rotation, by UID, while there is
+	// anything to restart.
+	records sync.Map
+	// changed has the APIKeys of which a rollout has come further.
+	changed chan event.GenericEvent
+}
+
+// record is what this process has done after one rotation. It has what the API server
+// cannot tell: that a workload was annotated although the annotation is gone.
+type record struct {
+	// keyID is the current key's: another one begins anew.
+	keyID string
+	// patched are the workloads that were annotated. None is annotated twice: a tool that
+	// takes the annotation away has restarted the pods by that, and the two would go on
+	// restarting them in turns.
+	patched map[string]bool
+	// complaints are those that there were events for.
+	complaints map[string]bool
+
+	mu sync.Mutex
+	// finished is the generation of the APIKey whose restarts came to their end: what
+	// starts later has the new key.
+	finished int64
+	rollout  lifecycle.Rollout
+}
+
+// New returns a Reconciler, which has to be set up.
+func New(c client.Client, live client.Reader, clock clock.PassiveClock) *Reconciler {
+	return &Reconciler{Client: c, Live: live, Clock: clock, changed: make(chan event.GenericEvent)}
+}
+
+// SetupWithManager registers the reconciler. It looks at the workloads of one APIKey at a
+// time, for the memory that it takes.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(apikey.FieldOwner)}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("restart").
+		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
+		For(&v1alpha1.APIKey{}, builder.WithPredicates(predicate.NewPredicateFuncs(restarts))).
+		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ apikey.Queue) { r.records.Delete(e.Object.GetUID()) }}).
+		Complete(r)
+}
+
+// Changes has those reconciled whose rollouts have come further.
+func (r *Reconciler) Changes() source.Source {
+	return source.Channel(r.changed, &handler.EnqueueRequestForObject{})
+}
+
+// Rollout is how far the restarts after the key of that ID became the current one have come.
+func (r *Reconciler) Rollout(key *v1alpha1.APIKey, keyID string) lifecycle.Rollout {
+	if policy := key.Spec.Rotation.Restart.Policy; policy == "" || policy == v1alpha1.RestartNone {
+		return lifecycle.Rollout{}
+	}
+	known, ok := r.records.Load(key.UID)
+	if !ok || known.(*record).keyID != keyID {
+		return lifecycle.Rollout{Unfinished: true}
+	}
+	rec := known.(*record)
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if rec.finished == key.Generation {
+		return lifecycle.Rollout{}
+	}
+	return rec.rollout
+}
+
+// Reconcile restarts what takes the Secret only when it starts, and finds out how far that
+// has come.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	key := &v1alpha1.APIKey{}
+	if err := r.Get(ctx, request.NamespacedName, key); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	v := lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
+	if !r.concerns(key) || v == nil || !replacedLately(&key.Status, v, r.Clock.Now()) {
+		r.records.Delete(key.UID)
+		return ctrl.Result{}, nil
+	}
+	if key.Status.KeyID != v.ID {
+		// A rotation was undone a moment ago: what starts now would take the key that is on
+		// its way out. The write of the status that says otherwise comes here.
+		return ctrl.Result{}, nil
+	}
+	rec := r.record(key.UID, v.ID)
+	if rec.finished == key.Generation {
+		return ctrl.Result{}, nil
+	}
+	found := &findings{apiKey: key, record: rec}
+	r.eachConsumer(ctx, found, func(consumer client.Object) { r.restart(ctx, consumer, found) })
+	if len(found.restarted) > 0 {
+		r.Events.Normal(key, v1alpha1.EventConsumersRestarted, "Restart",
+			"Restarting the consumers of Secret %s that read it only when they start, for key %s: %s.", key.SecretName(), rec.keyID, listed(found.restarted))
+	}
+	r.complain(key, found)
+	r.note(ctx, key, rec, found)
+	if len(found.waits)+len(found.complaints) == 0 {
+		return ctrl.Result{}, nil
+	}
+	wait := lookSoon
+	if v.ActivationTime != nil && r.Clock.Since(v.ActivationTime.Time) > soon {
+		wait = lookLater
+	}
+	return ctrl.Result{RequeueAfter: wait, Priority: ptr.To(0)}, nil
+}
+
+// note remembers how far the rollouts have come, and has the APIKey looked at if that has
+// changed.
+func (r *Reconciler) note(ctx context.Context, key *v1alpha1.APIKey, rec *record, found *findings) {
+	seen := found.rollout()
+	rec.mu.Lock()
+	changed := rec.rollout != seen
+	rec.rollout = seen
+	if len(found.waits)+len(found.complaints) == 0 {
+		changed = changed || rec.finished != key.Generation
+		rec.finished = key.Generation
+	}
+	rec.mu.Unlock()
+	if !changed {
+		return
+	}
+	select {
+	case r.changed <- event.GenericEvent{Object: key}:
+	case <-ctx.Done():
+	}
+}
+
+func (r *Reconciler) record(uid types.UID, keyID string) *record {
+	if known, ok := r.records.Load(uid); ok && known.(*record).keyID == keyID {
+		return known.(*record)
+	}
+	rec := &record{keyID: keyID, patched: map[string]bool{}, complaints: map[string]bool{}, rollout: lifecycle.Rollout{Unfinished: true}}
+	r.records.Store(uid, rec)
+	return rec
+}
+
+// concerns reports whether an APIKey has anything restarted.
+func (r *Reconciler) concerns(key *v1alpha1.APIKey) bool {
+	policy := key.Spec.Rotation.Restart.Policy
+	return key.DeletionTimestamp.IsZero() && key.StatusIsOwn() && policy != "" && policy != v1alpha1.RestartNone && key.Status.Acceptance == v1alpha1.AcceptanceAccepted
+}
+
+// restarts reports whether an APIKey has anything to do with restarts.
+func restarts(obj client.Object) bool {
+	key, ok := obj.(*v1alpha1.APIKey)
+	return ok && key.Spec.Rotation.Restart.Policy != ""
+}
+
+// replacedLately reports whether a key that was replaced may still be in use: it is retiring,
+// or was lost not long ago, as when spec.revokedKeyIDs names it or its Secret was touched, so
+// that what took that has a dead key.
+func replacedLately(s *v1alpha1.APIKeyStatus, current *v1alpha1.KeyVersion, now time.Time) bool {
+	if slices.ContainsFunc(s.Versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionRetiring }) {
+		return true
+	}
+	lost := []v1alpha1.MintReason{v1alpha1.MintDrifted, v1alpha1.MintRestored, v1alpha1.MintRevoked}
+	return slices.Contains(lost, current.MintReason) && current.ActivationTime != nil && now.Sub(current.ActivationTime.Time) < afterLoss
+}

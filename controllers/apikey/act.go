@@ -152,6 +152,7 @@ func (l *look) removeSecrets(ctx context.Context) error {
 		}
 	}
 	l.facts.Removed = true
+	l.remember(l.facts.Key.UID).removed = true
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // application is how far auth servers have applied an Organization.
 type application struct {
 	complete, slow bool
-	waiting        string
+	waiting        string // who for
 }
 
 // applied finds out whether every auth server applies organization as it is now: the change
@@ -128,7 +128,7 @@ func (r *Reconciler) applied(ctx context.Context, organization *v1alpha1.Organiz
 	if applied.complete = found.Complete(); applied.complete {
 		r.Waiters.Done(name)
 	}
-	applied.waiting = fmt.Sprintf("%d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
+	applied.waiting = fmt.Sprintf("Waiting for %d of %d auth servers to apply generation %d: %s.", len(found.Missing), found.Of, organization.Generation, registry.Describe(found.Missing))
 	return applied, nil
 }
 
@@ -165,7 +165,7 @@ func judge(organization *v1alpha1.Organization, applied application, now time.Ti
 	case applied.complete:
 		status.AppliedGeneration = generation
 	case organization.Refusal == "":
-		reason, message = v1alpha1.ReasonApplying, fmt.Sprintf("Waiting for %s to apply generation %d.", applied.waiting, generation)
+		reason, message = v1alpha1.ReasonApplying, applied.waiting
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse)
 		set(v1alpha1.ConditionReconciling, metav1.ConditionTrue)
 		return

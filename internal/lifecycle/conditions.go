@@ -84,6 +84,7 @@ func (d *decision) judgeDeletion() {
 	if d.withdrawal.reason == "" {
 		return
 	}
+	d.next.ObservedGeneration = d.Key.Generation
 	d.set(v1alpha1.ConditionRegistered, d.withdrawal)
 	if d.publication.reason != "" {
 		d.set(v1alpha1.ConditionPublished, d.publication)

@@ -32,6 +32,8 @@ type decision struct {
 	brief bool
 	// blocked: a write has to come before anything else can be decided.
 	blocked bool
+	// yielding is the ID of the key that is about to give its place to a pinned one.
+	yielding string
 	// considered: turnover is the last word on replaced keys.
 	considered bool
 	// over: nothing is left to be done or said.

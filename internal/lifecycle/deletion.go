@@ -36,7 +36,7 @@ func (d *decision) finalize() bool {
 	}
 	switch {
 	case !ack.Complete:
-		d.withdrawal = found(v1alpha1.ReasonRevoking, "Waiting for %s to drop the key.", ack.Waiting)
+		d.withdrawal = finding{v1alpha1.ReasonRevoking, ack.wait("drop the key")}
 		if d.Removed {
 			d.next.SecretRef = nil
 			d.publication = found(v1alpha1.ReasonNotPublished, "Secret %.100q is deleted.", d.Key.SecretName())

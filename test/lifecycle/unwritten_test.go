@@ -86,7 +86,7 @@ var _ = Describe("An APIKey of which the API server refuses what the manager wri
 
 		lead.Store(int64(61 * time.Second))
 		Eventually(func() []string { return eventNotes(ctx, key, v1alpha1.EventNotWritten) }).Should(
-			ConsistOf(And(ContainSubstring("look at admission policies"), Not(ContainSubstring("SECRET")))))
+			ConsistOf(And(ContainSubstring("Look at admission policies"), Not(ContainSubstring("SECRET")))))
 		Expect(gauge(metrics, "apikey_manager_unwritten_objects", "")).To(Equal(1.0))
 
 		lift(ctx)

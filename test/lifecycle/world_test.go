@@ -264,13 +264,23 @@ func (t *tenant) key(name string, change ...func(*v1alpha1.APIKey)) *v1alpha1.AP
 	return key
 }
 
-// mint creates an APIKey and waits until it is Ready.
+// mint creates an APIKey and waits until its key works.
 func (t *tenant) mint(ctx context.Context, name string, change ...func(*v1alpha1.APIKey)) *v1alpha1.APIKey {
 	GinkgoHelper()
 	key := t.key(name, change...)
 	Expect(admin.Create(ctx, key)).To(Succeed())
-	awaitReady(ctx, key)
+	awaitServing(ctx, key)
 	return key
+}
+
+// awaitServing waits until the key works, and refreshes key.
+func awaitServing(ctx context.Context, key *v1alpha1.APIKey) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionServing)).To(BeTrue(), "%+v", key.Status.Conditions)
+		g.Expect(key.Status.ObservedGeneration).To(Equal(key.Generation))
+	}).Should(Succeed())
 }
 
 func awaitReady(ctx context.Context, key *v1alpha1.APIKey) {
@@ -300,7 +310,7 @@ func awaitReplaced(ctx context.Context, key *v1alpha1.APIKey, id string) {
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
 		g.Expect(key.Status.KeyID).NotTo(Equal(id))
-		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionServing)).To(BeTrue())
 	}).Should(Succeed())
 }
 
@@ -322,6 +332,18 @@ func secretOf(ctx context.Context, key *v1alpha1.APIKey) *corev1.Secret {
 	GinkgoHelper()
 	secret := &corev1.Secret{}
 	Expect(admin.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.SecretName()}, secret)).To(Succeed())
+	return secret
+}
+
+// previousSecretOf returns the Secret of the key that was replaced last, or nil.
+func previousSecretOf(ctx context.Context, key *v1alpha1.APIKey) *corev1.Secret {
+	GinkgoHelper()
+	secret := &corev1.Secret{}
+	err := admin.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.SecretName() + v1alpha1.PreviousSuffix}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	Expect(err).NotTo(HaveOccurred())
 	return secret
 }
 

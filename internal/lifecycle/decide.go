@@ -71,7 +71,7 @@ func (d *decision) conclude() Plan {
 	d.plan.Status = d.next
 	moved := d.moved()
 	switch {
-	case d.urgent(moved):
+	case d.urgent():
 		d.plan.Ask, d.plan.Step = Questions{}, StepStatus
 	case d.plan.Asks():
 		d.plan.Step = StepNone
@@ -91,9 +91,21 @@ func (d *decision) conclude() Plan {
 // urgent reports whether the status is to be written before questions are answered: what is
 // refused from that write on must not wait for an answer that may not come. A new key, or a
 // hash that was reserved, is a part of the same write.
-func (d *decision) urgent(moved bool) bool {
+func (d *decision) urgent() bool {
 	q := &d.plan.Ask
-	return moved && d.Key.StatusIsOwn() && (q.Secrets || q.Superseded || len(q.Acks) > 0) && !q.Digest && len(q.Claims) == 0 && !q.Permission && !q.Spec
+	if !q.Secrets && !q.Superseded && len(q.Acks) == 0 || q.Digest || q.Permission || q.Spec || len(q.Claims) > 0 || !d.Key.StatusIsOwn() {
+		return false
+	}
+	if d.Key.Status.Acceptance == v1alpha1.AcceptanceAccepted && d.next.Acceptance != v1alpha1.AcceptanceAccepted {
+		return true
+	}
+	for i := range d.next.Versions {
+		v := &d.next.Versions[i]
+		if old := versionOf(&d.Key.Status, v.ID); old != nil && old.State.Accepted() && !v.State.Accepted() {
+			return true
+		}
+	}
+	return false
 }
 
 // moved reports whether the status differs in what anything rests on: what people read, and

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unique"
 
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -34,8 +34,9 @@ type claim struct {
 	expirationTime time.Time
 	// expired: the manager has found it expired, whatever this process' clock says.
 	expired bool
-	// versions that are to be accepted: none while the APIKey is being deleted,
-	// suspended or not permitted, nor any of a status that is another APIKey's.
+	// versions that are to be accepted: none while the APIKey is being deleted or
+	// suspended, or status.acceptance refuses them, nor any of a status that is another
+	// APIKey's. Those of an expired one are known, and refused.
 	versions []version
 	// awaited: the manager is waiting for this change to be applied.
 	awaited bool
@@ -77,18 +78,15 @@ func claimOf(key *v1alpha1.APIKey) claim {
 		name:             key.Name,
 		organizationName: unique.Make(key.Spec.OrganizationRef.Name).Value(),
 		organizationID:   unique.Make(key.Status.OrganizationID).Value(),
-		scopes:           scope.All(),
+		scopes:           scope.Of(key.EffectiveScopes()...),
+		expired:          key.Status.Acceptance == v1alpha1.AcceptanceExpired,
 		awaited:          awaited(key),
 		refused:          key.Refusal != "",
-	}
-	if len(key.Spec.Scopes) > 0 {
-		c.scopes = scope.Of(key.Spec.Scopes...)
 	}
 	if expiry, ok := key.Expiry(); ok {
 		c.expirationTime = expiry.Time
 	}
-	c.expired = expired(key)
-	if c.refused || !key.StatusIsOwn() || !accepted(key) && !c.expired {
+	if c.refused || !key.StatusIsOwn() || !known(key) {
 		return c
 	}
 	for i := range key.Status.Versions {
@@ -128,35 +126,34 @@ func until(key *v1alpha1.APIKey, v *v1alpha1.KeyVersion) time.Time {
 // trim leaves of an APIKey what a claim is made from.
 func trim(key *v1alpha1.APIKey) {
 	key.ManagedFields, key.Annotations, key.Labels, key.OwnerReferences = nil, nil, nil, nil
-	key.Spec.Description, key.Spec.Secret = "", v1alpha1.SecretTemplate{}
-	key.Spec.Rotation = v1alpha1.Rotation{Overlap: key.Spec.Rotation.Overlap}
-	for i := range key.Spec.ImportedKeys {
-		key.Spec.ImportedKeys[i].Description = ""
+	spec, status := &key.Spec, &key.Status
+	for i := range spec.ImportedKeys {
+		spec.ImportedKeys[i].Description = ""
 	}
-	for i := range key.Status.Conditions {
-		key.Status.Conditions[i].Message = ""
+	key.Spec = v1alpha1.APIKeySpec{
+		OrganizationRef: spec.OrganizationRef, Scopes: spec.Scopes, ExpirationTime: spec.ExpirationTime, TTL: spec.TTL, Suspend: spec.Suspend,
+		RevokedKeyIDs: spec.RevokedKeyIDs, ImportedKeys: spec.ImportedKeys, Rotation: v1alpha1.Rotation{Overlap: spec.Rotation.Overlap},
+	}
+	key.Status = v1alpha1.APIKeyStatus{
+		UID: status.UID, Acceptance: status.Acceptance, AppliedGeneration: status.AppliedGeneration,
+		OrganizationID: status.OrganizationID, KeyID: status.KeyID, Versions: status.Versions,
 	}
 }
 
-// expired reports whether the manager has taken key back because it expired. Its
-// hashes stay, so that a client is told why.
-func expired(key *v1alpha1.APIKey) bool {
-	ready := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionReady)
-	return key.Status.Withdrawn() && ready != nil && ready.Reason == v1alpha1.ReasonExpired
+// known reports whether the versions of key are in the index at all: to be accepted, or to
+// tell clients that they expired. What the manager has withdrawn stays so until it says
+// otherwise: on that rests that a key which is reported as revoked is dead. A value that
+// this program does not know refuses.
+func known(key *v1alpha1.APIKey) bool {
+	if !key.DeletionTimestamp.IsZero() || key.Spec.Suspend {
+		return false
+	}
+	return key.Status.Acceptance == v1alpha1.AcceptanceAccepted || key.Status.Acceptance == v1alpha1.AcceptanceExpired
 }
 
-// accepted reports whether any version of key may be accepted at all. What the
-// manager has withdrawn stays so until the manager says otherwise: on that rests
-// that a key which is reported as revoked is dead.
-func accepted(key *v1alpha1.APIKey) bool {
-	return key.DeletionTimestamp.IsZero() && !key.Spec.Suspend &&
-		meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted) &&
-		!key.Status.Withdrawn()
-}
-
-// awaited reports whether the manager may be waiting for key to be applied as it
-// is now: it is being deleted, was changed, or its key is on its way in or out.
-// Nobody waits for one that has no key yet.
+// awaited reports whether the manager may be waiting for key to be applied as it is now:
+// it is being deleted, a key of it is on its way in or out, or some auth server may still
+// apply what it was before. Nobody waits for one that has no key yet.
 func awaited(key *v1alpha1.APIKey) bool {
 	switch {
 	case !key.DeletionTimestamp.IsZero():
@@ -167,15 +164,14 @@ func awaited(key *v1alpha1.APIKey) bool {
 	moving := func(v v1alpha1.KeyVersion) bool {
 		return v.State == v1alpha1.VersionPending || v.State == v1alpha1.VersionRevoked
 	}
-	return slices.ContainsFunc(key.Status.Versions, moving) || key.Generation != key.Status.ObservedGeneration ||
-		!meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionRegistered)
+	return slices.ContainsFunc(key.Status.Versions, moving) || key.Status.AppliedGeneration != key.Generation
 }
 
-// older reports whether c's APIKey came before other's; the UID decides between
-// those of the same second, so that every replica decides alike.
-func (c *claim) older(other *claim) bool {
-	if !c.created.Equal(other.created) {
-		return c.created.Before(other.created)
-	}
-	return c.uid < other.uid
+// older reports whether c's APIKey came before other's. They are compared where two have
+// one hash, which is seldom.
+func (c *claim) older(other *claim) bool { return c.origin().OlderThan(other.origin()) }
+
+// origin is the APIKey as far as that takes.
+func (c *claim) origin() *v1alpha1.APIKey {
+	return &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{UID: c.uid, CreationTimestamp: metav1.NewTime(c.created)}}
 }

@@ -4,7 +4,6 @@
 package gather
 
 import (
-	"math"
 	"sync"
 	"time"
 
@@ -69,14 +68,6 @@ func NewLedger(clock clock.PassiveClock, interval time.Duration) *Ledger {
 	return &Ledger{clock: clock, interval: interval, versions: map[usage.ID]*version{}}
 }
 
-// sum does not overflow, whatever an auth server says.
-func sum(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
-
 // take adds what an auth server has told. It returns how many of its versions found no
 // place.
 func (l *Ledger) take(process string, answer *usage.Answer, received time.Time) (refused int) {
@@ -117,12 +108,12 @@ func (l *Ledger) add(id usage.ID) *version {
 
 // take adds one auth server's count.
 func (v *version) take(process string, count *usage.Count) {
-	requests, before := max(0, count.Requests), v.shares[process].requests
-	if requests < before {
+	before := v.shares[process].requests
+	if count.Requests < before {
 		before = 0 // The version left its index, and came back.
 	}
-	v.requests = sum(v.requests, requests-before)
-	v.shares[process] = share{requests: requests, sources: count.Sources[:min(len(count.Sources), usage.MaxOrigins+1)]}
+	v.requests += count.Requests - before
+	v.shares[process] = share{requests: count.Requests, sources: count.Sources}
 }
 
 // forget drops the parts of an auth server that is gone for good. What it has told

@@ -55,11 +55,11 @@ func (w *witness) Coverage() usage.Coverage {
 func (w *witness) sees(keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	use := w.uses[keyID]
-	use.Requests++
-	use.LastUsed = time.Now()
-	use.Sources = []usage.Source{{Endpoint: "original", Gateway: "192.0.2.7", Requests: use.Requests}}
-	w.uses[keyID] = use
+	requests := int64(1)
+	for _, source := range w.uses[keyID].Sources {
+		requests += source.Requests
+	}
+	w.uses[keyID] = usage.Use{LastUsed: time.Now(), Sources: []usage.Source{{Endpoint: "original", Gateway: "192.0.2.7", Requests: requests}}}
 }
 
 // laterClock is ahead of the real one.

@@ -45,17 +45,15 @@ func post(s *Server, method, body string) *httptest.ResponseRecorder {
 func TestQuestionsAreChecked(t *testing.T) {
 	s, counter, _, _ := newServer(t)
 	counter.Count(epoch)
-	marks := `"acknowledged":[{"uid":"a","keyID":"k","serial":1,"requests":1}]`
 	for name, test := range map[string]struct {
 		method, body string
 		code         int
 	}{
-		"another process": {"POST", `{"process":"q",` + marks + `}`, http.StatusConflict},
-		"no process":      {"POST", `{` + marks + `}`, http.StatusConflict},
+		"another process": {"POST", `{"process":"q"}`, http.StatusConflict},
+		"no process":      {"POST", `{}`, http.StatusConflict},
 		"no JSON":         {"POST", `process`, http.StatusBadRequest},
 		"nothing":         {"POST", ``, http.StatusBadRequest},
 		"too long":        {"POST", `{"process":"` + strings.Repeat("p", usage.MaxQuestionBytes) + `"}`, http.StatusBadRequest},
-		"too many marks":  {"POST", `{"process":"p","acknowledged":[` + strings.Repeat(`{},`, usage.MaxVersions) + `{}]}`, http.StatusBadRequest},
 		"another method":  {"GET", ``, http.StatusMethodNotAllowed},
 	} {
 		if got := post(s, test.method, test.body).Code; got != test.code {
@@ -69,7 +67,7 @@ func TestQuestionsAreChecked(t *testing.T) {
 	if err := json.Unmarshal(post(s, "POST", `{"process":"p"}`).Body.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
-	if answer.Process != "p" || answer.Final || len(answer.Versions) != 1 || answer.Versions[0].Acknowledged != 0 {
+	if answer.Process != "p" || answer.Final || len(answer.Versions) != 1 || answer.Versions[0].Requests != 1 {
 		t.Errorf("%+v", answer)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -69,9 +70,11 @@ type Config struct {
 }
 
 // Gatherer asks every auth server what it has counted, now and then, and at once when
-// one is about to go. It is the prometheus.Collector of its metrics, too.
+// one is about to go.
 type Gatherer struct {
 	Config
+	// Collector has its metrics.
+	prometheus.Collector
 
 	metrics *metrics
 	// kicks has place for one: somebody is about to go.
@@ -94,7 +97,10 @@ func New(config Config) *Gatherer {
 	if config.dial == nil {
 		config.dial = newCaller
 	}
-	return &Gatherer{Config: config, metrics: newMetrics(), kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g := &Gatherer{Config: config, kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g.metrics = newMetrics(g)
+	g.Collector = g.metrics
+	return g
 }
 
 // NeedLeaderElection has the leader alone gather, as it alone writes.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -65,9 +66,11 @@ type Config struct {
 }
 
 // Gatherer asks every auth server what it has counted, now and then, and at once when
-// one is about to go. It is the prometheus.Collector of its metrics, too.
+// one is about to go.
 type Gatherer struct {
 	Config
+	// Collector has its metrics.
+	prometheus.Collector
 
 	metrics *metrics
 	// kicks has place for one: somebody is about to go.
@@ -90,7 +93,10 @@ func New(config Config) *Gatherer {
 	if config.dial == nil {
 		config.dial = newCaller
 	}
-	return &Gatherer{Config: config, metrics: newMetrics(), kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g := &Gatherer{Config: config, kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g.metrics = newMetrics(g)
+	g.Collector = g.metrics
+	return g
 }
 
 // NeedLeaderElection has the leader alone gather, as it alone writes.

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +31,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 	"github.com/hexcovery/apikey-operator/internal/usage/serve"
 )
@@ -173,7 +173,7 @@ func startReplica(t testing.TB, name, process string) *replica {
 	r.server, err = serve.New(serve.Config{
 		Table: r.table, Process: process, Finish: func() { close(r.finished) },
 		Listener: listener, Certificate: certificate, Filter: r.reviewed, HandOverTimeout: time.Minute,
-		Clock: clock.RealClock{}, Log: logr.Discard(), Registerer: prometheus.NewRegistry(),
+		Clock: clock.RealClock{}, Log: logr.Discard(), Connections: serving.NewMetrics(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,11 +37,11 @@ func (l *labels) release(v *version) {
 
 var (
 	keyRequestsDesc = prometheus.NewDesc("apikey_usage_key_requests_total",
-		"Requests that bore a key, as far as this manager has gathered.", []string{"namespace", "name", "key_id"}, nil)
+		"Requests with a key, as far as gathered.", []string{"namespace", "name", "key_id"}, nil)
 	keyLastUsedDesc = prometheus.NewDesc("apikey_usage_key_last_used_timestamp_seconds",
-		"When a key was last used, as far as was gathered.", []string{"namespace", "name", "key_id"}, nil)
+		"When a key was last used, in seconds since 1970, as far as gathered.", []string{"namespace", "name", "key_id"}, nil)
 	keysUnlabelledDesc = prometheus.NewDesc("apikey_usage_keys_over_limit",
-		"Keys in use that have no metrics of their own, because --per-key-metrics-limit others have.", nil, nil)
+		"Keys in use without metrics of their own, because --per-key-metrics-limit others have them.", nil, nil)
 )
 
 // keyMetrics are the metrics of single keys.

@@ -66,7 +66,7 @@ func TestMetricsOfObjectsAreFiveSeries(t *testing.T) {
 	}
 	close(elected)
 	want := map[string]float64{
-		"apikey_expiry_keys 1h": 2, "apikey_expiry_keys 24h": 2, "apikey_expiry_keys 168h": 4,
+		"apikey_manager_expiring_keys 1h": 2, "apikey_manager_expiring_keys 24h": 2, "apikey_manager_expiring_keys 168h": 4,
 		"apikey_manager_refused_objects APIKey": 0, "apikey_manager_refused_objects Organization": 0,
 	}
 	if got := gathered(); !maps.Equal(got, want) {

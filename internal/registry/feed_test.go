@@ -42,9 +42,8 @@ func says(a v1alpha1.Acceptance) func(*v1alpha1.APIKey) {
 	return func(k *v1alpha1.APIKey) { k.Status.Acceptance, k.Status.AppliedGeneration = a, 0 }
 }
 
-func generation(n int64) func(*v1alpha1.APIKey) {
-	return func(k *v1alpha1.APIKey) { k.Generation = n }
-}
+// anew is an APIKey whose spec was changed.
+func anew(k *v1alpha1.APIKey) { k.Generation++ }
 
 func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 	pending := func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = v1alpha1.VersionPending }
@@ -65,10 +64,10 @@ func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 		"a key was narrowed": {
 			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeQuery} }), true},
 		"a spec changed": {
-			apiKey("a", "2", "s"), apiKey("a", "3", "s", generation(2)), true},
+			apiKey("a", "2", "s"), apiKey("a", "3", "s", anew), true},
 		"a status was written while a spec is yet to be applied": {
-			apiKey("a", "2", "s", generation(2)), apiKey("a", "3", "s", generation(2)), true},
-		"a spec is applied everywhere": {apiKey("a", "2", "s", generation(2)), apiKey("a", "3", "s"), false},
+			apiKey("a", "2", "s", anew), apiKey("a", "3", "s", anew), true},
+		"a spec is applied everywhere": {apiKey("a", "2", "s", anew), apiKey("a", "3", "s"), false},
 		"a key was withdrawn":          {apiKey("a", "2", "s"), apiKey("a", "3", "s", says(v1alpha1.AcceptanceWithdrawn)), true},
 		"a key was found expired":      {apiKey("a", "2", "s"), apiKey("a", "3", "s", says(v1alpha1.AcceptanceExpired)), true},
 		"a key is given again": {

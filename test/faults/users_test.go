@@ -147,7 +147,7 @@ func ready(generation int64) func(sighting) bool {
 			return false
 		}
 		c := meta.FindStatusCondition(seen.key.Status.Conditions, v1alpha1.ConditionReady)
-		return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration >= generation
+		return c != nil && c.Reason == v1alpha1.ReasonReady && c.ObservedGeneration >= generation
 	}
 }
 
@@ -157,8 +157,8 @@ func revoked(generation int64) func(sighting) bool {
 		if seen.key == nil || seen.gone {
 			return false
 		}
-		c := meta.FindStatusCondition(seen.key.Status.Conditions, v1alpha1.ConditionRegistered)
-		return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonRevoked && c.ObservedGeneration >= generation
+		s := &seen.key.Status
+		return s.Acceptance == v1alpha1.AcceptanceWithdrawn && s.AppliedGeneration >= generation
 	}
 }
 

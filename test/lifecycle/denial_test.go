@@ -135,7 +135,9 @@ var _ = Describe("What another product's admission webhook denies", func() {
 		It("is said when it is a change of the Secret, while the key works, "+how, func(ctx SpecContext) {
 			key := t.mint(ctx, "changed")
 			denying(ctx, t.namespace, stopped, secretRule, admissionregistrationv1.Update)
-			change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Secret.Labels = map[string]v1alpha1.LabelValue{"app.kubernetes.io/part-of": "agent"} })
+			change(ctx, key, func(k *v1alpha1.APIKey) {
+				k.Spec.Secret.Labels = map[string]v1alpha1.LabelValue{"app.kubernetes.io/part-of": "agent"}
+			})
 			says(ctx, key, v1alpha1.ReasonSecretRefused, code)
 			Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionServing)).To(BeTrue())
 		})

@@ -236,7 +236,7 @@ var _ = Describe("APIKey", func() {
 		for _, resource := range []string{"ak", "hexcovery"} {
 			out, err := cluster.Kubectl(ctx, "get", resource, "--namespace", teamNamespace).CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), "%s", out)
-			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +KEY ID +LAST USED +EXPIRES +AGE`))
+			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +STATUS +KEY ID +LAST USED +EXPIRES +AGE`))
 			Expect(string(out)).To(MatchRegexp(`shown +acme +.*\d+[ydhms]`))
 		}
 	})

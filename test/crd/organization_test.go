@@ -101,7 +101,7 @@ var _ = Describe("Organization", func() {
 		create(ctx, named(organization("suspend: true"), "shown"))
 		out, err := cluster.Kubectl(ctx, "get", "hxorg").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), "%s", out)
-		Expect(string(out)).To(MatchRegexp(`NAME +ID +READY +SUSPENDED +AGE`))
+		Expect(string(out)).To(MatchRegexp(`NAME +ID +READY +STATUS +AGE`))
 		Expect(string(out)).To(MatchRegexp(`shown +true +\d+[ydhms]`))
 	})
 })

@@ -130,8 +130,9 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 		d.plan.Ask.Digest = true
 		return false
 	}
-	if !anyAccepted(&d.next) {
-		// No auth server accepts a key of an earlier generation.
+	if len(d.next.Versions) == 0 {
+		// No auth server accepts a key of an earlier generation. One that was revoked may be
+		// accepted as long as its entry stays.
 		d.next.AppliedGeneration = d.Key.Generation
 	}
 	d.next.Versions = append(d.next.Versions, version{

@@ -227,6 +227,9 @@ func organization(change func(*v1alpha1.Organization)) option {
 
 func stored(change func(*status)) option { return func(f *Facts) { change(&f.Key.Status) } }
 
+// redescribe changes nothing that matters.
+func redescribe(s *v1alpha1.APIKeySpec) { s.Description = "another" }
+
 func suspend(s *v1alpha1.APIKeySpec) { s.Suspend = true }
 
 func pinned(name string) func(*v1alpha1.APIKeySpec) {

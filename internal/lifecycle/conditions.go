@@ -128,6 +128,10 @@ func (d *decision) summary() finding {
 		// It waits for the registration, which says more.
 		candidates[2] = finding{}
 	}
+	if d.turnover.reason == v1alpha1.ReasonRevoking {
+		// A key that has ended is Rotated's to tell: the current one works all the time.
+		candidates[7] = finding{}
+	}
 	for _, f := range candidates {
 		switch {
 		case f.reason == "" || good[f.reason] || standings[f.reason].aside:

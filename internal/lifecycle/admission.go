@@ -132,7 +132,7 @@ func (d *decision) withdraw() bool {
 		return !d.Namespace.Terminating
 	}
 	d.forfeit()
-	if !anyAccepted(&d.next) {
+	if len(d.next.Versions) == 0 {
 		d.next.AppliedGeneration = generation
 		return false
 	}

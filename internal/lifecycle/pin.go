@@ -19,6 +19,9 @@ func (d *decision) pin() bool {
 	switch {
 	case id == "", now == nil, successor != nil && id == successor.ID:
 		return true
+	case d.Secret.Live && d.main.id == "":
+		// Somebody has touched the Secret: register ends every key.
+		return true
 	case id == now.ID:
 		d.blocked = !d.giveUp(successor)
 		return true

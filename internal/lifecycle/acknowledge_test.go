@@ -42,8 +42,8 @@ func TestAcknowledge(t *testing.T) {
 
 		// A key that works, and another generation.
 		"a generation is asked about, while the key works": {facts: given("a:Active", spec(redescribe)), want: "ask revoke generation 4"},
-		"what has changed in the status is written before that": {
-			facts: given("a:Active", spec(scoped("ingest"))), want: "Status a:Active unapplied", ready: "Ready", serving: "Active"},
+		"what has changed in the status is written meanwhile": {
+			facts: given("a:Active", spec(scoped("ingest")), applied(quick)), want: "Status a:Active unapplied", ready: "Ready", serving: "Active"},
 		"it takes milliseconds, and is no write": {
 			facts: given("a:Active", spec(scoped("query")), stored(func(s *status) { s.Scopes = []v1alpha1.Scope{"query"} }), applied(quick)), want: "nothing"},
 		"if it takes long that is said": {
@@ -82,12 +82,12 @@ func TestWhoIsWaitedForIsNamedAfterAWhile(t *testing.T) {
 		facts           *Facts
 		condition, says string
 	}{
-		"a first key":           {given("a:Pending", noSecret, minted("a"), loaded("a", slow)), "Registered", "Waiting for 1 of 3 auth servers: east to load the key's hash."},
+		"a first key":           {given("a:Pending", noSecret, minted("a"), loaded("a", slow)), "Registered", "Waiting for 1 of 3 auth servers to load the key's hash: east."},
 		"not at once":           {given("a:Pending", noSecret, minted("a"), loaded("a", quick)), "Registered", "Waiting for auth servers to load the key's hash."},
 		"without auth servers":  {given("a:Pending", noSecret, minted("a"), loaded("a", none)), "Registered", "Deploy the auth server."},
-		"a successor":           {given("a:Active b:Pending", minted("b"), loaded("b", slow)), "Rotated", "Waiting for 1 of 3 auth servers: east to load the key's hash."},
-		"a key that is resumed": {given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", slow), applied(slow)), "Registered", "Waiting for 1 of 3 auth servers: east to load the key's hash."},
-		"a generation":          {given("a:Active", spec(scoped("ingest")), applied(slow)), "Ready", "Waiting for 1 of 3 auth servers: east to apply generation 4."},
+		"a successor":           {given("a:Active b:Pending", minted("b"), loaded("b", slow)), "Rotated", "Waiting for 1 of 3 auth servers to load the key's hash: east."},
+		"a key that is resumed": {given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", slow), applied(slow)), "Registered", "Waiting for 1 of 3 auth servers to load the key's hash: east."},
+		"a generation":          {given("a:Active", spec(scoped("ingest")), applied(slow)), "Ready", "Waiting for 1 of 3 auth servers to apply generation 4: east."},
 	} {
 		plan := Decide(test.facts)
 		if got := condition(&plan.Status, test.condition).Message; !strings.Contains(got, test.says) {

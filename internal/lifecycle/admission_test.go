@@ -153,7 +153,7 @@ func TestWithdrawal(t *testing.T) {
 	})
 
 	plan := Decide(suspended(withdrawn(slow)))
-	if got := condition(&plan.Status, v1alpha1.ConditionRegistered).Message; got != "Waiting for 1 of 3 auth servers: east to drop the key." {
+	if got := condition(&plan.Status, v1alpha1.ConditionRegistered).Message; got != "Waiting for 1 of 3 auth servers to drop the key: east." {
 		t.Errorf("says %q", got)
 	}
 	settled := suspended(withdrawn(complete))

@@ -301,7 +301,7 @@ var (
 	complete = Ack{Complete: true}
 	none     = Ack{None: true, Again: time.Second}
 	quick    = Ack{Again: time.Second}
-	slow     = Ack{Slow: true, Waiting: "1 of 3 auth servers: east", Again: time.Second}
+	slow     = Ack{Slow: true, Missing: 1, Of: 3, Names: "east", Again: time.Second}
 )
 
 func acked(kind PurposeKind, ack Ack, format string, values ...any) option {

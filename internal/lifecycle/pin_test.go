@@ -74,7 +74,7 @@ func TestGoingBack(t *testing.T) {
 	}
 	decide(t, map[string]row{
 		"the Secrets are read first: the key may be in none":  {facts: given("a:Retiring b:Active", pinA), want: "ask Secrets"},
-		"the two change places before auth servers are asked": {facts: given("a:Retiring b:Active", pinA, live), want: "Status a:Active b:Retiring unapplied", ready: "Ready", serving: "Active"},
+		"the two change places while auth servers are waited for": {facts: given("a:Retiring b:Active", pinA, live, applied(quick)), want: "Status a:Active b:Retiring unapplied", ready: "Ready", serving: "Active"},
 		"and then in the Secret":                              {facts: swapped(applied(complete)), want: "Status a:Active b:Retiring"},
 		"and then in the Secret, when that is known":          {facts: swapped(stored(func(s *status) { s.AppliedGeneration = generation + 1 })), want: "Secret a"},
 		"and in the previous one": {
@@ -104,7 +104,7 @@ func TestGoingBack(t *testing.T) {
 
 		// With revokedKeyIDs, in one change.
 		"go back, and end the newer key: first the two change places": {
-			facts: given("a:Retiring b:Active", spec(pinned("a")), spec(revoking("b")), live), want: "Status a:Active b:Retiring unapplied"},
+			facts: given("a:Retiring b:Active", spec(pinned("a")), spec(revoking("b")), live, applied(quick)), want: "Status a:Active b:Retiring unapplied"},
 		"then the Secret": {
 			facts: swapped(always(revoking("b")), stored(func(s *status) { s.AppliedGeneration = generation + 1 })), want: "Secret a"},
 		"then the newer key ends, and none is minted": {

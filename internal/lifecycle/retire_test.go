@@ -102,7 +102,7 @@ func TestPrune(t *testing.T) {
 			facts: given("a:Revoked(Unused) b:Active", dropped("a", slow)), want: "Status a:Revoked(Unused) b:Active", ready: "Ready", serving: "Active"},
 	})
 	plan := Decide(given("a:Revoked(Unused) b:Active", dropped("a", slow)))
-	if rotated := condition(&plan.Status, v1alpha1.ConditionRotated); rotated.Reason != v1alpha1.ReasonRevoking || rotated.Message != "Waiting for 1 of 3 auth servers: east to drop key "+idOf("a")+"." {
+	if rotated := condition(&plan.Status, v1alpha1.ConditionRotated); rotated.Reason != v1alpha1.ReasonRevoking || rotated.Message != "Waiting for 1 of 3 auth servers to drop key "+idOf("a")+": east." {
 		t.Errorf("Rotated is %+v", rotated)
 	}
 }

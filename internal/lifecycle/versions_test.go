@@ -63,7 +63,8 @@ func TestActivation(t *testing.T) {
 		"the first key":                          {"a:Pending", "a", "a:Active"},
 		"a successor":                            {"a:Active b:Pending", "b", "a:Retiring b:Active"},
 		"one that was replaced, once more":       {"a:Retiring b:Active", "a", "a:Active b:Retiring"},
-		"imported keys retire with the first":    {"+x:Active +y:Pending a:Pending", "a", "+x:Retiring +y:Retiring a:Active"},
+		"imported keys work on beside the first": {"+x:Active +y:Pending a:Pending", "a", "+x:Active +y:Pending a:Active"},
+		"imported keys retire with the first":    {"+x:Active +y:Pending a:Active b:Pending", "b", "+x:Retiring +y:Retiring a:Retiring b:Active"},
 		"what has ended stays so":                {"a:Revoked(Unused) b:Active c:Pending", "c", "a:Revoked(Unused) b:Retiring c:Active"},
 		"another minted key on its way stays so": {"a:Pending b:Pending", "a", "a:Active b:Pending"},
 	} {

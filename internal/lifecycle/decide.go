@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -81,7 +80,7 @@ func (d *decision) conclude() Plan {
 	case d.plan.Step == StepNone && (moved || !d.brief && !equality.Semantic.DeepEqual(d.Key.Status, d.next)):
 		d.plan.Step = StepStatus
 	}
-	if d.Unwritable == nil && d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
+	if d.Unwritable == nil && d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !contains(d.Key.Finalizers, v1alpha1.Finalizer) {
 		// A manifest that is replaced whole, as some tools do, loses it.
 		d.plan.Step = StepFinalizer
 	}

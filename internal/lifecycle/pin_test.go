@@ -73,10 +73,10 @@ func TestGoingBack(t *testing.T) {
 		return given("a:Active b:Retiring", pinA, stored(func(s *status) { s.KeyID = idOf("b") }), holds("b"), holdsPrevious("a"), live).with(options...)
 	}
 	decide(t, map[string]row{
-		"the Secrets are read first: the key may be in none":  {facts: given("a:Retiring b:Active", pinA), want: "ask Secrets"},
+		"the Secrets are read first: the key may be in none":      {facts: given("a:Retiring b:Active", pinA), want: "ask Secrets"},
 		"the two change places while auth servers are waited for": {facts: given("a:Retiring b:Active", pinA, live, applied(quick)), want: "Status a:Active b:Retiring unapplied", ready: "Ready", serving: "Active"},
-		"and then in the Secret":                              {facts: swapped(applied(complete)), want: "Status a:Active b:Retiring"},
-		"and then in the Secret, when that is known":          {facts: swapped(stored(func(s *status) { s.AppliedGeneration = generation + 1 })), want: "Secret a"},
+		"and then in the Secret":                                  {facts: swapped(applied(complete)), want: "Status a:Active b:Retiring"},
+		"and then in the Secret, when that is known":              {facts: swapped(stored(func(s *status) { s.AppliedGeneration = generation + 1 })), want: "Secret a"},
 		"and in the previous one": {
 			facts: swapped(applied(complete), holds("a"), live, stored(func(s *status) { s.KeyID, s.AppliedGeneration = idOf("a"), generation+1 })), want: "Secret b previous"},
 		"one that cannot be had is said, and the current key works": {

@@ -48,6 +48,8 @@ var _ = Describe("APIKey", func() {
 		Entry("a Secret's name of 253 characters", secret("name: %s", chars(253))),
 		Entry("labels with and without a prefix", secret("labels: {app: web, example.com/tier: back-end_1, empty: ''}")),
 		Entry("a label whose prefix only ends like a reserved one", secret("labels: {notkubernetes.io/x: x}")),
+		Entry("the labels that Kubernetes recommends to users", secret("labels: {app.kubernetes.io/name: x, app.kubernetes.io/part-of: x}")),
+		Entry("an annotation below k8s.io", secret("annotations: {reflector.v1.k8s.emberstack.com/x: x, node.k8s.io/x: x}")),
 		Entry("a label's name of 317 characters", secret("labels: {%s/%s: x}", dns(253), chars(63))),
 		Entry("a label's value of 63 characters", secret("labels: {app: %s}", chars(63))),
 		Entry("32 labels", secret("labels: %s", entries(32, "label-%d"))),
@@ -120,22 +122,22 @@ var _ = Describe("APIKey", func() {
 		Entry("a label's name of two parts", secret("labels: {a/b/c: x}"), "spec.secret.labels has a name that is not valid for a label"),
 		Entry("an empty label's name", secret("labels: {'': x}"), "spec.secret.labels has a name that is not valid for a label"),
 		Entry("a label's name of 64 characters", secret("labels: {%s: x}", chars(64)), "spec.secret.labels has a name that is not valid for a label"),
-		Entry("the operator's label", secret("labels: {auth.hexcovery.io/apikey: other}"), "spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"),
+		Entry("the operator's label", secret("labels: {auth.hexcovery.io/apikey: other}"), "spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io/ and k8s.io/ cannot be set"),
 		Entry("a label below the operator's prefix", secret("labels: {any.auth.hexcovery.io/x: x}"), "spec.secret.labels has a reserved name"),
 		Entry("a label of kubernetes.io", secret("labels: {kubernetes.io/metadata.name: x}"), "spec.secret.labels has a reserved name"),
-		Entry("a label below kubernetes.io", secret("labels: {app.kubernetes.io/name: x}"), "spec.secret.labels has a reserved name"),
-		Entry("a label below k8s.io", secret("labels: {node.k8s.io/x: x}"), "spec.secret.labels has a reserved name"),
+		Entry("a label of k8s.io", secret("labels: {k8s.io/x: x}"), "spec.secret.labels has a reserved name"),
 		Entry("a label's value with a space", secret("labels: {app: 'a b'}"), "spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"),
 		Entry("a label's value of 64 characters", secret("labels: {app: %s}", chars(64)), "spec.secret.labels.app: Too long: may not be more than 63"),
 		Entry("33 labels", secret("labels: %s", entries(33, "label-%d")), "spec.secret.labels: Too many: 33: must have at most 32 items"),
 
 		Entry("an annotation's name with a space", secret("annotations: {'my note': x}"), "spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"),
-		Entry("the operator's annotation", secret("annotations: {auth.hexcovery.io/key-id: 0123456789ab}"), "spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io and k8s.io cannot be set"),
-		Entry("kubectl's annotation", secret("annotations: {kubectl.kubernetes.io/last-applied-configuration: x}"), "spec.secret.annotations has a reserved name"),
+		Entry("the operator's annotation", secret("annotations: {auth.hexcovery.io/key-id: 0123456789ab}"), "spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io/ and k8s.io/ cannot be set"),
+		Entry("an annotation of kubernetes.io", secret("annotations: {kubernetes.io/service-account.name: x}"), "spec.secret.annotations has a reserved name"),
+		Entry("an annotation of k8s.io", secret("annotations: {k8s.io/x: x}"), "spec.secret.annotations has a reserved name"),
 		Entry("an annotation of 4097 characters", secret("annotations: {note: %s}", chars(4097)), "spec.secret.annotations.note: Too long: may not be more than 4096"),
 		Entry("33 annotations", secret("annotations: %s", entries(33, "note-%d")), "spec.secret.annotations: Too many: 33: must have at most 32 items"),
 
-		Entry("another value for api-key", secret("data: {api-key: mine}"), "spec.secret.data cannot set api-key or previous-api-key: they always hold the keys themselves"),
+		Entry("another value for api-key", secret("data: {api-key: mine}"), "spec.secret.data cannot set api-key: it always holds the key itself"),
 		Entry("a data name with a slash", secret("data: {a/b: x}"), "spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.', and no '..' at the beginning"),
 		Entry("a data name with a line end", secret(`data: {"a\n": x}`), "spec.secret.data has a name that a Secret cannot hold"),
 		Entry("an empty data name", secret("data: {'': x}"), "spec.secret.data has a name that a Secret cannot hold"),
@@ -232,12 +234,14 @@ var _ = Describe("APIKey", func() {
 	})
 
 	It("shows what people look for, under its short name and its category", func(ctx SpecContext) {
-		create(ctx, named(apiKey(more("expirationTime: 2099-12-31T23:59:59Z")), "shown"))
+		key := create(ctx, named(apiKey(acme), "shown"))
+		key.Object["status"] = fields(validStatus)
+		Expect(manager.Status().Update(ctx, key)).To(Succeed())
 		for _, resource := range []string{"ak", "hexcovery"} {
 			out, err := cluster.Kubectl(ctx, "get", resource, "--namespace", teamNamespace).CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), "%s", out)
-			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +KEY ID +LAST USED +EXPIRES +AGE`))
-			Expect(string(out)).To(MatchRegexp(`shown +acme +.*\d+[ydhms]`))
+			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +STATUS +KEY ID +LAST USED +EXPIRES +AGE`))
+			Expect(string(out)).To(MatchRegexp(`shown +acme +True +Active +0123456789ab +\d+[ydhms]+ +2099-12-31T23:59:59Z +\d+[ydhms]`))
 		}
 	})
 

@@ -40,6 +40,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/controllers"
+	"github.com/hexcovery/apikey-operator/controllers/restart"
 	"github.com/hexcovery/apikey-operator/hack/controlplane"
 	"github.com/hexcovery/apikey-operator/hack/stack"
 )
@@ -126,8 +127,8 @@ func (w *world) mint(ctx context.Context) *v1alpha1.APIKey {
 			Spec:       v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Selector: metav1.SetAsLabelSelector(labels.Set{corev1.LabelMetadataName: namespace})}},
 		},
 		&rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: controllers.RestarterRole},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: controllers.RestarterRole},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: restart.RestarterRole},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: restart.RestarterRole},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: stack.Namespace, Name: stack.ManagerAccount}},
 		},
 		key,
@@ -286,7 +287,7 @@ func TestClientsAreCutOffByHaste(t *testing.T) {
 	}
 	t.Logf("requests=%d unauthorized=%d", w.load.tally.sent.Load(), w.load.tally.unauthorized.Load())
 
-	told := regexp.MustCompile(`^key ` + old + ` is revoked .*used for [1-9][0-9]* requests: [1-9][0-9]* by original from 127\.0\.0\.1$`)
+	told := regexp.MustCompile(`^Key ` + old + ` is revoked .*used for: [1-9][0-9]* by original from 127\.0\.0\.1\.$`)
 	w.awaitEvent(ctx, v1alpha1.EventRetiredInUse, told)
 }
 

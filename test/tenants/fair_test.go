@@ -80,7 +80,7 @@ var _ = Describe("A tenant who is busy", func() {
 			Expect(calling.Wait()).To(Succeed())
 		}
 		all(func(key *unstructured.Unstructured) error { return busy.as.Create(ctx, key) })
-		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(Equal(count))
+		Eventually(busy.serving).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(Equal(count))
 		// All are to know of it before.
 		moment := time.Now().Add(max(10*time.Second, 2*time.Since(began))).Truncate(time.Second)
 		change := fmt.Sprintf(`{"spec":{"expirationTime":%q}}`, moment.UTC().Format(time.RFC3339))
@@ -88,25 +88,25 @@ var _ = Describe("A tenant who is busy", func() {
 		Expect(time.Now()).To(BeTemporally("<", moment))
 
 		Eventually(time.Now).Should(BeTemporally(">=", moment))
-		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).Should(BeNumerically("<", count))
+		Eventually(busy.serving).WithContext(ctx).WithTimeout(2 * minute).Should(BeNumerically("<", count))
 		began = time.Now()
 		key, _ := bystanders.mint(ctx, "beside-"+rand.String(6), "")
-		took, left := time.Since(began), busy.ready(ctx)
+		took, left := time.Since(began), busy.serving(ctx)
 		fmt.Fprintf(os.Stderr, "tenants: beside %d keys that expire a new key is Ready after %s; %d were not taken back by then\n", count, took.Round(time.Millisecond), left)
 		Expect(left).To(BeNumerically(">", 0), "the new key has waited for all of them")
 		Expect(bystanders.as.Delete(ctx, key)).To(Succeed())
-		Eventually(busy.ready).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(BeZero())
+		Eventually(busy.serving).WithContext(ctx).WithTimeout(2 * minute).WithPolling(time.Second).Should(BeZero())
 	}, NodeTimeout(6*minute))
 })
 
-// ready counts the tenant's APIKeys that are Ready.
-func (t *tenant) ready(ctx context.Context) (count int) {
+// serving counts the tenant's APIKeys whose key works, as far as they say.
+func (t *tenant) serving(ctx context.Context) (count int) {
 	GinkgoHelper()
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(groupVersion.WithKind("APIKeyList"))
 	Expect(admin.List(ctx, list, client.InNamespace(t.namespace))).To(Succeed())
 	for i := range list.Items {
-		if status, _, _ := condition(&list.Items[i], "Ready"); status == "True" {
+		if status, _, _ := condition(&list.Items[i], "Serving"); status == "True" {
 			count++
 		}
 	}
@@ -188,7 +188,7 @@ func (t *tenant) rage(ctx context.Context, perSecond int) (changes int) {
 			case 2:
 				_ = patch(ctx, t.as, key, `{"spec":{"suspend":false}}`)
 			case 3:
-				_ = patch(ctx, t.as, key, fmt.Sprintf(`{"spec":{"rotation":{"trigger":"%d","retire":"%d"}}}`, round, round))
+				_ = patch(ctx, t.as, key, fmt.Sprintf(`{"spec":{"rotation":{"rotateAfter":%q}}}`, time.Now().UTC().Format(time.RFC3339)))
 			case 4:
 				_ = t.as.Delete(ctx, key)
 			}

@@ -19,10 +19,10 @@ import (
 const listTimeout = 5 * time.Second
 
 var (
-	expiringDesc = prometheus.NewDesc("apikey_expiry_keys",
-		"Keys that stop working within that time, and were created with more. 1h is part of 24h, and 24h of 168h.", []string{"within"}, nil)
+	expiringDesc = prometheus.NewDesc("apikey_manager_expiring_keys",
+		"Keys that expire within a time and were created with more, by that time. 1h is part of 24h, and 24h of 168h.", []string{"within"}, nil)
 	refusedDesc = prometheus.NewDesc("apikey_manager_refused_objects",
-		"Objects that are refused because a part of them cannot be decoded, or because they are too large. A condition of each says why.", []string{"kind"}, nil)
+		"Objects that cannot be decoded or are too large, by kind. None of their keys is accepted.", []string{"kind"}, nil)
 )
 
 // objectCollector counts objects when somebody asks. It has five series, however many

@@ -38,8 +38,8 @@ var watchedKinds = map[string]string{
 	"*v1.Lease":                 "Lease",
 }
 
-var watchFailingDesc = prometheus.NewDesc("apikey_manager_watch_failing_seconds",
-	"For how long the watch of a kind has failed; 0 while it works.", []string{"kind"}, nil)
+var watchFailingDesc = prometheus.NewDesc("apikey_manager_watch_failure_seconds",
+	"Time since the watch failed, by kind. 0 while it works.", []string{"kind"}, nil)
 
 // watchHealth knows which watches fail, and since when. A manager whose watch fails goes
 // by what was, and can do nothing about what is.

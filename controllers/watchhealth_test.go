@@ -13,6 +13,8 @@ import (
 	testingclock "k8s.io/utils/clock/testing"
 )
 
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
 type revision string
 
 func (r *revision) LastSyncResourceVersion() string { return string(*r) }

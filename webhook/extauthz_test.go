@@ -14,7 +14,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -310,13 +309,9 @@ func TestAnOversizedCheckIsAnError(t *testing.T) {
 // newExtAuthz makes the service without its listener.
 func newExtAuthz(known *fakeRegistry) *extAuthz {
 	id := identity{organization: "X-Scope-Orgid"}
-	m, err := newMetrics(prometheus.NewRegistry())
-	if err != nil {
-		panic(err)
-	}
 	return &extAuthz{
 		decider:  &decider{authenticator: known, surface: surface.Default()},
-		identity: id, imitable: id.names(), removal: newRemoval(id), metrics: m.endpoint(extAuthzEndpoint), clock: clock.RealClock{},
+		identity: id, imitable: id.names(), removal: newRemoval(id), metrics: newMetrics().endpoint(extAuthzEndpoint), clock: clock.RealClock{},
 	}
 }
 

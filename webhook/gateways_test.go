@@ -289,9 +289,9 @@ func TestMetricsCountDecisions(t *testing.T) {
 	h.ask(t, "/auth/forwarded")
 	page := h.scrape(t)
 	for _, want := range []string{
-		`apikey_auth_decisions_total{endpoint="original",reason="allowed"} 3`,
-		`apikey_auth_decisions_total{endpoint="forwarded",reason="missing_key"} 1`,
-		`apikey_auth_decisions_total{endpoint="original_url",reason="unknown_key"} 0`,
+		`apikey_auth_decisions_total{endpoint="original",result="allowed"} 3`,
+		`apikey_auth_decisions_total{endpoint="forwarded",result="missing_key"} 1`,
+		`apikey_auth_decisions_total{endpoint="original_url",result="unknown_key"} 0`,
 		`apikey_auth_decision_duration_seconds_count{endpoint="original"} 3`,
 	} {
 		if !strings.Contains(page, want+"\n") {

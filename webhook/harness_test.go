@@ -26,6 +26,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/scope"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
@@ -148,7 +149,7 @@ func prepare(t testing.TB, change func(*Config)) *harness {
 		Authenticator: h.registry, Surface: surface.Default(), OrganizationHeader: DefaultOrganizationHeader,
 		Gateways: listen(t), Operations: listen(t),
 		ShutdownTimeout: DefaultShutdownTimeout,
-		Clock:           clock.RealClock{}, Log: h.log.logger(), Registerer: metrics, Gatherer: metrics,
+		Clock:           clock.RealClock{}, Log: h.log.logger(), Connections: serving.NewMetrics(), Gatherer: metrics,
 	}
 	if change != nil {
 		change(&config)
@@ -157,6 +158,7 @@ func prepare(t testing.TB, change func(*Config)) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
+	metrics.MustRegister(server, config.Connections)
 	h.server = server
 	h.gateways, h.operations = config.Gateways.Addr().String(), config.Operations.Addr().String()
 	if config.Proxy != nil {

@@ -103,8 +103,8 @@ func TestNobodyWaitsForABodyThatDoesNotCome(t *testing.T) {
 	running.Wait()
 	page := h.scrape(t)
 	for _, line := range []string{
-		`apikey_server_requests_stalled_total{direction="send"} 1`, `apikey_server_connections_refused_total{listener="proxy",reason="client"} 0`,
-		`apikey_server_connections{listener="gateways"} 0`, `apikey_auth_decisions_total{endpoint="proxy",reason="allowed"} 1`,
+		`apikey_server_stalled_requests_total{direction="send"} 1`, `apikey_server_refused_connections_total{listener="proxy",reason="client"} 0`,
+		`apikey_server_connections{listener="gateways"} 0`, `apikey_auth_decisions_total{endpoint="proxy",result="allowed"} 1`,
 	} {
 		if !strings.Contains(page, line) {
 			t.Errorf("no %s", line)
@@ -215,7 +215,7 @@ func TestAListenerHasNoMoreConnectionsThanItMay(t *testing.T) {
 		t.Errorf("a fifth connection of one client: %v", err)
 	}
 	page := h.scrape(t)
-	for _, line := range []string{`apikey_server_connections{listener="proxy"} 4`, `apikey_server_connections_refused_total{listener="proxy",reason="client"} 1`} {
+	for _, line := range []string{`apikey_server_connections{listener="proxy"} 4`, `apikey_server_refused_connections_total{listener="proxy",reason="client"} 1`} {
 		if !strings.Contains(page, line) {
 			t.Errorf("no %s", line)
 		}

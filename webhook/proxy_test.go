@@ -341,7 +341,7 @@ func TestProxyReportsAnUpstreamThatIsGone(t *testing.T) {
 	if log := h.log.String(); strings.Count(log, "upstream failed") != 1 {
 		t.Errorf("%s", log)
 	}
-	if page := h.scrape(t); !strings.Contains(page, `apikey_auth_decisions_total{endpoint="proxy",reason="allowed"} 3`) {
+	if page := h.scrape(t); !strings.Contains(page, `apikey_auth_decisions_total{endpoint="proxy",result="allowed"} 3`) {
 		t.Error("not counted")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -99,10 +98,7 @@ func TestEachRefusalIsTold(t *testing.T) {
 
 func TestEachRefusalOverGRPCIsTold(t *testing.T) {
 	told := &noted{}
-	m, err := newMetrics(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newMetrics()
 	m.refusals = told
 	id, err := newIdentity(DefaultOrganizationHeader)
 	if err != nil {

@@ -95,14 +95,18 @@ type Config struct {
 	Clock clock.WithTicker
 	// Log never gets what a key could be derived from.
 	Log logr.Logger
-	// Registerer and Gatherer are for metrics.
-	Registerer prometheus.Registerer
-	Gatherer   prometheus.Gatherer
+	// Connections are the metrics that the listeners of the program share. Required.
+	Connections *serving.Metrics
+	// Gatherer has the metrics that operations serves.
+	Gatherer prometheus.Gatherer
 }
 
 // Server is the auth server: a listener for gateways, one for those that ask over
 // gRPC and one for the proxy, if they are wanted, and one for operations.
 type Server struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	config   Config
 	draining atomic.Bool
 	// serving are the listeners that decide; operations outlives them.
@@ -121,20 +125,13 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(config.Registerer)
-	if err != nil {
-		return nil, err
-	}
+	m := newMetrics()
 	m.refusals = config.Refusals
-	held, err := serving.NewMetrics(config.Registerer)
-	if err != nil {
-		return nil, err
-	}
 	config.MaxConnections = cmp.Or(config.MaxConnections, DefaultMaxConnections)
 	config.MaxConnectionsPerClient = cmp.Or(config.MaxConnectionsPerClient, (config.MaxConnections+1)/2)
 	config.MaxRequests = cmp.Or(config.MaxRequests, DefaultMaxRequests)
 	config.StallTimeout = cmp.Or(config.StallTimeout, DefaultStallTimeout)
-	s := &Server{config: config, ended: make(chan struct{})}
+	s := &Server{Collector: m, config: config, ended: make(chan struct{})}
 	d := &decider{authenticator: config.Authenticator, surface: config.Surface, sessions: config.Sessions}
 
 	// All connections of gateways come from few addresses: none has a share of its own.
@@ -143,7 +140,7 @@ func New(config Config) (*Server, error) {
 		limits.TLS = tlsConfig(config.Certificates)
 	}
 	limit := func(l net.Listener, name string, limits serving.Limits) *serving.Listener {
-		return serving.Limit(l, name, limits, config.Clock, held)
+		return serving.Limit(l, name, limits, config.Clock, config.Connections)
 	}
 	limits.Protocols = []string{http1}
 	gateways := newListener("gateways", limit(config.Gateways, "gateways", limits), limits.Protocols,
@@ -155,17 +152,17 @@ func New(config Config) (*Server, error) {
 	}
 	if config.Proxy != nil {
 		limits.Protocols, limits.PerClient = []string{http2, http1}, config.MaxConnectionsPerClient
-		s.serving = append(s.serving, s.newProxyListener(limit(config.Proxy, "proxy", limits), d, id, m, held))
+		s.serving = append(s.serving, s.newProxyListener(limit(config.Proxy, "proxy", limits), d, id, m))
 	}
 	s.operations = newListener("operations", limit(config.Operations, "operations", serving.Limits{Total: operationsConnections, Memory: operationsBytes}), []string{http1},
 		handledBy(serving.IgnoreBody(operations(s.ready, config.Gatherer), config.Clock)), config.Log)
 	return s, nil
 }
 
-func (s *Server) newProxyListener(limited *serving.Listener, d *decider, id identity, m *metrics, held *serving.Metrics) *listener {
+func (s *Server) newProxyListener(limited *serving.Listener, d *decider, id identity, m *metrics) *listener {
 	config := &s.config
 	p := newProxy(config.Upstream, newUpstreamTransport(config.Upstream, config.UpstreamRoots), d, id, m, config.Clock, config.Log)
-	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: held}
+	p.stalls = &serving.Stalls{Timeout: config.StallTimeout, Clock: config.Clock, Metrics: config.Connections}
 	p.shares = serving.NewShares(config.MaxRequests, (config.MaxRequests+1)/2)
 	l := newListener("proxy", limited, []string{http2, http1}, s.leaving(p.serve), config.Log)
 	l.server.HTTP2.MaxReceiveBufferPerConnection, l.server.HTTP2.MaxReceiveBufferPerStream = proxyWindowBytes, proxyWindowBytes

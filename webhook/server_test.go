@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	testingclock "k8s.io/utils/clock/testing"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
@@ -199,7 +198,7 @@ func TestRunEndsWhenAListenerFails(t *testing.T) {
 }
 
 func TestNewRefusesHalfAProxy(t *testing.T) {
-	if _, err := New(Config{Proxy: listen(t), OrganizationHeader: "X-A", Registerer: prometheus.NewRegistry()}); err == nil {
+	if _, err := New(Config{Proxy: listen(t), OrganizationHeader: "X-A"}); err == nil {
 		t.Error("a proxy without an upstream")
 	}
 }

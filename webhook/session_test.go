@@ -53,7 +53,7 @@ func withSessions(t testing.TB, i *issuer.Issuer, c *Config) *session.Verifier {
 	t.Helper()
 	verifier, err := session.NewVerifier(session.Config{
 		Issuer: i.URL, Audience: issuer.Audience, OrganizationClaim: session.DefaultOrganizationClaim, ClockSkew: session.DefaultClockSkew,
-		Clock: clock.RealClock{}, Log: c.Log, Registerer: c.Registerer,
+		Clock: clock.RealClock{}, Log: c.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -148,7 +148,7 @@ type SecretTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.labels has a name that is not valid for a label: use [prefix/]name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io/ and k8s.io/ cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|kubectl[.]kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.labels has a reserved name: names under auth.hexcovery.io, kubernetes.io, kubectl.kubernetes.io and k8s.io cannot be set; app.kubernetes.io/ can"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.labelValue().validate(self[k]).hasValue())",message="spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
@@ -157,7 +157,7 @@ type SecretTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io/ and k8s.io/ cannot be set"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|kubectl[.]kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io, kubectl.kubernetes.io and k8s.io cannot be set; app.kubernetes.io/ can"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// data are the entries of the Secret beside api-key, which is always there.

@@ -19,9 +19,9 @@
 //	  └─┬──┬────┘
 //	    │  │  rotated: another key goes through Pending and takes its place
 //	    │  ▼
-//	    │ ┌──────────┐  accepted as before, and in the Secret as previous-api-key,
-//	    │ │ Retiring │  until its successor is used and it is not; or undone: the
-//	    │ └────┬─────┘  two change places
+//	    │ ┌──────────┐  accepted as before, and in a Secret of its own, until its
+//	    │ │ Retiring │  successor is used and it is not; or undone: the two change
+//	    │ └────┬─────┘  places
 //	    │      │
 //	    │  Secret deleted, or its api-key edited, retired, taken out of spec.importedKeys
 //	    │      ▼
@@ -37,12 +37,13 @@
 //
 // A version that is Pending, Active or Retiring is accepted only while all of this holds,
 // judged by each auth server for itself at each request: the APIKey is not being
-// deleted, not suspended, not expired; its Permitted condition is True, and its
-// Registered condition does not say that the key was taken back; its Organization
+// deleted, not suspended, not expired; its status.acceptance is Accepted; its Organization
 // exists, is not suspended, has the id that the key was minted for, and permits the
-// version's age. Suspension,
-// expiry and a withdrawn permission can be undone, and the same key works again; a
-// deleted key never does.
+// namespace and the version's age. Suspension, expiry and a withdrawn permission can be
+// undone, and the same key works again; a deleted key never does.
+//
+// status.appliedGeneration is the latest generation of the spec that every auth server is
+// known to apply. Conditions are for people and tools, and decide nothing.
 //
 // The key itself is in one place, its Secret. Everything here holds a hash.
 //

@@ -24,6 +24,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/scope"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 	"github.com/hexcovery/apikey-operator/webhook"
 )
@@ -181,11 +182,10 @@ func serve(t *testing.T, table *surface.Table) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics := prometheus.NewRegistry()
 	server, err := webhook.New(webhook.Config{
 		Authenticator: everyKey{}, Surface: table, OrganizationHeader: webhook.DefaultOrganizationHeader,
 		Gateways: gateways, Operations: operations, ShutdownTimeout: webhook.DefaultShutdownTimeout,
-		Clock: clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
+		Clock: clock.RealClock{}, Log: logr.Discard(), Connections: serving.NewMetrics(), Gatherer: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,6 +29,7 @@ import (
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/connection"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 	"github.com/hexcovery/apikey-operator/webhook"
 )
@@ -65,33 +67,50 @@ func run(ctx context.Context, options *options) error {
 	}
 	defer closeTrail()
 	klog.SetLogger(ctrl.Log.WithName("client"))
-	metrics.Registry.MustRegister(collectors.NewBuildInfoCollector())
 
 	cluster, err := clusterConfig()
 	if err != nil {
 		return err
 	}
-	counting, err := openUsage(ctx, &options.usage)
-	if err != nil {
-		return err
-	}
-	replica, err := newReplica(options, cluster, counting)
-	if err != nil {
-		return err
-	}
-	config, err := serverConfig(ctx, options)
-	if err != nil {
-		return err
-	}
-	config.Authenticator = replica
-	if config.Usage, err = counting.serve(cluster, replica); err != nil {
-		return err
-	}
-	server, err := webhook.New(config)
+	server, replica, err := newServer(ctx, options, cluster)
 	if err != nil {
 		return err
 	}
 	return webhook.Run(ctx, server, replica)
+}
+
+// newServer makes all that serves, and registers its metrics.
+func newServer(ctx context.Context, options *options, cluster *rest.Config) (*webhook.Server, *registry.Replica, error) {
+	counting, err := openUsage(ctx, &options.usage)
+	if err != nil {
+		return nil, nil, err
+	}
+	replica, err := newReplica(options, cluster, counting)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := serverConfig(ctx, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.Authenticator = replica
+	config.Connections = serving.NewMetrics()
+	if config.Usage, err = counting.serve(cluster, replica, config.Connections); err != nil {
+		return nil, nil, err
+	}
+	server, err := webhook.New(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Not every surface has metrics, and sessions and usage are not always there.
+	for _, part := range []any{collectors.NewBuildInfoCollector(), server, config.Connections, replica, config.Surface, config.Sessions, config.Usage} {
+		if c, ok := part.(prometheus.Collector); ok {
+			if err := metrics.Registry.Register(c); err != nil {
+				return nil, nil, fmt.Errorf("register metrics: %w", err)
+			}
+		}
+	}
+	return server, replica, nil
 }
 
 // clusterConfig finds the API server.
@@ -125,7 +144,6 @@ func newReplica(options *options, cluster *rest.Config, counting *counting) (*re
 		SuspectAfter: options.suspectAfter,
 		Clock:        clock.RealClock{},
 		Log:          ctrl.Log.WithName("registry"),
-		Metrics:      metrics.Registry,
 	}
 	counting.announce(&config)
 	return registry.NewReplica(config)
@@ -141,7 +159,6 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 		Clock:              clock.RealClock{},
 		Log:                ctrl.Log.WithName("server"),
 		Refusals:           options.audit.refusals,
-		Registerer:         metrics.Registry,
 		Gatherer:           metrics.Registry,
 	}
 	options.connections.apply(&config)
@@ -184,7 +201,7 @@ func serverConfig(ctx context.Context, options *options) (webhook.Config, error)
 
 func openSurface(options *options) (*surface.File, error) {
 	return surface.Open(surface.FileConfig{
-		Name: options.surface, Log: ctrl.Log.WithName("surface"), Metrics: metrics.Registry,
+		Name: options.surface, Log: ctrl.Log.WithName("surface"),
 		Changed: options.audit.surfaceChanged(options.surface),
 	})
 }

@@ -11,7 +11,6 @@ import (
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hexcovery/apikey-operator/internal/session"
 	"github.com/hexcovery/apikey-operator/webhook"
@@ -64,7 +63,7 @@ func (o *oidcOptions) verifier() (webhook.Sessions, error) {
 	}
 	config := session.Config{
 		Issuer: o.issuer, Audience: o.audience, OrganizationClaim: o.organizationClaim, ClockSkew: o.clockSkew,
-		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("session"), Registerer: metrics.Registry,
+		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("session"),
 	}
 	if o.ca != "" {
 		var err error

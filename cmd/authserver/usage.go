@@ -16,9 +16,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 	usageserver "github.com/hexcovery/apikey-operator/internal/usage/serve"
 	"github.com/hexcovery/apikey-operator/webhook"
@@ -119,7 +119,7 @@ func (c *counting) announce(config *registry.ReplicaConfig) {
 }
 
 // serve returns what tells the manager; nil if nothing is counted.
-func (c *counting) serve(cluster *rest.Config, replica *registry.Replica) (webhook.Usage, error) {
+func (c *counting) serve(cluster *rest.Config, replica *registry.Replica, connections *serving.Metrics) (webhook.Usage, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -131,7 +131,7 @@ func (c *counting) serve(cluster *rest.Config, replica *registry.Replica) (webho
 		Table: c.table, Process: replica.Process(), Finish: replica.Finish,
 		Listener: c.listener, Certificate: c.certificate, Filter: filter,
 		HandOverTimeout: c.options.handOverTimeout,
-		Clock:           clock.RealClock{}, Log: ctrl.Log.WithName("usage"), Registerer: metrics.Registry,
+		Clock:           clock.RealClock{}, Log: ctrl.Log.WithName("usage"), Connections: connections,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--usage-listen: %w", err)

@@ -50,7 +50,7 @@ func TestTheLeaseSaysWhereUsageIsTold(t *testing.T) {
 	}
 	config := registry.ReplicaConfig{}
 	none.announce(&config)
-	if usage, err := none.serve(nil, nil); usage != nil || err != nil || config.Usage != nil {
+	if usage, err := none.serve(nil, nil, nil); usage != nil || err != nil || config.Usage != nil {
 		t.Errorf("nothing is counted: %v, %v, %+v", usage, err, config)
 	}
 	first, err := openUsage(t.Context(), &usageOptions{listen: "127.0.0.1:0"})

@@ -152,6 +152,7 @@ func (l *look) removeSecrets(ctx context.Context) error {
 		}
 	}
 	l.facts.Removed = true
+	l.remember(l.facts.Key.UID).removed = true
 	return nil
 }
 
@@ -179,7 +180,7 @@ func (l *look) release(ctx context.Context) error {
 // claim reserves a hash for the APIKey until the end of the look, if nobody else has it.
 func (l *look) claim(ctx context.Context, digest keys.Digest) error {
 	l.facts.Claims[digest.String()] = false
-	if _, taken := l.Reconciler.claims.LoadOrStore(digest, l.facts.Key.UID); taken {
+	if _, taken := l.claims.LoadOrStore(digest, l.facts.Key.UID); taken {
 		// Two began to list it at once; who was first has it, or is refused as well.
 		return nil
 	}
@@ -199,6 +200,6 @@ func (l *look) claim(ctx context.Context, digest keys.Digest) error {
 // free has others take the hashes that were reserved.
 func (l *look) free() {
 	for _, digest := range l.claimed {
-		l.Reconciler.claims.Delete(digest)
+		l.claims.Delete(digest)
 	}
 }

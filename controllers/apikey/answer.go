@@ -173,6 +173,6 @@ func (l *look) ask(ctx context.Context, purpose lifecycle.Purpose) error {
 	if ack.Complete {
 		return nil
 	}
-	ack.Waiting = fmt.Sprintf("%d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
+	ack.Missing, ack.Of, ack.Names = len(found.Missing), found.Of, registry.Describe(found.Missing)
 	return nil
 }

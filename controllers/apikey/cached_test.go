@@ -18,13 +18,13 @@ import (
 // stored.
 func TestTrimAPIKey(t *testing.T) {
 	big := strings.Repeat("a", 60<<10)
-	full := func(permitted metav1.ConditionStatus, data string) *v1alpha1.APIKey {
+	full := func(acceptance v1alpha1.Acceptance, data string) *v1alpha1.APIKey {
 		return testKey(func(k *v1alpha1.APIKey) {
 			k.Spec.Secret = v1alpha1.SecretTemplate{Name: "s", Data: map[string]v1alpha1.DataTemplate{"a": v1alpha1.DataTemplate(data)}}
 			k.Labels = map[string]string{"l": big}
 			k.Annotations = map[string]string{"note": big, v1alpha1.AnnotationRequestedBy: "erin"}
 			k.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: big}}
-			k.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionPermitted, Status: permitted}}
+			k.Status.Acceptance = acceptance
 		})
 	}
 	for name, row := range map[string]struct {
@@ -32,13 +32,13 @@ func TestTrimAPIKey(t *testing.T) {
 		trimmed bool
 		most    int
 	}{
-		"not permitted, large":  {full(metav1.ConditionFalse, big), true, 1000},
-		"not judged yet, large": {full(metav1.ConditionUnknown, big), true, 1000},
-		"not permitted, small":  {full(metav1.ConditionFalse, big[:4000]), false, 5000},
-		"permitted, large":      {full(metav1.ConditionTrue, big), false, 65 << 10},
+		"not permitted, large":  {full(v1alpha1.AcceptanceWithdrawn, big), true, 1000},
+		"not judged yet, large": {full("", big), true, 1000},
+		"not permitted, small":  {full(v1alpha1.AcceptanceWithdrawn, big[:4000]), false, 5000},
+		"permitted, large":      {full(v1alpha1.AcceptanceAccepted, big), false, 65 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := trimAPIKey(row.key); err != nil {
+			if _, err := TransformAPIKey(row.key); err != nil {
 				t.Fatal(err)
 			}
 			if kept, _ := json.Marshal(row.key); len(kept) > row.most || row.key.Trimmed != row.trimmed {

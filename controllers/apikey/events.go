@@ -81,7 +81,7 @@ func (l *look) event(ctx context.Context, t *lifecycle.Transition) {
 	case lifecycle.ImportStopped:
 		l.Events.Warning(key, t.Reason, "Import", "%s", t.Message)
 	case lifecycle.ImportRefused:
-		l.contest(t)
+		l.contest(ctx, t)
 	case lifecycle.Minted, lifecycle.Imported, lifecycle.Ended, lifecycle.Expired, lifecycle.Resumed:
 		// The audit trail has these; people read them in the status.
 	}
@@ -90,13 +90,13 @@ func (l *look) event(ctx context.Context, t *lifecycle.Transition) {
 // contest tells who has a hash that it was listed by another, whom it does not name: that
 // may be in a namespace that is none of the holder's business. The other learns who has it
 // only in its own namespace.
-func (l *look) contest(t *lifecycle.Transition) {
+func (l *look) contest(ctx context.Context, t *lifecycle.Transition) {
 	rivals := l.facts.Rivals[t.Message]
 	if len(rivals) == 0 {
 		return
 	}
 	holder := &v1alpha1.APIKey{}
-	if err := l.Get(context.Background(), client.ObjectKey{Namespace: rivals[0].Namespace, Name: rivals[0].Name}, holder, client.DisableReadYourWritesConsistency); err == nil {
+	if err := l.Get(ctx, client.ObjectKey{Namespace: rivals[0].Namespace, Name: rivals[0].Name}, holder, client.DisableReadYourWritesConsistency); err == nil {
 		l.Events.Warning(holder, v1alpha1.EventImportContested, "Import",
 			"Another APIKey lists key %s in spec.importedKeys, and is refused. If the key is not yours, take it out of spec.importedKeys. A platform admin can decide with the Organization's spec.blocked.", t.KeyID)
 	}

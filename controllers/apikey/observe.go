@@ -24,7 +24,7 @@ func (l *look) observe(ctx context.Context, key *v1alpha1.APIKey) error {
 	remembered := l.recall(key.UID)
 	l.facts = lifecycle.Facts{
 		Now: l.Clock.Now(), Key: key,
-		Repairs: remembered.repairs, Released: remembered.released,
+		Repairs: remembered.repairs, Removed: remembered.removed, Released: remembered.released,
 		Held: sets.New[string](), Acks: map[lifecycle.Purpose]lifecycle.Ack{}, Claims: map[string]bool{},
 	}
 	if !key.DeletionTimestamp.IsZero() {
@@ -34,10 +34,6 @@ func (l *look) observe(ctx context.Context, key *v1alpha1.APIKey) error {
 		if err := l.observePermission(ctx, l.Client); err != nil {
 			return err
 		}
-	}
-	if key.Spec.Suspend || !key.StatusIsOwn() && len(key.Status.Versions) == 0 {
-		// Nothing else matters yet, or there is nothing else.
-		return l.observeSecrets(ctx)
 	}
 	l.observeMinted(ctx)
 	l.observeUsage()
@@ -106,9 +102,7 @@ func (l *look) observeUsage() {
 		}
 		l.facts.Uses[v.ID] = observed
 	}
-	if v := lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive); v != nil {
-		l.facts.Rollout = l.Rollouts.Rollout(key, v.ID)
-	}
+	l.facts.Rollout = l.Rollouts.Rollout(key)
 }
 
 // namedSources is how many sources of requests an event names: with IPv6 addresses each

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -72,37 +73,34 @@ func (s *shares) take(namespace string) bool {
 	return ok && limiter.TryAccept()
 }
 
-// courtesy has what a namespace has much of at once, and can wait, come after the work of
+// Courtesy has what a namespace has much of at once, and can wait, come after the work of
 // others: new keys, rotations, and the ends of keys that expire, which auth servers refuse
 // by themselves. The share of a namespace comes in its turn, so that nobody waits for ever
 // for what others have much of.
-type courtesy struct {
+type Courtesy struct {
 	shares *shares
 	// given has the APIKeys that have given way, until their turn comes.
 	given sync.Map
 }
 
-func newCourtesy(clock clock.PassiveClock) *courtesy { return &courtesy{shares: newShares(clock)} }
+// NewCourtesy returns a Courtesy of which every namespace has its whole share.
+func NewCourtesy(clock clock.PassiveClock) *Courtesy { return &Courtesy{shares: newShares(clock)} }
 
-// givesWay reports whether this pass over an APIKey is to come again, after all others
-// that wait. A nil courtesy has nobody give way.
-func (c *courtesy) givesWay(key *v1alpha1.APIKey, now time.Time) bool {
-	if c == nil {
-		return false
-	}
-	name := client.ObjectKeyFromObject(key)
-	if _, before := c.given.LoadAndDelete(name); before || !canWait(key, now) || c.shares.take(key.Namespace) {
+// GivesWay reports whether work for an APIKey is to come again, after all others that wait.
+func (c *Courtesy) GivesWay(name types.NamespacedName) bool {
+	if _, before := c.given.LoadAndDelete(name); before || c.shares.take(name.Namespace) {
 		return false
 	}
 	c.given.Store(name, nil)
 	return true
 }
 
-// forget forgets an APIKey that is gone.
-func (c *courtesy) forget(name types.NamespacedName) {
-	if c != nil {
-		c.given.Delete(name)
-	}
+// Forget forgets an APIKey that is gone.
+func (c *Courtesy) Forget(name types.NamespacedName) { c.given.Delete(name) }
+
+// Later is when work comes again that has given way.
+func Later() ctrl.Result {
+	return ctrl.Result{RequeueAfter: time.Millisecond, Priority: ptr.To(handler.LowPriority)}
 }
 
 // canWait reports whether a key is to be made, or is due to be replaced or taken back

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/lifecycle"
 )
 
 func TestRevocationsComeBeforeAllThatWaits(t *testing.T) {
@@ -90,6 +91,7 @@ func TestOneNamespaceDoesNotHaveAllRevocationsWaitForIt(t *testing.T) {
 
 // works gives an APIKey a key.
 func works(k *v1alpha1.APIKey) {
+	k.Status.Acceptance = v1alpha1.AcceptanceAccepted
 	k.Status.KeyID, k.Status.Versions = "aaaaaaaaaaaa", []v1alpha1.KeyVersion{{ID: "aaaaaaaaaaaa", State: v1alpha1.VersionActive}}
 }
 
@@ -97,7 +99,7 @@ func TestBulkWorkOfANamespaceComesAfterThatOfOthers(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(noon)
 	q := priorityqueue.New[reconcile.Request]("test")
 	defer q.ShutDown()
-	ours := newCourtesy(clock)
+	ours := NewCourtesy(clock)
 	keys := map[reconcile.Request]*v1alpha1.APIKey{}
 	due := func(namespace, name string, change func(*v1alpha1.APIKey)) {
 		key := testKey(works, change, func(k *v1alpha1.APIKey) { k.Namespace, k.Name = namespace, name })
@@ -113,7 +115,7 @@ func TestBulkWorkOfANamespaceComesAfterThatOfOthers(t *testing.T) {
 	worked := 0
 	for q.Len() > 0 {
 		request, _, _ := q.GetWithPriority()
-		if ours.givesWay(keys[request], clock.Now()) {
+		if canWait(keys[request], clock.Now()) && ours.GivesWay(request.NamespacedName) {
 			enqueueAt(q, handler.LowPriority, request)
 		} else if worked++; request.Namespace == "other" && worked > shareBurst+1 {
 			t.Errorf("it comes as number %d", worked)
@@ -125,9 +127,7 @@ func TestBulkWorkOfANamespaceComesAfterThatOfOthers(t *testing.T) {
 	}
 	clock.SetTime(noon.Add(time.Second))
 	for i := range sharePerSecond {
-		if ours.givesWay(testKey(func(k *v1alpha1.APIKey) {
-			k.Namespace, k.Name, k.Status.Versions = "busy", fmt.Sprint("later-", i), nil
-		}), clock.Now()) {
+		if ours.GivesWay(client.ObjectKey{Namespace: "busy", Name: fmt.Sprint("later-", i)}) {
 			t.Error("a namespace has no share of its own a second later")
 		}
 	}
@@ -155,18 +155,19 @@ func TestWhatCanWait(t *testing.T) {
 	}
 }
 
-func TestALaterPassHasThePriorityOfAllElse(t *testing.T) {
+func TestALaterLookHasThePriorityOfAllElse(t *testing.T) {
 	for name, test := range map[string]struct {
-		pass pass
+		key  *v1alpha1.APIKey
+		plan lifecycle.Plan
 		want *int
 	}{
-		"of a key that works":              {pass{key: testKey(), again: time.Hour}, ptr.To(0)},
-		"that waits for auth servers":      {pass{key: testKey(), again: time.Second, waits: true}, nil},
-		"of a key that is being deleted":   {pass{key: testKey(func(k *v1alpha1.APIKey) { k.DeletionTimestamp = &metav1.Time{Time: noon} })}, nil},
-		"of a key that is being suspended": {pass{key: testKey(func(k *v1alpha1.APIKey) { k.Spec.Suspend = true })}, nil},
+		"of a key that works":              {testKey(), lifecycle.Plan{Again: time.Hour}, ptr.To(0)},
+		"that waits for auth servers":      {testKey(), lifecycle.Plan{Again: time.Second, Waits: []lifecycle.Purpose{{}}}, nil},
+		"of a key that is being deleted":   {testKey(func(k *v1alpha1.APIKey) { k.DeletionTimestamp = &metav1.Time{Time: noon} }), lifecycle.Plan{}, nil},
+		"of a key that is being suspended": {testKey(func(k *v1alpha1.APIKey) { k.Spec.Suspend = true }), lifecycle.Plan{}, nil},
 	} {
-		if got := test.pass.result(); !ptr.Equal(got.Priority, test.want) || got.RequeueAfter != test.pass.again {
-			t.Errorf("a later pass %s: %+v", name, got)
+		if got := resultOf(test.key, &test.plan); !ptr.Equal(got.Priority, test.want) || got.RequeueAfter != test.plan.Again {
+			t.Errorf("a later look %s: %+v", name, got)
 		}
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/audit"
@@ -53,8 +52,8 @@ type UsageReader interface {
 
 // RolloutReader knows how far the restart of consumers has come.
 type RolloutReader interface {
-	// Rollout is that after the key of that ID became the current one.
-	Rollout(key *v1alpha1.APIKey, keyID string) lifecycle.Rollout
+	// Rollout is how far those have come that the current key asks for.
+	Rollout(key *v1alpha1.APIKey) lifecycle.Rollout
 }
 
 // Reconciler brings each APIKey to a working key in a Secret.
@@ -83,7 +82,7 @@ type Reconciler struct {
 	Unwritten *refusal.Tracker
 
 	// courtesy has bulk work of a namespace come after that of others.
-	courtesy *courtesy
+	courtesy *Courtesy
 	// memories have, by UID, what this process has done about an APIKey and no object says.
 	memories sync.Map
 	// claims has the hashes that are becoming versions, for the milliseconds of the write
@@ -100,6 +99,8 @@ type memory struct {
 	// released: the finalizer was taken off, and the cache may still show the APIKey. The end
 	// of its Secret comes first, and would have it released once more.
 	released bool
+	// removed: the Secrets were deleted, for the APIKey is.
+	removed bool
 	// repairs are what was written into its Secret.
 	repairs lifecycle.Repairs
 }
@@ -122,11 +123,11 @@ func (r *Reconciler) remember(uid types.UID) *memory {
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	key := &v1alpha1.APIKey{}
 	if err := r.Get(ctx, request.NamespacedName, key); err != nil {
-		r.courtesy.forget(request.NamespacedName)
+		r.courtesy.Forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if r.courtesy.givesWay(key, r.Clock.Now()) {
-		return ctrl.Result{RequeueAfter: time.Millisecond, Priority: ptr.To(handler.LowPriority)}, nil
+	if canWait(key, r.Clock.Now()) && r.courtesy.GivesWay(request.NamespacedName) {
+		return Later(), nil
 	}
 	l := &look{Reconciler: r, held: map[string]keys.Plaintext{}}
 	defer l.free()
@@ -139,13 +140,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, fmt.Errorf("reconcile APIKey: %w", err)
 	}
 	r.Waiters.Keep(request.NamespacedName, purposes(plan.Waits)...)
+	return resultOf(key, &plan), nil
+}
+
+// resultOf is when the next look comes, and with which priority. A requeue keeps that of this
+// look, which is right for the end of a key only: what is due later is due like all else.
+func resultOf(key *v1alpha1.APIKey, plan *lifecycle.Plan) ctrl.Result {
 	result := ctrl.Result{RequeueAfter: plan.Again}
 	if len(plan.Waits) == 0 && key.DeletionTimestamp.IsZero() && !key.Spec.Suspend {
-		// A requeue keeps the priority of this look, which is right for the end of a key
-		// only: what is due later is due like all else.
 		result.Priority = ptr.To(0)
 	}
-	return result, nil
+	return result
 }
 
 // look is one look at one APIKey.

@@ -66,9 +66,8 @@ func (l *look) put(ctx context.Context, seen *corev1.Secret, w *lifecycle.Secret
 	if w.KeyID == "" {
 		return nil, client.IgnoreNotFound(l.Delete(ctx, seen, exactly(seen), client.DisableReadYourWritesConsistency))
 	}
-	data, err := l.data(w)
-	if err != nil {
-		l.facts.Template = err.Error()
+	data := l.data(w)
+	if data == nil {
 		return nil, nil
 	}
 	written := l.newSecret(w)
@@ -98,13 +97,18 @@ func exactly(secret *corev1.Secret) client.Preconditions {
 	return client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion}
 }
 
-// data renders what a Secret is to hold.
-func (l *look) data(w *lifecycle.SecretWrite) (map[string][]byte, error) {
+// data renders what a Secret is to hold; nil where spec.secret.data cannot be, which the facts
+// then say.
+func (l *look) data(w *lifecycle.SecretWrite) map[string][]byte {
 	plaintext := l.held[w.KeyID]
-	if w.Previous && !plaintext.IsZero() {
-		return plaintext.KeyData(), nil
+	if w.Previous {
+		return plaintext.KeyData()
 	}
-	return plaintext.SecretData(lifecycle.Templates(l.facts.Key), lifecycle.Variables(l.facts.Key))
+	data, err := plaintext.SecretData(lifecycle.Templates(l.facts.Key), lifecycle.Variables(l.facts.Key))
+	if err != nil {
+		l.facts.Template = err.Error()
+	}
+	return data
 }
 
 func (l *look) newSecret(w *lifecycle.SecretWrite) *corev1.Secret {

@@ -44,8 +44,8 @@ func TestOnlyWhatCanBeOursIsCachedWhole(t *testing.T) {
 		},
 		"with an entry of somebody else": func(s *corev1.Secret) { s.Data["extra"] = []byte("x") },
 	} {
-		cached, err := cachedSecret(published(change))
-		want, _ := RedactSecret(published(change))
+		cached, err := TransformSecret(published(change))
+		want, _ := redactSecret(published(change))
 		if err != nil || !reflect.DeepEqual(cached, want) {
 			t.Errorf("%s: %+v, %v", name, cached, err)
 		}
@@ -78,7 +78,7 @@ func TestWhatCannotBeOursIsCachedAsANameAndAnOwner(t *testing.T) {
 		},
 	} {
 		secret := published(change)
-		got, err := cachedSecret(secret)
+		got, err := TransformSecret(secret)
 		if err != nil {
 			t.Fatal(err)
 		}

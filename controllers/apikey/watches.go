@@ -54,7 +54,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		return err
 	}
 	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(FieldOwner)}
-	r.courtesy = newCourtesy(r.Clock)
+	r.courtesy = NewCourtesy(r.Clock)
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(namespaceKind)
 	return ctrl.NewControllerManagedBy(mgr).

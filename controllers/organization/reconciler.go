@@ -103,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // application is how far auth servers have applied an Organization.
 type application struct {
 	complete, slow bool
-	waiting        string
+	waiting        string // who for
 }
 
 // applied finds out whether every auth server applies organization as it is now: the change
@@ -128,7 +128,7 @@ func (r *Reconciler) applied(ctx context.Context, organization *v1alpha1.Organiz
 	if applied.complete = found.Complete(); applied.complete {
 		r.Waiters.Done(name)
 	}
-	applied.waiting = fmt.Sprintf("%d of %d auth servers: %s", len(found.Missing), found.Of, registry.Describe(found.Missing))
+	applied.waiting = fmt.Sprintf("Waiting for %d of %d auth servers to apply generation %d: %s.", len(found.Missing), found.Of, organization.Generation, registry.Describe(found.Missing))
 	return applied, nil
 }
 
@@ -151,31 +151,33 @@ func (r *Reconciler) emitRefusal(ctx context.Context, before, after *v1alpha1.Or
 // judge derives the status.
 func judge(organization *v1alpha1.Organization, applied application, now time.Time) {
 	status, generation := &organization.Status, organization.Generation
-	reason, message := standing(organization)
-	set := func(condition string, conditionStatus metav1.ConditionStatus) {
-		lifecycle.SetCondition(&status.Conditions, condition, conditionStatus, reason, message, generation, now)
-	}
 	status.ObservedGeneration = generation
+	reason, message := standing(organization)
+	ready, beside := metav1.ConditionFalse, v1alpha1.ConditionStalled
+	switch {
+	case organization.Refusal != "":
+	case !applied.complete:
+		reason, message, beside = v1alpha1.ReasonApplying, applied.waiting, v1alpha1.ConditionReconciling
+	case reason == v1alpha1.ReasonReady || reason == v1alpha1.ReasonSuspended:
+		ready, beside = metav1.ConditionTrue, ""
+	}
 	if organization.Refusal == "" {
 		status.ID = organization.EffectiveID()
 	}
-	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
-	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
-	switch {
-	case applied.complete:
+	if applied.complete {
 		status.AppliedGeneration = generation
-	case organization.Refusal == "":
-		reason, message = v1alpha1.ReasonApplying, fmt.Sprintf("Waiting for %s to apply generation %d.", applied.waiting, generation)
-		set(v1alpha1.ConditionReady, metav1.ConditionFalse)
-		set(v1alpha1.ConditionReconciling, metav1.ConditionTrue)
-		return
 	}
-	if reason == v1alpha1.ReasonReady || reason == v1alpha1.ReasonSuspended {
-		set(v1alpha1.ConditionReady, metav1.ConditionTrue)
-		return
+	set := func(condition string, conditionStatus metav1.ConditionStatus) {
+		lifecycle.SetCondition(&status.Conditions, condition, conditionStatus, reason, message, generation, now)
 	}
-	set(v1alpha1.ConditionReady, metav1.ConditionFalse)
-	set(v1alpha1.ConditionStalled, metav1.ConditionTrue)
+	set(v1alpha1.ConditionReady, ready)
+	for _, condition := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if condition == beside {
+			set(condition, metav1.ConditionTrue)
+		} else {
+			meta.RemoveStatusCondition(&status.Conditions, condition)
+		}
+	}
 }
 
 // standing decides how an Organization stands.

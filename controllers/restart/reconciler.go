@@ -54,6 +54,9 @@ type Reconciler struct {
 	// records has what was done after an APIKey's last rotation, by UID, while there is
 	// anything to restart.
 	records sync.Map
+	// courtesy has a namespace with many large workloads delay the restarts of another by one
+	// look, and not by all of its own.
+	courtesy *apikey.Courtesy
 	// changed has the APIKeys of which a rollout has come further.
 	changed chan event.GenericEvent
 }
@@ -79,7 +82,7 @@ type record struct {
 
 // New returns a Reconciler, which has to be set up.
 func New(c client.Client, live client.Reader, clock clock.PassiveClock) *Reconciler {
-	return &Reconciler{Client: c, Live: live, Clock: clock, changed: make(chan event.GenericEvent)}
+	return &Reconciler{Client: c, Live: live, Clock: clock, courtesy: apikey.NewCourtesy(clock), changed: make(chan event.GenericEvent)}
 }
 
 // SetupWithManager registers the reconciler. It looks at the workloads of one APIKey at a
@@ -90,8 +93,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("restart").
 		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
 		For(&v1alpha1.APIKey{}, builder.WithPredicates(predicate.NewPredicateFuncs(restarts))).
-		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ apikey.Queue) { r.records.Delete(e.Object.GetUID()) }}).
+		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
 		Complete(r)
+}
+
+// gone forgets an APIKey.
+func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue) {
+	r.records.Delete(e.Object.GetUID())
+	r.courtesy.Forget(client.ObjectKeyFromObject(e.Object))
 }
 
 // Changes has those reconciled whose rollouts have come further.
@@ -99,13 +108,14 @@ func (r *Reconciler) Changes() source.Source {
 	return source.Channel(r.changed, &handler.EnqueueRequestForObject{})
 }
 
-// Rollout is how far the restarts after the key of that ID became the current one have come.
-func (r *Reconciler) Rollout(key *v1alpha1.APIKey, keyID string) lifecycle.Rollout {
-	if policy := key.Spec.Rotation.Restart.Policy; policy == "" || policy == v1alpha1.RestartNone {
+// Rollout is how far the restarts have come that the current key asks for.
+func (r *Reconciler) Rollout(key *v1alpha1.APIKey) lifecycle.Rollout {
+	policy, v := key.Spec.Rotation.Restart.Policy, lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
+	if policy == "" || policy == v1alpha1.RestartNone || v == nil || !replacedLately(&key.Status, v, r.Clock.Now()) {
 		return lifecycle.Rollout{}
 	}
 	known, ok := r.records.Load(key.UID)
-	if !ok || known.(*record).keyID != keyID {
+	if !ok || known.(*record).keyID != v.ID {
 		return lifecycle.Rollout{Unfinished: true}
 	}
 	rec := known.(*record)
@@ -137,6 +147,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	rec := r.record(key.UID, v.ID)
 	if rec.finished == key.Generation {
 		return ctrl.Result{}, nil
+	}
+	if r.courtesy.GivesWay(request.NamespacedName) {
+		return apikey.Later(), nil
 	}
 	found := &findings{apiKey: key, record: rec}
 	r.eachConsumer(ctx, found, func(consumer client.Object) { r.restart(ctx, consumer, found) })

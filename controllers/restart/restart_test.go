@@ -19,26 +19,27 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
-	"github.com/hexcovery/apikey-operator/internal/keys"
-	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/lifecycle"
 )
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // restartWorld is an API server with workloads, and an APIKey that was rotated.
 type restartWorld struct {
 	*testing.T
-	reconciler *APIKeyReconciler
+	reconciler *Reconciler
 	recorder   *events.FakeRecorder
 	key        *v1alpha1.APIKey
-	now        time.Time
-	// holds is the ID of the key that is in the Secret.
-	holds string
+	clock      *clocktesting.FakePassiveClock
 	// patches counts those of each workload, reads all reads.
 	patches map[string]int
 	reads   int
@@ -50,13 +51,13 @@ type restartWorld struct {
 
 func newRestartWorld(t *testing.T, restart v1alpha1.Restart, workloads ...client.Object) *restartWorld {
 	t.Helper()
-	scheme, err := NewScheme()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &restartWorld{T: t, now: noon, patches: map[string]int{}, refuse: func(string, any) error { return nil }}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(workloads...).WithInterceptorFuncs(interceptor.Funcs{
+	w := &restartWorld{T: t, patches: map[string]int{}, refuse: func(string, any) error { return nil }}
+	c := fake.NewClientBuilder().WithObjects(workloads...).WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, options ...client.GetOption) error {
+			if stored, ok := obj.(*v1alpha1.APIKey); ok {
+				w.key.DeepCopyInto(stored)
+				return nil
+			}
 			w.reads++
 			if err := w.refuse("get", obj); err != nil {
 				return err
@@ -89,12 +90,14 @@ func newRestartWorld(t *testing.T, restart v1alpha1.Restart, workloads ...client
 		},
 	}).Build()
 	w.recorder = events.NewFakeRecorder(100)
-	w.reconciler = &APIKeyReconciler{Client: c, Live: c, Events: eventWriter{recorder: w.recorder}, repairs: newRepairs(clock.RealClock{})}
-	w.key = testKey(func(k *v1alpha1.APIKey) {
-		k.UID = "uid"
-		k.Spec.Secret.Name = "hexcovery"
-		k.Spec.Rotation.Restart = restart
-	})
+	w.clock = clocktesting.NewFakePassiveClock(noon)
+	w.reconciler = New(c, c, w.clock)
+	w.reconciler.Events.Recorder = w.recorder
+	w.key = &v1alpha1.APIKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "agent", UID: "uid", Generation: 3},
+		Spec:       v1alpha1.APIKeySpec{Secret: v1alpha1.SecretTemplate{Name: "hexcovery"}, Rotation: v1alpha1.Rotation{Restart: restart}},
+		Status:     v1alpha1.APIKeyStatus{UID: "uid", Acceptance: v1alpha1.AcceptanceAccepted},
+	}
 	w.rotate("aaaaaaaaaaaa")
 	return w
 }
@@ -104,17 +107,29 @@ func (w *restartWorld) rotate(id string) {
 	w.key.Status.KeyID = id
 	w.key.Status.Versions = []v1alpha1.KeyVersion{
 		{ID: "000000000000", State: v1alpha1.VersionRetiring},
-		{ID: id, State: v1alpha1.VersionActive, ActivationTime: ptr.To(metav1.NewTime(w.now))},
+		{ID: id, State: v1alpha1.VersionActive, ActivationTime: ptr.To(metav1.NewTime(w.clock.Now()))},
 	}
-	w.holds = id
 }
 
-// look is one pass.
-func (w *restartWorld) look() (rollout, time.Duration) {
+// look is one look, and how far the rollouts have come then.
+func (w *restartWorld) look() (lifecycle.Rollout, time.Duration) {
 	w.Helper()
-	p := &pass{key: w.key, observed: w.key.DeepCopy(), now: w.now, holds: w.holds}
-	found := w.reconciler.moving(w.Context(), p)
-	return found, p.again
+	ctx, cancel := context.WithCancel(w.Context())
+	defer cancel()
+	go func() {
+		for {
+			select {
+			case <-w.reconciler.changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	result, err := w.reconciler.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(w.key)})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.reconciler.Rollout(w.key), result.RequeueAfter
 }
 
 // finish has the rollouts of all Deployments be finished.
@@ -196,7 +211,7 @@ func TestRestartOfWhatTakesTheSecretAtItsStart(t *testing.T) {
 	if got := w.web().Spec.Template.Annotations[webRestarts]; got != "aaaaaaaaaaaa" {
 		t.Errorf("annotated with %q", got)
 	}
-	if found.finished || !strings.Contains(found.message, "Deployment web: "+"its change has not been observed yet") || again != restartLook {
+	if !found.Unfinished || !strings.Contains(found.Message, "Deployment web: "+"its change has not been observed yet") || again != lookSoon {
 		t.Errorf("found %+v, looks again after %v", found, again)
 	}
 	said := w.events()
@@ -205,21 +220,19 @@ func TestRestartOfWhatTakesTheSecretAtItsStart(t *testing.T) {
 	}
 }
 
-func TestRestartWaitsForItsTurn(t *testing.T) {
+func TestRestartsOfANamespaceGiveWay(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
-	before, _ := w.look()
-	w.reconciler.looks.take("busy", w.now)
-	reads := w.reads
-	if found, again := w.look(); found.finished || found.message != before.message || again != restartRetry || w.reads != reads {
-		t.Errorf("while another looks: found %+v, looks again after %v, with %d reads", found, again, w.reads-reads)
+	for i := 0; !w.reconciler.courtesy.GivesWay(client.ObjectKey{Namespace: "team", Name: fmt.Sprint("busy-", i)}); i++ {
+		if i > 1000 {
+			t.Fatal("no end of its share")
+		}
 	}
-	w.reconciler.looks.release()
-	w.finish()
-	if found, _ := w.look(); !found.finished {
-		t.Errorf("in its turn: found %+v", found)
+	found, again := w.look()
+	if !found.Unfinished || again != time.Millisecond || w.reads != 0 {
+		t.Errorf("beyond the share of its namespace: found %+v, looks again after %v, with %d reads", found, again, w.reads)
 	}
-	if !w.reconciler.looks.take("busy", w.now) {
-		t.Error("a look has not made room for the next")
+	if _, again := w.look(); again != lookSoon || w.patches["Deployment web"] != 1 {
+		t.Errorf("in its turn: looks again after %v, patched %v", again, w.patches)
 	}
 }
 
@@ -240,19 +253,19 @@ func TestRestartComesOncePerRotationAndUndo(t *testing.T) {
 	for i, id := range []string{"aaaaaaaaaaaa", "bbbbbbbbbbbb", "aaaaaaaaaaaa"} {
 		w.rotate(id)
 		for range 3 {
-			if found, _ := w.look(); found.finished {
+			if found, _ := w.look(); !found.Unfinished {
 				t.Fatal("finished before the rollout is")
 			}
 		}
 		w.finish()
-		if found, again := w.look(); !found.finished || found.message != "" || again != 0 {
+		if found, again := w.look(); found.Unfinished || found.Message != "" || again != 0 {
 			t.Errorf("found %+v after the rollout, looks again after %v", found, again)
 		}
 		if w.patches["Deployment web"] != i+1 {
 			t.Errorf("%d restarts after %d rotations", w.patches["Deployment web"], i+1)
 		}
 		w.reads = 0
-		if found, _ := w.look(); !found.finished || w.reads != 0 {
+		if found, _ := w.look(); found.Unfinished || w.reads != 0 {
 			t.Errorf("%d reads after all was finished: %+v", w.reads, found)
 		}
 	}
@@ -262,7 +275,7 @@ func TestRestartIsNotRepeatedByAnotherProcess(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery", func(d *appsv1.Deployment) {
 		d.Spec.Template.Annotations = map[string]string{webRestarts: "aaaaaaaaaaaa", v1alpha1.AnnotationRestartPrefix + "other": "cccccccccccc"}
 	}))
-	if found, _ := w.look(); !found.finished || len(w.patches) != 0 {
+	if found, _ := w.look(); found.Unfinished || len(w.patches) != 0 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 }
@@ -287,11 +300,11 @@ func TestRestartDoesNotFightWithWhatTakesTheAnnotationAway(t *testing.T) {
 	if err := w.reconciler.Update(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	if found, _ := w.look(); found.finished || w.patches["Deployment web"] != 1 {
+	if found, _ := w.look(); !found.Unfinished || w.patches["Deployment web"] != 1 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 	w.finish()
-	if found, _ := w.look(); !found.finished || w.patches["Deployment web"] != 1 {
+	if found, _ := w.look(); found.Unfinished || w.patches["Deployment web"] != 1 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 }
@@ -299,11 +312,11 @@ func TestRestartDoesNotFightWithWhatTakesTheAnnotationAway(t *testing.T) {
 func TestRestartRespectsAPause(t *testing.T) {
 	w := newRestartWorld(t, restartWeb, testDeployment("web", "any", func(d *appsv1.Deployment) { d.Spec.Paused = true }))
 	found, again := w.look()
-	if found.finished || len(w.patches) != 0 || !strings.Contains(found.message, "Deployment web: it is paused") || again != restartLook {
+	if !found.Unfinished || len(w.patches) != 0 || !strings.Contains(found.Message, "Deployment web: it is paused") || again != lookSoon {
 		t.Errorf("found %+v, patched %v, looks again after %v", found, w.patches, again)
 	}
-	w.now = w.now.Add(restartSoon + time.Second)
-	if _, again := w.look(); again != restartLookLater {
+	w.clock.SetTime(noon.Add(soon + time.Second))
+	if _, again := w.look(); again != lookLater {
 		t.Errorf("looks again after %v", again)
 	}
 	d := w.web()
@@ -311,7 +324,7 @@ func TestRestartRespectsAPause(t *testing.T) {
 	if err := w.reconciler.Update(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	if found, _ := w.look(); found.finished || w.patches["Deployment web"] != 1 {
+	if found, _ := w.look(); !found.Unfinished || w.patches["Deployment web"] != 1 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 }
@@ -324,7 +337,7 @@ func TestRestartOfNamedWorkloads(t *testing.T) {
 	w.look()
 	w.finish()
 	found, again := w.look()
-	if !found.finished || !strings.Contains(found.message, "there is no StatefulSet absent") || !strings.Contains(found.message, "there is no DaemonSet absent") || again == 0 {
+	if found.Unfinished || !strings.Contains(found.Message, "There is no StatefulSet absent") || !strings.Contains(found.Message, "There is no DaemonSet absent") || again == 0 {
 		t.Errorf("found %+v, looks again after %v", found, again)
 	}
 	if fmt.Sprint(w.patches) != "map[Deployment web:1]" {
@@ -339,7 +352,7 @@ func TestRestartOfNamedWorkloads(t *testing.T) {
 	if err := w.reconciler.Create(t.Context(), created); err != nil {
 		t.Fatal(err)
 	}
-	if found, _ := w.look(); found.finished || w.patches["StatefulSet absent"] != 1 {
+	if found, _ := w.look(); !found.Unfinished || w.patches["StatefulSet absent"] != 1 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 }
@@ -348,12 +361,12 @@ func TestRestartOfAWorkloadThatIsNamedLater(t *testing.T) {
 	w := newRestartWorld(t, restartWeb, testDeployment("web", "any"), testDeployment("later", "any"))
 	w.look()
 	w.finish()
-	if found, _ := w.look(); !found.finished {
+	if found, _ := w.look(); found.Unfinished {
 		t.Fatalf("found %+v", found)
 	}
 	w.key.Spec.Rotation.Restart.Workloads = append(slices.Clone(restartWeb.Workloads), v1alpha1.WorkloadReference{Kind: "Deployment", Name: "later"})
 	w.key.Generation++
-	if found, _ := w.look(); found.finished || fmt.Sprint(w.patches) != "map[Deployment later:1 Deployment web:1]" {
+	if found, _ := w.look(); !found.Unfinished || fmt.Sprint(w.patches) != "map[Deployment later:1 Deployment web:1]" {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 }
@@ -380,12 +393,12 @@ func TestRestartWithoutTheRight(t *testing.T) {
 			}
 			for range 2 {
 				found, again := w.look()
-				if !found.finished || again == 0 || len(w.patches) != 0 {
+				if found.Unfinished || again == 0 || len(w.patches) != 0 {
 					t.Errorf("found %+v, patched %v, looks again after %v", found, w.patches, again)
 				}
-				for _, part := range []string{"does not let the manager", "cannot " + verb, "ClusterRole apikey-restarter", "namespace team"} {
-					if !strings.Contains(found.message, part) {
-						t.Errorf("%q does not say %q", found.message, part)
+				for _, part := range []string{"The manager may not", "code 403", "ClusterRole apikey-restarter", "namespace team"} {
+					if !strings.Contains(found.Message, part) {
+						t.Errorf("%q does not say %q", found.Message, part)
 					}
 				}
 			}
@@ -393,7 +406,7 @@ func TestRestartWithoutTheRight(t *testing.T) {
 				t.Errorf("said %q", said)
 			}
 			w.refuse = func(string, any) error { return nil }
-			if found, _ := w.look(); found.finished || w.patches["Deployment web"] != 1 {
+			if found, _ := w.look(); !found.Unfinished || w.patches["Deployment web"] != 1 {
 				t.Errorf("found %+v once it has the right, patched %v", found, w.patches)
 			}
 		})
@@ -410,7 +423,7 @@ func TestRestartGoesOnAfterAnError(t *testing.T) {
 		return nil
 	}
 	found, again := w.look()
-	if found.finished || w.patches["Deployment web"] != 1 || again != restartLook || !strings.Contains(found.message, "Deployment api: the API server cannot be asked") {
+	if !found.Unfinished || w.patches["Deployment web"] != 1 || again != lookSoon || !strings.Contains(found.Message, "Deployment api: the API server cannot be asked") {
 		t.Errorf("found %+v, patched %v, looks again after %v", found, w.patches, again)
 	}
 	w.refuse = func(string, any) error { return nil }
@@ -424,7 +437,7 @@ func TestRestartOfNothing(t *testing.T) {
 	for name, restart := range map[string]v1alpha1.Restart{"by default": {}, "None": {Policy: v1alpha1.RestartNone}} {
 		t.Run(name, func(t *testing.T) {
 			w := newRestartWorld(t, restart, testDeployment("web", "hexcovery"))
-			if found, again := w.look(); !found.finished || found.message != "" || again != 0 || w.reads != 0 {
+			if found, again := w.look(); found.Unfinished || found.Message != "" || again != 0 || w.reads != 0 {
 				t.Errorf("found %+v, looks again after %v, %d reads", found, again, w.reads)
 			}
 		})
@@ -434,12 +447,12 @@ func TestRestartOfNothing(t *testing.T) {
 // While the two keys change places, a pod that starts may take either.
 func TestRestartWaitsForTheSecret(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
-	w.holds = "000000000000"
-	if found, _ := w.look(); found.finished || w.reads != 0 {
+	w.key.Status.KeyID = "000000000000"
+	if found, _ := w.look(); !found.Unfinished || w.reads != 0 {
 		t.Errorf("found %+v, %d reads", found, w.reads)
 	}
-	w.holds = "aaaaaaaaaaaa"
-	if found, _ := w.look(); found.finished || w.patches["Deployment web"] != 1 {
+	w.key.Status.KeyID = "aaaaaaaaaaaa"
+	if found, _ := w.look(); !found.Unfinished || w.patches["Deployment web"] != 1 {
 		t.Errorf("found %+v, patched %v", found, w.patches)
 	}
 }
@@ -451,11 +464,11 @@ func TestRestartAfterALoss(t *testing.T) {
 			w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
 			w.key.Status.Versions = w.key.Status.Versions[1:]
 			w.key.Status.Versions[0].MintReason = reason
-			if found, _ := w.look(); found.finished != (restarts == 0) || w.patches["Deployment web"] != restarts {
+			if found, _ := w.look(); found.Unfinished != (restarts != 0) || w.patches["Deployment web"] != restarts {
 				t.Errorf("found %+v, patched %v", found, w.patches)
 			}
-			w.now = w.now.Add(restartAfterLoss)
-			if found, again := w.look(); !found.finished || again != 0 {
+			w.clock.SetTime(noon.Add(afterLoss))
+			if found, again := w.look(); found.Unfinished || again != 0 {
 				t.Errorf("an hour later: found %+v, looks again after %v", found, again)
 			}
 		})
@@ -467,10 +480,10 @@ func TestRestartIsForNoKeyThatWorksAlone(t *testing.T) {
 	w.look()
 	w.key.Status.Versions = w.key.Status.Versions[1:]
 	w.reads = 0
-	if found, again := w.look(); !found.finished || w.reads != 0 || again != 0 {
+	if found, again := w.look(); found.Unfinished || w.reads != 0 || again != 0 {
 		t.Errorf("found %+v, %d reads, looks again after %v", found, w.reads, again)
 	}
-	if _, ok := w.reconciler.restarts.Load(w.key.UID); ok {
+	if _, ok := w.reconciler.records.Load(w.key.UID); ok {
 		t.Error("something of it is remembered")
 	}
 }
@@ -484,7 +497,7 @@ func TestRestartThatCannotBeJudgedIsNotFinished(t *testing.T) {
 		}
 		w := newRestartWorld(t, restart, testDeployment("web", "hexcovery"))
 		w.refuse = func(string, any) error { return errors.New("outage") }
-		if found, again := w.look(); found.finished || again != restartLook {
+		if found, again := w.look(); !found.Unfinished || again != lookSoon {
 			t.Errorf("%s: found %+v, looks again after %v", verb, found, again)
 		}
 	}
@@ -492,12 +505,9 @@ func TestRestartThatCannotBeJudgedIsNotFinished(t *testing.T) {
 
 func TestRestartIsForgottenWithItsAPIKey(t *testing.T) {
 	w := newRestartWorld(t, restartEnv, testDeployment("web", "hexcovery"))
-	w.reconciler.Escrow = keys.NewEscrow(1)
-	w.reconciler.Waiters, w.reconciler.Retirements = registry.NewWaiters(clock.RealClock{}), registry.NewWaiters(clock.RealClock{})
-	w.reconciler.Imports = registry.NewWaiters(clock.RealClock{})
 	w.look()
-	w.reconciler.forget(w.key)
-	if _, ok := w.reconciler.restarts.Load(w.key.UID); ok {
+	w.reconciler.gone(t.Context(), event.DeleteEvent{Object: w.key}, nil)
+	if _, ok := w.reconciler.records.Load(w.key.UID); ok {
 		t.Error("something of it is remembered")
 	}
 }

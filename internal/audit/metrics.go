@@ -4,43 +4,29 @@
 package audit
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // metrics count lines.
 type metrics struct {
+	prometheus.Collector
+
 	lines, lost prometheus.Counter
 }
 
-// newMetrics registers the metrics, if there is a registerer. Recorders that share
-// one share its metrics.
-func newMetrics(registerer prometheus.Registerer) *metrics {
-	m := &metrics{
-		lines: prometheus.NewCounter(prometheus.CounterOpts{
+func newMetrics() *metrics {
+	group := prometheus.NewRegistry()
+	create := promauto.With(group)
+	return &metrics{
+		Collector: group,
+		lines: create.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_audit_lines_total",
-			Help: "Audit lines that were written.",
+			Help: "Audit lines written.",
 		}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "apikey_audit_lost_total",
-			Help: "Audit lines that could not be written, or found no place to wait for it; the line after them says how many are missing.",
+		lost: create.NewCounter(prometheus.CounterOpts{
+			Name: "apikey_audit_lost_lines_total",
+			Help: "Audit lines lost: they could not be written, or found the queue full.",
 		}),
 	}
-	if registerer != nil {
-		m.lines = register(registerer, m.lines)
-		m.lost = register(registerer, m.lost)
-	}
-	return m
-}
-
-// register returns the counter that is registered: counter, or the one before it.
-func register(registerer prometheus.Registerer, counter prometheus.Counter) prometheus.Counter {
-	err := registerer.Register(counter)
-	if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
-		if existing, ok := already.ExistingCollector.(prometheus.Counter); ok {
-			return existing
-		}
-	}
-	return counter
 }

@@ -62,7 +62,8 @@ func TestAWriterThatIsStuckHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers, each = 16, 100
 		stuck, registry := newGate(), prometheus.NewRegistry()
-		r := recorder(stuck, hurried, WithMetrics(registry))
+		r := recorder(stuck, hurried)
+		registry.MustRegister(r)
 		if waited := took(func() {
 			var working sync.WaitGroup
 			for range workers {
@@ -97,7 +98,7 @@ func TestAWriterThatIsStuckHoldsNobodyUp(t *testing.T) {
 		if overflown != tooMany {
 			t.Errorf("%d found no place, want %d", overflown, tooMany)
 		}
-		if lost := counter(t, registry, "apikey_audit_lost_total"); lost != tooMany {
+		if lost := counter(t, registry, "apikey_audit_lost_lines_total"); lost != tooMany {
 			t.Errorf("%v lost", lost)
 		}
 
@@ -188,13 +189,14 @@ func TestALineThatIsLostLaterIsLogged(t *testing.T) {
 func TestTheEndWaitsForAWriterThatIsStuckOnlySoLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck, registry := newGate(), prometheus.NewRegistry()
-		r := recorder(stuck, hurried, WithMetrics(registry))
+		r := recorder(stuck, hurried)
+		registry.MustRegister(r)
 		record(t, r, 3)
 		var err error
 		if waited := took(func() { err = r.Close() }); waited != closeTimeout || err == nil {
 			t.Errorf("%v after %v", err, waited)
 		}
-		if lost := counter(t, registry, "apikey_audit_lost_total"); lost != 4 {
+		if lost := counter(t, registry, "apikey_audit_lost_lines_total"); lost != 4 {
 			t.Errorf("%v lost", lost)
 		}
 		if err := r.Record(Event{Action: Revoked}); !errors.Is(err, errClosed) {

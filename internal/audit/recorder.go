@@ -37,6 +37,9 @@ type Exporter interface {
 
 // Recorder writes events to one writer, as one chain. It is safe for concurrent use.
 type Recorder struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	clock    clock.PassiveClock
 	program  string
 	process  string
@@ -82,19 +85,16 @@ func WithProgram(name string) Option { return func(r *Recorder) { r.program = na
 // WithExporter has copies of the lines kept elsewhere, too.
 func WithExporter(exporter Exporter) Option { return func(r *Recorder) { r.exporter = exporter } }
 
-// WithMetrics has lines and losses counted in registerer.
-func WithMetrics(registerer prometheus.Registerer) Option {
-	return func(r *Recorder) { r.metrics = newMetrics(registerer) }
-}
-
 // WithLog has what nobody waits to be told logged.
 func WithLog(log logr.Logger) Option { return func(r *Recorder) { r.log = log } }
 
 // NewRecorder returns a Recorder that writes whole lines to writer, each with one
 // call of Write. Its chain begins with the first event.
 func NewRecorder(writer io.Writer, clock clock.PassiveClock, options ...Option) *Recorder {
+	metrics := newMetrics()
 	r := &Recorder{
-		writer: writer, clock: clock, process: string(uuid.NewUUID()), metrics: newMetrics(nil), queue: newQueue(),
+		Collector: metrics, metrics: metrics,
+		writer: writer, clock: clock, process: string(uuid.NewUUID()), queue: newQueue(),
 		patience: patience, closeTimeout: closeTimeout,
 	}
 	r.previous = genesis(r.process)

@@ -237,7 +237,8 @@ func TestWhatIsWholeButForItsNewlineIsNotLost(t *testing.T) {
 func TestALostLineIsAnErrorAndIsCounted(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	out := &faulty{ends: []int{-1, -1, 0, 5}}
-	r := recorder(out, WithMetrics(registry))
+	r := recorder(out)
+	registry.MustRegister(r)
 	for i, want := range []error{nil, errFull, errFull, nil} {
 		if err := r.Record(Event{Action: Revoked}); !errors.Is(err, want) {
 			t.Errorf("event %d: got %v, want %v", i, err, want)
@@ -249,7 +250,7 @@ func TestALostLineIsAnErrorAndIsCounted(t *testing.T) {
 	if err := r.Record(Event{Action: Revoked}); !errors.Is(err, errClosed) {
 		t.Errorf("after the end: %v", err)
 	}
-	if lines, lost := counter(t, registry, "apikey_audit_lines_total"), counter(t, registry, "apikey_audit_lost_total"); lines != 4 || lost != 3 {
+	if lines, lost := counter(t, registry, "apikey_audit_lines_total"), counter(t, registry, "apikey_audit_lost_lines_total"); lines != 4 || lost != 3 {
 		t.Errorf("%v lines, %v lost", lines, lost)
 	}
 }

@@ -40,7 +40,7 @@ func (w Writer) Warning(object client.Object, reason, action, format string, val
 func (w Writer) NotWritten(object client.Object, err error) {
 	by, _ := refusal.Of(err)
 	w.Warning(object, v1alpha1.EventNotWritten, "Write",
-		"The API server refuses to store what the manager writes of this object (%s). Make it smaller, and look at admission policies.", by)
+		"The API server refuses to store what the manager writes of this object (%s). Make it smaller. Look at admission policies.", by)
 }
 
 func (w Writer) write(object client.Object, eventType, reason, action, note string) {

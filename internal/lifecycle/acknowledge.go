@@ -58,7 +58,7 @@ func waitingToLoad(ack Ack) string {
 	if ack.None {
 		return noAuthServer.message
 	}
-	return fmt.Sprintf("Waiting for %s to load the key's hash.", ack.Waiting)
+	return ack.wait("load the key's hash")
 }
 
 // apply waits until no auth server applies an earlier generation, nor refuses a key that
@@ -85,7 +85,7 @@ func (d *decision) apply(v *version) bool {
 	case known && ack.Complete && resumed:
 		d.next.AppliedGeneration = generation
 	case known && ack.Slow:
-		d.applying = found(v1alpha1.ReasonApplying, "Waiting for %s to apply generation %d.", ack.Waiting, generation)
+		d.applying = finding{v1alpha1.ReasonApplying, ack.wait(fmt.Sprintf("apply generation %d", generation))}
 	case resumed:
 		d.brief = true
 	}

@@ -132,7 +132,7 @@ func (d *decision) withdraw() bool {
 		return !d.Namespace.Terminating
 	}
 	d.forfeit()
-	if !anyAccepted(&d.next) {
+	if len(d.next.Versions) == 0 {
 		d.next.AppliedGeneration = generation
 		return false
 	}
@@ -152,7 +152,7 @@ func (d *decision) withdraw() bool {
 		d.withdrawal = finding{v1alpha1.ReasonRevoked, "No auth server accepts the key."}
 	case ack.Slow:
 		d.brief = false
-		d.withdrawal.message = fmt.Sprintf("Waiting for %s to drop the key.", ack.Waiting)
+		d.withdrawal.message = ack.wait("drop the key")
 	}
 	return false
 }

@@ -84,6 +84,7 @@ func (d *decision) judgeDeletion() {
 	if d.withdrawal.reason == "" {
 		return
 	}
+	d.next.ObservedGeneration = d.Key.Generation
 	d.set(v1alpha1.ConditionRegistered, d.withdrawal)
 	if d.publication.reason != "" {
 		d.set(v1alpha1.ConditionPublished, d.publication)
@@ -120,19 +121,24 @@ func (d *decision) published() finding {
 	return finding{v1alpha1.ReasonNotPublished, "The key is published when all auth servers have loaded its hash."}
 }
 
-// summary is the first thing that keeps the spec from being realized.
+// summary is the first thing that keeps the spec from being realized. What is wanted, as a
+// suspension, is realized when no auth server accepts the key.
 func (d *decision) summary() finding {
-	stop := d.stop
-	if stop.reason != "" && d.withdrawal.reason == v1alpha1.ReasonRevoking {
-		stop = d.withdrawal
-	}
-	candidates := []finding{d.permission, stop, d.publication, d.registration, d.publication, d.pinned, d.imports, d.turnover, d.applying}
+	candidates := []finding{d.permission, d.stop, d.publication, d.registration, d.publication, d.pinned, d.imports, d.turnover, d.applying}
 	if d.publication.reason == v1alpha1.ReasonNotPublished {
 		// It waits for the registration, which says more.
 		candidates[2] = finding{}
 	}
+	if d.turnover.reason == v1alpha1.ReasonRevoking {
+		// A key that has ended is Rotated's to tell: the current one works all the time.
+		candidates[7] = finding{}
+	}
 	for _, f := range candidates {
-		if f.reason != "" && !good[f.reason] && !(standings[f.reason].aside) {
+		switch {
+		case f.reason == "" || good[f.reason] || standings[f.reason].aside:
+		case standings[f.reason].ready && d.withdrawal.reason == v1alpha1.ReasonRevoking:
+			return d.withdrawal
+		default:
 			return f
 		}
 	}

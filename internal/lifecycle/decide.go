@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -32,6 +31,8 @@ type decision struct {
 	brief bool
 	// blocked: a write has to come before anything else can be decided.
 	blocked bool
+	// yielding is the ID of the key that is about to give its place to a pinned one.
+	yielding string
 	// considered: turnover is the last word on replaced keys.
 	considered bool
 	// over: nothing is left to be done or said.
@@ -69,7 +70,7 @@ func (d *decision) conclude() Plan {
 	d.plan.Status = d.next
 	moved := d.moved()
 	switch {
-	case d.urgent(moved):
+	case d.urgent():
 		d.plan.Ask, d.plan.Step = Questions{}, StepStatus
 	case d.plan.Asks():
 		d.plan.Step = StepNone
@@ -79,7 +80,7 @@ func (d *decision) conclude() Plan {
 	case d.plan.Step == StepNone && (moved || !d.brief && !equality.Semantic.DeepEqual(d.Key.Status, d.next)):
 		d.plan.Step = StepStatus
 	}
-	if d.Unwritable == nil && d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
+	if d.Unwritable == nil && d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !contains(d.Key.Finalizers, v1alpha1.Finalizer) {
 		// A manifest that is replaced whole, as some tools do, loses it.
 		d.plan.Step = StepFinalizer
 	}
@@ -89,9 +90,21 @@ func (d *decision) conclude() Plan {
 // urgent reports whether the status is to be written before questions are answered: what is
 // refused from that write on must not wait for an answer that may not come. A new key, or a
 // hash that was reserved, is a part of the same write.
-func (d *decision) urgent(moved bool) bool {
+func (d *decision) urgent() bool {
 	q := &d.plan.Ask
-	return moved && d.Key.StatusIsOwn() && (q.Secrets || q.Superseded || len(q.Acks) > 0) && !q.Digest && len(q.Claims) == 0 && !q.Permission && !q.Spec
+	if !q.Secrets && !q.Superseded && len(q.Acks) == 0 || q.Digest || q.Permission || q.Spec || len(q.Claims) > 0 || !d.Key.StatusIsOwn() {
+		return false
+	}
+	if d.Key.Status.Acceptance == v1alpha1.AcceptanceAccepted && d.next.Acceptance != v1alpha1.AcceptanceAccepted {
+		return true
+	}
+	for i := range d.next.Versions {
+		v := &d.next.Versions[i]
+		if old := versionOf(&d.Key.Status, v.ID); old != nil && old.State.Accepted() && !v.State.Accepted() {
+			return true
+		}
+	}
+	return false
 }
 
 // moved reports whether the status differs in what anything rests on: what people read, and

@@ -4,8 +4,6 @@
 package lifecycle
 
 import (
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
@@ -14,7 +12,7 @@ import (
 // the finalizer. Whoever sees the APIKey gone knows that the key is dead. Where the wait
 // takes long the Secret does not wait.
 func (d *decision) finalize() bool {
-	if d.Released || !controllerutil.ContainsFinalizer(d.Key, v1alpha1.Finalizer) {
+	if d.Released || !contains(d.Key.Finalizers, v1alpha1.Finalizer) {
 		d.over = true
 		return false
 	}
@@ -36,7 +34,7 @@ func (d *decision) finalize() bool {
 	}
 	switch {
 	case !ack.Complete:
-		d.withdrawal = found(v1alpha1.ReasonRevoking, "Waiting for %s to drop the key.", ack.Waiting)
+		d.withdrawal = finding{v1alpha1.ReasonRevoking, ack.wait("drop the key")}
 		if d.Removed {
 			d.next.SecretRef = nil
 			d.publication = found(v1alpha1.ReasonNotPublished, "Secret %.100q is deleted.", d.Key.SecretName())

@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -125,10 +126,16 @@ type Ack struct {
 	None bool
 	// Slow: the wait has lasted so long that people should be told.
 	Slow bool
-	// Waiting names who is waited for: "1 of 3 auth servers: NAME"; "" if unknown.
-	Waiting string
+	// Missing of Of auth servers are waited for: Names.
+	Missing, Of int
+	Names       string
 	// Again is when to ask again at the latest.
 	Again time.Duration
+}
+
+// wait says for people who is waited for to do something.
+func (a Ack) wait(to string) string {
+	return fmt.Sprintf("Waiting for %d of %d auth servers to %s: %s.", a.Missing, a.Of, to, a.Names)
 }
 
 // Use is what a key was seen to be used for.

@@ -229,6 +229,8 @@ func (i *importing) judge() {
 			"Organization %.100q does not permit imports. Ask a platform admin to set its spec.imports, or take the keys out of spec.importedKeys.", i.Organization.Name)
 	case len(i.declined) > 0 || i.malformed:
 		i.imports = finding{v1alpha1.ReasonImportRefused, i.refused()}
+	case i.Unwritable != nil && len(i.wanted) > 0:
+		i.imports = i.unwritable()
 	case len(i.postponed) > 0:
 		i.imports = found(v1alpha1.ReasonImporting, "Not importing %s yet: earlier keys of this APIKey are still being revoked.", strings.Join(i.postponed, ", "))
 	case i.tooOld():

@@ -122,7 +122,7 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 		return false
 	}
 	if d.Unwritable != nil {
-		d.registration = found(v1alpha1.ReasonWriteRefused, "The finalizer of this APIKey is refused (%s). Look at the cluster's admission policies.", d.Unwritable.By)
+		d.registration = d.unwritable()
 		d.again(recheckConflict)
 		return false
 	}
@@ -130,8 +130,9 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 		d.plan.Ask.Digest = true
 		return false
 	}
-	if !anyAccepted(&d.next) {
-		// No auth server accepts a key of an earlier generation.
+	if len(d.next.Versions) == 0 {
+		// No auth server accepts a key of an earlier generation. One that was revoked may be
+		// accepted as long as its entry stays.
 		d.next.AppliedGeneration = d.Key.Generation
 	}
 	d.next.Versions = append(d.next.Versions, version{
@@ -141,4 +142,9 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 		d.next.Drift.LostKeyID = ""
 	}
 	return false
+}
+
+// unwritable says that no hash can be registered because the finalizer is refused.
+func (d *decision) unwritable() finding {
+	return found(v1alpha1.ReasonWriteRefused, "The finalizer of this APIKey is refused (%s). Look at the cluster's admission policies.", d.Unwritable.By)
 }

@@ -19,6 +19,9 @@ func (d *decision) pin() bool {
 	switch {
 	case id == "", now == nil, successor != nil && id == successor.ID:
 		return true
+	case d.Secret.Live && d.main.id == "":
+		// Somebody has touched the Secret: register ends every key.
+		return true
 	case id == now.ID:
 		d.blocked = !d.giveUp(successor)
 		return true
@@ -34,15 +37,16 @@ func (d *decision) pin() bool {
 	case rotation.TooOld(d.Now, &d.Key.Spec.Rotation, scheduled(d.Key, pinned), d.maxKeyAge()):
 		return unavailable("is too old for the Organization's spec.maxKeyAge")
 	case !d.Held.Has(id) && !d.Secret.Live:
-		d.askSecrets()
-		d.blocked = true
+		d.blocked, d.yielding = !d.askSecrets(), now.ID
 		return true
 	case !d.Held.Has(id):
 		return unavailable("is in no Secret any more")
 	}
-	if d.blocked = !d.giveUp(successor); !d.blocked {
-		d.activate(pinned)
+	if d.blocked = !d.giveUp(successor); d.blocked {
+		d.yielding = now.ID
+		return true
 	}
+	d.activate(pinned)
 	return true
 }
 
@@ -62,15 +66,15 @@ func (d *decision) giveUp(successor *version) bool {
 // spec.revokedKeyIDs names, and of those that were replaced the ones whose overlap.max is
 // over. A leaked key must not go on working because, say, its successor cannot be published.
 //
-// One that has just given its place to the key that spec.activeKeyID names stays until the
-// Secret is rewritten; auth servers refuse it by themselves.
+// One that gives its place to the key that spec.activeKeyID names stays until the Secret is
+// rewritten; auth servers refuse it by themselves.
 func (d *decision) revoke() bool {
 	overlap := rotation.OverlapOf(&d.Key.Spec.Rotation)
 	for i := range d.next.Versions {
 		v := &d.next.Versions[i]
 		retiring := v.State == v1alpha1.VersionRetiring
 		switch {
-		case !v.State.Accepted() || retiring && v.ID == d.next.KeyID:
+		case !v.State.Accepted() || retiring && v.ID == d.next.KeyID || v.ID == d.yielding:
 		case slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID):
 			d.endBy(v, v1alpha1.RevokedRequested)
 		case retiring:

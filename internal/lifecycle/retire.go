@@ -115,7 +115,7 @@ func (d *decision) prune() bool {
 		}
 		d.next.Versions = rest
 	case ack.Slow:
-		d.turnover = found(v1alpha1.ReasonRevoking, "Waiting for %s to drop key %s.", ack.Waiting, strings.Join(ids, ", "))
+		d.turnover = finding{v1alpha1.ReasonRevoking, ack.wait("drop key " + strings.Join(ids, ", "))}
 	}
 	return true
 }

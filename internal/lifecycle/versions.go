@@ -94,12 +94,13 @@ func (d *decision) endMinted(reason v1alpha1.RevocationReason) {
 	}
 }
 
-// activate has v be what the Secret holds. The one that was, and those that were imported,
-// go on working until nobody uses them.
+// activate has v be what the Secret holds. If that takes the place of another, the other
+// and those that were imported go on working until nobody uses them.
 func (d *decision) activate(v *version) {
+	rotates := active(&d.next) != nil
 	for i := range d.next.Versions {
 		old := &d.next.Versions[i]
-		if old.ID != v.ID && (old.State == v1alpha1.VersionActive || old.Imported() && old.State == v1alpha1.VersionPending) {
+		if rotates && old.ID != v.ID && (old.State == v1alpha1.VersionActive || old.Imported() && old.State == v1alpha1.VersionPending) {
 			old.State, old.ReplacementTime = v1alpha1.VersionRetiring, ptr.To(metav1.NewTime(d.Now))
 		}
 	}

@@ -21,7 +21,7 @@ const (
 )
 
 var unwrittenDesc = prometheus.NewDesc("apikey_manager_unwritten_objects",
-	"Objects of which the API server refuses to store what the manager writes, for a minute. An event of each says so.", nil, nil)
+	"Objects whose writes the API server has refused for a minute.", nil, nil)
 
 // unwrittenFor is how long writes of an object have to be refused for the metric.
 const unwrittenFor = time.Minute

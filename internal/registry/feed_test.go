@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -37,12 +36,14 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// registered is Registered=False for this reason.
-func registered(reason string) func(*v1alpha1.APIKey) {
-	return func(k *v1alpha1.APIKey) {
-		meta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: reason})
-	}
+// says has the manager say in one write that the keys are accepted, or not, and that this
+// is yet to be applied.
+func says(a v1alpha1.Acceptance) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Status.Acceptance, k.Status.AppliedGeneration = a, 0 }
 }
+
+// anew is an APIKey whose spec was changed.
+func anew(k *v1alpha1.APIKey) { k.Generation++ }
 
 func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 	pending := func(k *v1alpha1.APIKey) { k.Status.Versions[0].State = v1alpha1.VersionPending }
@@ -63,9 +64,16 @@ func TestAChangeIsReportedAtOnceWhenSomebodyMayWaitForIt(t *testing.T) {
 		"a key was narrowed": {
 			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeQuery} }), true},
 		"a spec changed": {
-			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Generation++ }), true},
-		"a key was taken back": {apiKey("a", "2", "s"), apiKey("a", "3", "s", registered(v1alpha1.ReasonRevoking)), true},
-		"a key is given again": {apiKey("a", "2", "s", registered(v1alpha1.ReasonRevoked)), apiKey("a", "3", "s", registered(v1alpha1.ReasonResuming)), true},
+			apiKey("a", "2", "s"), apiKey("a", "3", "s", anew), true},
+		"a status was written while a spec is yet to be applied": {
+			apiKey("a", "2", "s", anew), apiKey("a", "3", "s", anew), true},
+		"a spec is applied everywhere": {apiKey("a", "2", "s", anew), apiKey("a", "3", "s"), false},
+		"a key was withdrawn":          {apiKey("a", "2", "s"), apiKey("a", "3", "s", says(v1alpha1.AcceptanceWithdrawn)), true},
+		"a key was found expired":      {apiKey("a", "2", "s"), apiKey("a", "3", "s", says(v1alpha1.AcceptanceExpired)), true},
+		"a key is given again": {
+			apiKey("a", "2", "s", acceptance(v1alpha1.AcceptanceWithdrawn)), apiKey("a", "3", "s", says(v1alpha1.AcceptanceAccepted)), true},
+		"a withdrawal is applied everywhere": {
+			apiKey("a", "2", "s", says(v1alpha1.AcceptanceWithdrawn)), apiKey("a", "3", "s", acceptance(v1alpha1.AcceptanceWithdrawn)), false},
 		"only a label changed": {
 			apiKey("a", "2", "s"), apiKey("a", "3", "s", func(k *v1alpha1.APIKey) { k.Labels = map[string]string{"a": "b"} }), false},
 	} {

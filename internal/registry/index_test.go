@@ -6,6 +6,8 @@ package registry
 import (
 	"crypto/sha256"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,24 +24,21 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func digestOf(text string) keys.Digest { return sha256.Sum256([]byte(text)) }
 
-// apiKey returns an APIKey that is permitted and has one active version.
+// apiKey returns an APIKey that is accepted and has one active version.
 func apiKey(name, revision, secret string, change ...func(*v1alpha1.APIKey)) *v1alpha1.APIKey {
 	digest := digestOf(secret)
 	key := &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "team", Name: name, UID: types.UID(name), ResourceVersion: revision,
-			CreationTimestamp: metav1.NewTime(epoch),
+			CreationTimestamp: metav1.NewTime(epoch), Generation: 1,
 		},
 		Spec: v1alpha1.APIKeySpec{OrganizationRef: v1alpha1.OrganizationReference{Name: "acme"}},
 		Status: v1alpha1.APIKeyStatus{
+			AppliedGeneration: 1, Acceptance: v1alpha1.AcceptanceAccepted,
 			OrganizationID: "acme-id",
 			Versions: []v1alpha1.KeyVersion{{
 				ID: digest.KeyID(), SHA256: digest.String(), State: v1alpha1.VersionActive, RegistrationTime: metav1.NewTime(epoch),
 			}},
-			Conditions: []metav1.Condition{
-				{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionTrue},
-				{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered},
-			},
 		},
 	}
 	for _, f := range change {
@@ -76,6 +75,10 @@ func indexWith(org *v1alpha1.Organization, apiKeys ...*v1alpha1.APIKey) *index {
 func verdictAt(ix *index, secret string, at time.Time) Verdict {
 	_, verdict := ix.lookup(digestOf(secret)).judge(at)
 	return verdict
+}
+
+func acceptance(a v1alpha1.Acceptance) func(*v1alpha1.APIKey) {
+	return func(k *v1alpha1.APIKey) { k.Status.Acceptance = a }
 }
 
 func inState(state v1alpha1.VersionState) func(*v1alpha1.APIKey) {
@@ -120,10 +123,26 @@ func TestIndexJudges(t *testing.T) {
 		"refuses a key that is being deleted": {apiKey("a", "1", "s", deleted), acme("1"), Unknown},
 		"refuses a suspended key": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.Suspend = true }), acme("1"), Unknown},
-		"refuses a key that the manager has not found permitted": {
-			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions = nil }), acme("1"), Unknown},
-		"refuses a key that is no longer permitted": {
-			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Status.Conditions[0].Status = metav1.ConditionFalse }), acme("1"), Unknown},
+		"refuses a key that the manager has said nothing about": {apiKey("a", "1", "s", acceptance("")), acme("1"), Unknown},
+		"refuses a key of which the manager says what it does not know": {
+			apiKey("a", "1", "s", acceptance("Paused")), acme("1"), Unknown},
+		"refuses a key that was withdrawn": {apiKey("a", "1", "s", acceptance(v1alpha1.AcceptanceWithdrawn)), acme("1"), Unknown},
+		"refuses a key that the manager's clock found expired, and says so": {
+			apiKey("a", "1", "s", acceptance(v1alpha1.AcceptanceExpired), func(k *v1alpha1.APIKey) {
+				k.Spec.ExpirationTime = &metav1.Time{Time: epoch.Add(time.Hour)}
+			}), acme("1"), Expired},
+		"refuses a key that expired and is suspended, as any other": {
+			apiKey("a", "1", "s", acceptance(v1alpha1.AcceptanceExpired), func(k *v1alpha1.APIKey) { k.Spec.Suspend = true }), acme("1"), Unknown},
+		"refuses a key that expired and is being deleted, as any other": {
+			apiKey("a", "1", "s", acceptance(v1alpha1.AcceptanceExpired), deleted), acme("1"), Unknown},
+		"goes by no condition": {
+			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
+				k.Status.Conditions = []metav1.Condition{
+					{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonExpired},
+					{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNamespaceNotPermitted},
+					{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRevoked},
+				}
+			}), acme("1"), Accepted},
 		"refuses an expired key, from the very second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = &metav1.Time{Time: epoch} }), acme("1"), Expired},
 		"refuses a key of a status that was copied from another APIKey": {
@@ -138,14 +157,6 @@ func TestIndexJudges(t *testing.T) {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) {
 				k.CreationTimestamp, k.Spec.TTL = metav1.Time{Time: epoch.Add(-time.Hour)}, &metav1.Duration{Duration: time.Hour + 1}
 			}), acme("1"), Accepted},
-		"refuses a key that was taken back":            {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking)), acme("1"), Unknown},
-		"refuses a key that was taken back everywhere": {apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoked)), acme("1"), Unknown},
-		"accepts a key that is given out again":        {apiKey("a", "1", "s", registered(v1alpha1.ReasonResuming)), acme("1"), Accepted},
-		"refuses a key that the manager's clock found expired": {
-			apiKey("a", "1", "s", registered(v1alpha1.ReasonRevoking), func(k *v1alpha1.APIKey) {
-				k.Spec.ExpirationTime = &metav1.Time{Time: epoch.Add(time.Hour)}
-				k.Status.Conditions = append(k.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonExpired})
-			}), acme("1"), Expired},
 		"accepts a key that expires in a second": {
 			apiKey("a", "1", "s", func(k *v1alpha1.APIKey) { k.Spec.ExpirationTime = &metav1.Time{Time: epoch.Add(time.Second)} }), acme("1"), Accepted},
 		"refuses a key without its organization": {apiKey("a", "1", "s"), nil, Unknown},
@@ -188,6 +199,43 @@ func TestGrantHasTheScopesOfBothKeyAndOrganization(t *testing.T) {
 	want := Grant{KeyID: digestOf("s").KeyID(), Namespace: "team", Name: "a", Organization: "acme-id", Scopes: scope.Of(v1alpha1.ScopeQuery)}
 	if verdict != Accepted || grant != want {
 		t.Errorf("got %+v, verdict %d, want %+v", grant, verdict, want)
+	}
+}
+
+// What a list keeps of an APIKey makes the claim that all of it would have made.
+func TestATrimmedAPIKeyMakesTheSameClaim(t *testing.T) {
+	used := metav1.NewTime(epoch)
+	full := apiKey("a", "7", "s", func(k *v1alpha1.APIKey) {
+		k.Labels, k.Annotations = map[string]string{"a": "b"}, map[string]string{"a": "b"}
+		k.Spec.Description = "of the team"
+		k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeQuery}
+		k.Spec.TTL = &metav1.Duration{Duration: time.Hour}
+		k.Spec.Rotation.Overlap.Max = &metav1.Duration{Duration: time.Minute}
+		k.Spec.RevokedKeyIDs = []string{digestOf("revoked").KeyID()}
+		for secret, state := range map[string]v1alpha1.VersionState{
+			"revoked": v1alpha1.VersionActive, "retiring": v1alpha1.VersionRetiring, "imported": v1alpha1.VersionPending,
+		} {
+			digest := digestOf(secret)
+			k.Status.Versions = append(k.Status.Versions, v1alpha1.KeyVersion{
+				ID: digest.KeyID(), SHA256: digest.String(), State: state, RegistrationTime: metav1.NewTime(epoch), LastUsedTime: &used,
+			})
+		}
+		imported := &k.Status.Versions[slices.IndexFunc(k.Status.Versions, func(v v1alpha1.KeyVersion) bool { return v.ID == digestOf("imported").KeyID() })]
+		imported.Origin = v1alpha1.OriginImported
+		k.Spec.ImportedKeys = []v1alpha1.ImportedKey{{SHA256: imported.SHA256, Description: "of before"}}
+		k.Status.KeyID, k.Status.LastUsedTime = digestOf("s").KeyID(), &used
+		k.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Message: "long"}}
+	})
+	whole := claimOf(full)
+	if len(whole.versions) != 3 {
+		t.Fatalf("%+v", whole.versions)
+	}
+	trim(full)
+	if got := claimOf(full); !reflect.DeepEqual(got, whole) {
+		t.Errorf("got %+v, want %+v", got, whole)
+	}
+	if full.Status.Conditions != nil || full.Spec.Description != "" || full.Spec.ImportedKeys[0].Description != "" {
+		t.Errorf("it keeps what no claim needs: %+v", full)
 	}
 }
 

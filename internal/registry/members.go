@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,15 +26,17 @@ import (
 func margin(bound time.Duration) time.Duration { return max(time.Second, bound/500) }
 
 // Members is the manager's side of the registry: who the auth servers are, and
-// what each has applied. It is safe for concurrent use. It is the prometheus.Collector
-// of its metrics, too.
+// what each has applied. It is safe for concurrent use.
 type Members struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	reader    client.Reader
 	namespace string
 	clock     clock.PassiveClock
 	// looks and surveys are two kinds of list: see Look and Survey.
 	looks, surveys rollCall
-	metrics        membersMetrics
+	metrics        *membersMetrics
 
 	mu   sync.Mutex
 	seen map[types.UID]observation
@@ -51,9 +54,11 @@ type observation struct {
 // NewMembers returns the Members whose Leases are in namespace. The reader must
 // read the API server itself, never a cache.
 func NewMembers(reader client.Reader, namespace string, clock clock.PassiveClock) *Members {
+	metrics := newMembersMetrics()
 	return &Members{
-		reader: reader, namespace: namespace, clock: clock,
-		looks: newRollCall(), surveys: newRollCall(), metrics: newMembersMetrics(),
+		Collector: metrics,
+		reader:    reader, namespace: namespace, clock: clock,
+		looks: newRollCall(), surveys: newRollCall(), metrics: metrics,
 		seen: map[types.UID]observation{},
 	}
 }
@@ -108,17 +113,17 @@ type Terms struct {
 // Registration says who has still to learn of a new key, and of the terms that it is
 // accepted by, before the key may be given out.
 func (m *Members) Registration(ctx context.Context, wait Wait, terms Terms) (Acknowledgement, error) {
-	return m.ask(ctx, "registration", wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, terms) })
+	return m.ask(ctx, changeRegistration, wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, terms) })
 }
 
 // Revocation says who may still accept what was revoked.
 func (m *Members) Revocation(ctx context.Context, wait Wait) (Acknowledgement, error) {
-	return m.ask(ctx, "revocation", wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
+	return m.ask(ctx, changeRevocation, wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
 }
 
 // Enforcement says who may still go by what an Organization was.
 func (m *Members) Enforcement(ctx context.Context, wait Wait) (Acknowledgement, error) {
-	return m.ask(ctx, "enforcement", wait, func(s Survey) Acknowledgement { return s.enforcement(wait.Revision) })
+	return m.ask(ctx, changeEnforcement, wait, func(s Survey) Acknowledgement { return s.enforcement(wait.Revision) })
 }
 
 // ask says who has still to apply a change, as judge finds in what the Leases say.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // The kinds that a replica follows, as labels say.
@@ -19,26 +20,30 @@ const (
 
 // replicaMetrics are the metrics of an auth server's member of the registry.
 type replicaMetrics struct {
-	repairs  *prometheus.CounterVec
-	sessions prometheus.Counter
-	gauges   replicaGauges
+	prometheus.Collector
+
+	repairs *prometheus.CounterVec
+	joins   prometheus.Counter
 }
 
-func newReplicaMetrics(r *Replica, registerer prometheus.Registerer) *replicaMetrics {
+func newReplicaMetrics(r *Replica) *replicaMetrics {
+	group := prometheus.NewRegistry()
+	create := promauto.With(group)
 	m := &replicaMetrics{
-		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Collector: group,
+		repairs: create.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_registry_repairs_total",
-			Help: "Differences between the index and a consistent list that were repaired. Anything but 0 means that a watch lost an event, or was late by more than 10 seconds.",
+			Help: "Differences between the index and a consistent list that were repaired, by kind.",
 		}, []string{"kind"}),
-		sessions: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "apikey_registry_sessions_total",
-			Help: "Sessions that were begun: 1 at the start, and one more each time that the replica was fenced or lost its Lease.",
+		joins: create.NewCounter(prometheus.CounterOpts{
+			Name: "apikey_registry_joins_total",
+			Help: "Times that the auth server began to join the registry: at its start, and after it was fenced or lost its Lease.",
 		}),
-		gauges: replicaGauges{replica: r},
 	}
-	if registerer != nil {
-		registerer.MustRegister(m.repairs, m.sessions, m.gauges)
+	for _, kind := range []string{kindAPIKey, kindOrganization, kindNamespace} {
+		m.repairs.WithLabelValues(kind)
 	}
+	group.MustRegister(replicaGauges{replica: r})
 	return m
 }
 
@@ -47,19 +52,19 @@ type replicaGauges struct{ replica *Replica }
 
 var (
 	readyDesc = prometheus.NewDesc("apikey_registry_ready",
-		"1 while the replica decides; 0 while it joins or is fenced.", nil, nil)
+		"1 while the auth server decides, 0 while it joins or is fenced.", nil, nil)
 	indexedDesc = prometheus.NewDesc("apikey_registry_indexed_hashes",
-		"Hashes in the index that requests are judged by.", nil, nil)
+		"Key hashes in the index.", nil, nil)
 	appliedDesc = prometheus.NewDesc("apikey_registry_applied_revision",
-		"The resourceVersion up to which the index has every change.", []string{"kind"}, nil)
+		"The resourceVersion up to which the index has every change, by kind.", []string{"kind"}, nil)
 	lagDesc = prometheus.NewDesc("apikey_registry_lag_seconds",
-		"Time since the API server last brought a list, an event or a bookmark: the index is at most so old. Bookmarks come about each minute.", []string{"kind"}, nil)
+		"Time since the API server last sent a list, an event or a bookmark, by kind. Bookmarks come about once a minute.", []string{"kind"}, nil)
 	failureDesc = prometheus.NewDesc("apikey_registry_watch_failure_seconds",
-		"Time since the watch of a kind was lost and could not be restored; 0 while it works. From the first renewal after half of --suspect-after no key is called unknown; from --max-staleness everything is answered 503.", []string{"kind"}, nil)
+		"Time since the watch failed, by kind. 0 while it works.", []string{"kind"}, nil)
 	refusedDesc = prometheus.NewDesc("apikey_registry_refused_objects",
-		"Objects that cannot be decoded, or are too large: none of their keys is accepted. Their statuses and the log name them.", []string{"kind"}, nil)
+		"Objects that cannot be decoded or are too large, by kind. None of their keys is accepted.", []string{"kind"}, nil)
 	fenceDesc = prometheus.NewDesc("apikey_registry_time_to_fence_seconds",
-		"Time until the replica answers 503 to everything unless it renews its Lease; 0 when it does.", nil, nil)
+		"Time until the auth server answers 503 to every request unless it renews its Lease.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -104,37 +109,48 @@ func (g replicaGauges) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
+// The changes that auth servers acknowledge, as labels say.
+const (
+	changeRegistration = "registration"
+	changeRevocation   = "revocation"
+	changeEnforcement  = "enforcement"
+)
+
+// The states of auth servers, as labels say.
+const (
+	stateLive    = "live"
+	stateSuspect = "suspect"
+	stateFenced  = "fenced"
+)
+
 // membersMetrics are the metrics of the manager's side.
 type membersMetrics struct {
+	prometheus.Collector
+
 	acknowledged *prometheus.HistogramVec
 	members      *prometheus.GaugeVec
 }
 
-func newMembersMetrics() membersMetrics {
-	return membersMetrics{
-		acknowledged: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "apikey_registry_acknowledgement_seconds",
-			Help: "Time from a change's wait for the auth servers until each had applied it, or was known to be fenced.",
+func newMembersMetrics() *membersMetrics {
+	group := prometheus.NewRegistry()
+	create := promauto.With(group)
+	m := &membersMetrics{
+		Collector: group,
+		acknowledged: create.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "apikey_registry_acknowledgement_duration_seconds",
+			Help: "Time until every auth server had applied a change or was fenced, by change.",
 			// From a watch's few milliseconds to the longest bound of staleness.
 			Buckets: []float64{.002, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600},
 		}, []string{"change"}),
-		members: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		members: create.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "apikey_registry_auth_servers",
-			Help: "Auth servers with a Lease: live; suspect, which are silent or cannot watch, and which new keys do not wait for; or fenced, which nothing waits for.",
+			Help: "Auth servers with a Lease, by state.",
 		}, []string{"state"}),
 	}
-}
-
-// Describe implements prometheus.Collector.
-func (m *Members) Describe(descriptions chan<- *prometheus.Desc) {
-	m.metrics.acknowledged.Describe(descriptions)
-	m.metrics.members.Describe(descriptions)
-}
-
-// Collect implements prometheus.Collector.
-func (m *Members) Collect(metrics chan<- prometheus.Metric) {
-	m.metrics.acknowledged.Collect(metrics)
-	m.metrics.members.Collect(metrics)
+	for _, change := range []string{changeRegistration, changeRevocation, changeEnforcement} {
+		m.acknowledged.WithLabelValues(change)
+	}
+	return m
 }
 
 // counted takes note of a wait that is over.
@@ -144,15 +160,15 @@ func (m *membersMetrics) counted(change string, lasted time.Duration) {
 
 // surveyed takes note of how the auth servers are.
 func (m *membersMetrics) surveyed(members []Member) {
-	states := map[string]int{"live": 0, "suspect": 0, "fenced": 0}
+	states := map[string]int{stateLive: 0, stateSuspect: 0, stateFenced: 0}
 	for i := range members {
 		switch {
 		case members[i].runOut():
-			states["fenced"]++
+			states[stateFenced]++
 		case !members[i].decides():
-			states["suspect"]++
+			states[stateSuspect]++
 		default:
-			states["live"]++
+			states[stateLive]++
 		}
 	}
 	for state, count := range states {

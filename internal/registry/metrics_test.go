@@ -44,12 +44,14 @@ func TestMetricsOfAReplica(t *testing.T) {
 	clock := testclock.NewFakeClock(epoch)
 	metrics := prometheus.NewRegistry()
 	r, err := NewReplica(ReplicaConfig{
-		Client: &simLink{}, Namespace: "system", LeaseName: "a", MaxStaleness: 10 * time.Second, Clock: clock, Metrics: metrics,
+		Client: &simLink{}, Namespace: "system", LeaseName: "a", MaxStaleness: 10 * time.Second, Clock: clock,
 	})
 	must(t, err)
+	must(t, metrics.Register(r))
 	before := map[string]float64{
 		"apikey_registry_ready": 0, "apikey_registry_indexed_hashes": 0, "apikey_registry_time_to_fence_seconds": 0,
-		"apikey_registry_sessions_total": 0,
+		"apikey_registry_joins_total":          0,
+		"apikey_registry_repairs_total APIKey": 0, "apikey_registry_repairs_total Organization": 0, "apikey_registry_repairs_total Namespace": 0,
 	}
 	if got := gathered(t, metrics); !maps.Equal(got, before) {
 		t.Errorf("before it has joined: %v", got)
@@ -73,7 +75,8 @@ func TestMetricsOfAReplica(t *testing.T) {
 		"apikey_registry_applied_revision Namespace": 0, "apikey_registry_lag_seconds Namespace": 4,
 		"apikey_registry_watch_failure_seconds APIKey": 0, "apikey_registry_watch_failure_seconds Organization": 1, "apikey_registry_watch_failure_seconds Namespace": 0,
 		"apikey_registry_refused_objects APIKey": 1, "apikey_registry_refused_objects Organization": 0,
-		"apikey_registry_sessions_total": 0,
+		"apikey_registry_joins_total":          0,
+		"apikey_registry_repairs_total APIKey": 0, "apikey_registry_repairs_total Organization": 0, "apikey_registry_repairs_total Namespace": 0,
 	}
 	if got := gathered(t, metrics); !maps.Equal(got, want) {
 		t.Errorf("as a member: %v, want %v", got, want)
@@ -119,10 +122,10 @@ func TestMetricsOfMembers(t *testing.T) {
 		must(t, err)
 		want := map[string]float64{
 			"apikey_registry_auth_servers live": test.live, "apikey_registry_auth_servers suspect": test.suspect,
-			"apikey_registry_auth_servers fenced": test.runOut,
-		}
-		if test.revoked > 0 {
-			want["apikey_registry_acknowledgement_seconds revocation"] = test.revoked
+			"apikey_registry_auth_servers fenced":                           test.runOut,
+			"apikey_registry_acknowledgement_duration_seconds registration": 0,
+			"apikey_registry_acknowledgement_duration_seconds revocation":   test.revoked,
+			"apikey_registry_acknowledgement_duration_seconds enforcement":  0,
 		}
 		if got := gathered(t, metrics); !maps.Equal(got, want) {
 			t.Errorf("after %s: %v, want %v", test.after, got, want)

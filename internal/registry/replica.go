@@ -68,8 +68,6 @@ type ReplicaConfig struct {
 	Clock clock.WithTicker
 	// Log gets what an operator has to know.
 	Log logr.Logger
-	// Metrics is where the replica's metrics are registered; nil for none.
-	Metrics prometheus.Registerer
 	// Usage has the counters of the keys; nil to count nothing.
 	Usage *usage.Table
 	// UsageAddress is the IP address and port where the manager is told what was
@@ -112,6 +110,9 @@ func (c *ReplicaConfig) complete() error {
 // Replica is an auth server's member of the registry. Run keeps it a member;
 // Authenticate may be called from any number of goroutines meanwhile.
 type Replica struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	config  ReplicaConfig
 	metrics *replicaMetrics
 	// current is nil while the replica is not a member.
@@ -133,7 +134,8 @@ func NewReplica(config ReplicaConfig) (*Replica, error) {
 		return nil, fmt.Errorf("registry replica: %w", err)
 	}
 	r := &Replica{config: config, holder: string(uuid.NewUUID())}
-	r.metrics = newReplicaMetrics(r, config.Metrics)
+	r.metrics = newReplicaMetrics(r)
+	r.Collector = r.metrics
 	return r, nil
 }
 
@@ -178,7 +180,7 @@ func (r *Replica) runSession(ctx context.Context) error {
 	defer end(nil)
 
 	r.joins++
-	r.metrics.sessions.Inc()
+	r.metrics.joins.Inc()
 	writer := leaseWriter{
 		namespace: r.config.Namespace, name: r.config.LeaseName, holder: fmt.Sprintf("%s_%d", r.holder, r.joins),
 		maxStaleness: r.config.MaxStaleness, suspectAfter: r.config.SuspectAfter,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -219,7 +220,7 @@ func (a *simAPI) create(obj client.Object) (client.Object, error) {
 	stored.SetCreationTimestamp(metav1.NewTime(time.Now()))
 	if key, ok := stored.(*v1alpha1.APIKey); ok {
 		// It is made with a status, as if the manager had written it already.
-		key.Status.UID = key.UID
+		key.Status.UID, key.Generation = key.UID, 1
 	}
 	a.commit(watch.Added, stored)
 	return simCopy(stored), nil
@@ -242,6 +243,12 @@ func (a *simAPI) update(obj client.Object) (client.Object, error) {
 		return nil, apierrors.NewConflict(kind.resource(), obj.GetName(), fmt.Errorf("it is at %s", found.GetResourceVersion()))
 	}
 	stored := simCopy(obj)
+	if key, ok := stored.(*v1alpha1.APIKey); ok {
+		before := found.(*v1alpha1.APIKey)
+		if key.Generation = before.Generation; !equality.Semantic.DeepEqual(before.Spec, key.Spec) {
+			key.Generation++
+		}
+	}
 	if stored.GetDeletionTimestamp() != nil && len(stored.GetFinalizers()) == 0 {
 		a.commit(watch.Deleted, stored)
 		return simCopy(stored), nil
@@ -272,6 +279,7 @@ func (a *simAPI) remove(obj client.Object, preconditions *metav1.Preconditions) 
 	}
 	if stored.GetDeletionTimestamp() == nil {
 		stored.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
+		stored.SetGeneration(stored.GetGeneration() + 1)
 		a.commit(watch.Modified, stored)
 	}
 	return nil

@@ -32,12 +32,13 @@ type simManager struct {
 	link    *simLink
 	members *Members
 	waiters *Waiters
-	// retirements are the waits for versions whose APIKey lives on, as in controllers.
-	retirements *Waiters
-	queue       workqueue.TypedDelayingInterface[types.NamespacedName]
-	retries     workqueue.TypedRateLimiter[types.NamespacedName]
-	owned       wait.Group
-	cancel      context.CancelFunc
+	// retirements are the waits for versions whose APIKey lives on, and applications those
+	// for what an APIKey has become, as in controllers.
+	retirements, applications *Waiters
+	queue                     workqueue.TypedDelayingInterface[types.NamespacedName]
+	retries                   workqueue.TypedRateLimiter[types.NamespacedName]
+	owned                     wait.Group
+	cancel                    context.CancelFunc
 
 	mu   sync.Mutex
 	keys map[types.NamespacedName]*v1alpha1.APIKey
@@ -50,11 +51,12 @@ const simPassTimeout = time.Minute
 
 func startSimManager(ctx context.Context, world *simWorld, process *simProcess, link *simLink) *simManager {
 	clock := &simClock{process: process}
+	// Waiters read their clock under a mutex.
+	pauseless := &simClock{process: process, pauseless: true}
 	m := &simManager{
 		world: world, process: process, link: link,
 		members: NewMembers(link, simNamespace, clock),
-		// Waiters read their clock under a mutex.
-		waiters: NewWaiters(&simClock{process: process, pauseless: true}), retirements: NewWaiters(&simClock{process: process, pauseless: true}),
+		waiters: NewWaiters(pauseless), retirements: NewWaiters(pauseless), applications: NewWaiters(pauseless),
 		queue:   workqueue.NewTypedDelayingQueue[types.NamespacedName](),
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](5*time.Millisecond, 2*time.Second),
 		keys:    map[types.NamespacedName]*v1alpha1.APIKey{},
@@ -98,19 +100,26 @@ func (m *simManager) keyGone(name types.NamespacedName) {
 	m.mu.Lock()
 	delete(m.keys, name)
 	m.mu.Unlock()
-	m.waiters.Done(name)
-	m.retirements.Done(name)
+	for _, waiters := range m.allWaiters() {
+		waiters.Done(name)
+	}
+}
+
+func (m *simManager) allWaiters() []*Waiters {
+	return []*Waiters{m.waiters, m.retirements, m.applications}
 }
 
 func (m *simManager) leaseChanged(obj client.Object) {
 	m.members.Notice(obj.(*coordinationv1.Lease))
-	m.enqueue(m.waiters.LeaseChanged(obj.(*coordinationv1.Lease)))
-	m.enqueue(m.retirements.LeaseChanged(obj.(*coordinationv1.Lease)))
+	for _, waiters := range m.allWaiters() {
+		m.enqueue(waiters.LeaseChanged(obj.(*coordinationv1.Lease)))
+	}
 }
 
 func (m *simManager) leaseGone(name types.NamespacedName) {
-	m.enqueue(m.waiters.LeaseGone(name))
-	m.enqueue(m.retirements.LeaseGone(name))
+	for _, waiters := range m.allWaiters() {
+		m.enqueue(waiters.LeaseGone(name))
+	}
 }
 
 func (m *simManager) enqueue(names []types.NamespacedName) {
@@ -161,15 +170,20 @@ func (m *simManager) pass(ctx context.Context, name types.NamespacedName) (again
 	if err != nil || done {
 		return 0, err
 	}
+	applied, done, err := m.enforce(ctx, key.DeepCopy())
+	if err != nil || done {
+		return 0, err
+	}
+	again = sooner(retired, applied)
 	if hasVersion(key, v1alpha1.VersionPending) {
-		again, err = m.register(ctx, name, key.DeepCopy())
-		return sooner(again, retired), err
+		registered, err := m.register(ctx, name, key.DeepCopy())
+		return sooner(registered, again), err
 	}
 	m.waiters.Done(name)
 	if !simSatisfied(key) {
 		err = m.turn(ctx, key.DeepCopy())
 	}
-	return retired, err
+	return again, err
 }
 
 // sooner returns the less of two durations of which 0 means never.

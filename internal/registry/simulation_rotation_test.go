@@ -5,13 +5,13 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -116,26 +116,57 @@ func (m *simManager) register(ctx context.Context, name types.NamespacedName, ke
 		}
 	}
 	version.State = v1alpha1.VersionActive
-	meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRegistered})
 	return 0, m.link.Update(ctx, key)
 }
 
-// withdraw is what withdraw.go does of an APIKey whose namespace is not permitted.
+// withdraw stops an APIKey that is not permitted.
 func (m *simManager) withdraw(ctx context.Context, key *v1alpha1.APIKey) (time.Duration, error) {
-	if meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionPermitted) {
-		meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNamespaceNotPermitted})
+	if key.Status.Acceptance != v1alpha1.AcceptanceWithdrawn {
+		key.Status.Acceptance, key.Status.AppliedGeneration = v1alpha1.AcceptanceWithdrawn, 0
 		return 0, m.link.Update(ctx, key)
 	}
-	again, done, err := m.revoked(ctx, m.waiters, "withdraw "+string(key.UID), key)
-	if !done {
-		return again, err
-	}
-	for i := range key.Status.Versions {
-		if m.world.revoked(m, key.Status.Versions[i].ID) {
-			m.world.count(func(s *simStats) { s.withdrawn++ })
+	again, _, err := m.apply(ctx, key, func() {
+		for i := range key.Status.Versions {
+			if m.world.revoked(m, key.Status.Versions[i].ID) {
+				m.world.count(func(s *simStats) { s.withdrawn++ })
+			}
 		}
+	})
+	return again, err
+}
+
+// enforce finds out whether every auth server applies the spec: then none accepts a key that
+// it revokes, whatever has become of the version.
+func (m *simManager) enforce(ctx context.Context, key *v1alpha1.APIKey) (again time.Duration, done bool, err error) {
+	return m.apply(ctx, key, func() {
+		for i := range key.Status.Versions {
+			if id := key.Status.Versions[i].ID; slices.Contains(key.Spec.RevokedKeyIDs, id) && m.world.revoked(m, id) {
+				m.world.count(func(s *simStats) { s.retired++ })
+			}
+		}
+	})
+}
+
+// apply says in status.appliedGeneration that every auth server applies key as it is, when
+// each does. What follows is reported by who finds that out, and by who finds it said: the
+// other may have acted on an older view of the namespace.
+func (m *simManager) apply(ctx context.Context, key *v1alpha1.APIKey, report func()) (again time.Duration, done bool, err error) {
+	if key.Status.AppliedGeneration == key.Generation {
+		m.applications.Done(client.ObjectKeyFromObject(key))
+		report()
+		return 0, false, nil
 	}
-	return 0, nil
+	// The wait is for this generation: a later one stands at a later revision.
+	purpose := fmt.Sprintf("apply generation %d, %s", key.Generation, key.Status.Acceptance)
+	if again, done, err = m.revoked(ctx, m.applications, purpose, key); !done {
+		return again, false, err
+	}
+	report()
+	key.Status.AppliedGeneration = key.Generation
+	if err = m.link.Update(ctx, key); err == nil {
+		m.world.count(func(s *simStats) { s.applied++ })
+	}
+	return 0, true, err
 }
 
 // retire is what retire.go does of versions that were revoked: it lets them go when

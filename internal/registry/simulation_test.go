@@ -75,8 +75,8 @@ func (s simStats) String() string {
 		faults = append(faults, fmt.Sprintf("%s %d", name, s.faults[name]))
 	}
 	return fmt.Sprintf("%d requests (%d accepted, %d undecided, %d unknown); %d keys given out, %d times while a replica that was silent did not know it; "+
-		"%d replaced, %d undone, %d retired, %d withdrawn; %d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
-		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.replaced, s.undone, s.retired, s.withdrawn, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
+		"%d replaced, %d undone, %d retired, %d withdrawn; %d generations applied; %d revoked, %d times while a replica that was fenced still had it; %d sessions; %d indexes repaired; %s",
+		s.requests, s.accepted, s.undecided, s.unknown, s.published, s.suspects, s.replaced, s.undone, s.retired, s.withdrawn, s.applied, s.revoked, s.fenced, s.joined, s.repaired, strings.Join(faults, ", "))
 }
 
 // quiet has client-go not write about the errors that are meant, nor wait after

@@ -5,6 +5,7 @@ package registry
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -25,7 +26,13 @@ func simVersion(name string) v1alpha1.KeyVersion {
 // APIKey has a namespace of its own, of its own name.
 var simPermitted = map[string]string{"organization": "acme"}
 
-func permitted(ns *metav1.PartialObjectMetadata) bool { return ns.Labels["organization"] == "acme" }
+// simStopped is a label by which the manager alone withdraws the keys of a namespace: it
+// stands for what auth servers cannot judge.
+const simStopped = "stopped"
+
+func permitted(ns *metav1.PartialObjectMetadata) bool {
+	return ns.Labels["organization"] == "acme" && ns.Labels[simStopped] == ""
+}
 
 // committed takes note of what may be demanded from this change on.
 func (w *simWorld) committed(what watch.EventType, obj client.Object) {
@@ -86,7 +93,7 @@ func (w *simWorld) mint() {
 		k.Namespace = name
 		k.Finalizers = []string{v1alpha1.Finalizer}
 		k.Status.Versions = []v1alpha1.KeyVersion{simVersion(name)}
-		k.Status.Conditions[1] = metav1.Condition{Type: v1alpha1.ConditionRegistered, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForAuthServers}
+		k.Status.AppliedGeneration = 0
 	}))
 	if err != nil {
 		panic(err)
@@ -136,15 +143,20 @@ func (w *simWorld) deleteSome() {
 	}
 }
 
-// withdrawSome takes from a namespace what the Organization permits it by.
+// withdrawSome takes from a namespace what the Organization permits it by, or has the manager
+// alone stop its keys.
 func (w *simWorld) withdrawSome() {
 	apiKey := w.someAPIKey(given)
 	if apiKey == nil {
 		return
 	}
 	ns := w.namespace(apiKey.Namespace)
-	w.log.add("user", "namespace %s is no longer permitted", ns.Name)
-	w.api.modify(ns, func() { ns.Labels = map[string]string{"organization": "none"} })
+	labels := map[string]string{"organization": "none"}
+	if w.users.chance(0.5) {
+		labels = map[string]string{"organization": "acme", simStopped: "yes"}
+	}
+	w.log.add("user", "namespace %s is no longer permitted: %v", ns.Name, labels)
+	w.api.modify(ns, func() { ns.Labels = labels })
 }
 
 // relabelSome changes a label of a namespace that nobody asks for.
@@ -152,7 +164,8 @@ func (w *simWorld) relabelSome() {
 	if apiKey := w.someAPIKey(func(*v1alpha1.APIKey) bool { return true }); apiKey != nil {
 		ns := w.namespace(apiKey.Namespace)
 		w.api.modify(ns, func() {
-			ns.Labels = map[string]string{"organization": ns.Labels["organization"], "note": ns.ResourceVersion}
+			ns.Labels = maps.Clone(ns.Labels)
+			ns.Labels["note"] = ns.ResourceVersion
 		})
 	}
 }
@@ -209,6 +222,9 @@ func (w *simWorld) wish(apiKey *v1alpha1.APIKey, what string, set func(*v1alpha1
 func (w *simWorld) unfinished() string {
 	for _, obj := range w.api.present(simKeys) {
 		apiKey := obj.(*v1alpha1.APIKey)
+		if apiKey.Status.AppliedGeneration != apiKey.Generation {
+			return fmt.Sprintf("generation %d of %s is not said to be applied", apiKey.Generation, apiKey.Name)
+		}
 		if !permitted(w.namespace(apiKey.Namespace)) {
 			continue // Nothing of it works, and that was reported.
 		}

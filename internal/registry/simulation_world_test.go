@@ -75,6 +75,7 @@ type simStats struct {
 	requests, accepted, undecided, unknown       int
 	published, revoked, fenced, suspects, joined int
 	replaced, retired, undone, withdrawn         int
+	applied                                      int
 	repaired                                     int
 	faults                                       map[string]int
 }
@@ -93,6 +94,7 @@ func (s *simStats) add(other simStats) {
 	s.retired += other.retired
 	s.undone += other.undone
 	s.withdrawn += other.withdrawn
+	s.applied += other.applied
 	s.repaired += other.repaired
 	for fault, n := range other.faults {
 		s.faults[fault] += n

@@ -99,3 +99,28 @@ func TestALeaseIsNoWitnessOfWhatCameAfterIt(t *testing.T) {
 		t.Errorf("a Lease from after the change does not vouch for a list: %+v", wait)
 	}
 }
+
+func TestAnObjectWaitsForSeveralPurposes(t *testing.T) {
+	clock := testclock.NewFakePassiveClock(epoch)
+	w := NewWaiters(clock)
+	key := types.NamespacedName{Name: "key"}
+	slow := leaseAt("slow", "1", "90")
+	w.LeaseChanged(&slow)
+	w.Wait(key, "mint", "100")
+	w.Wait(key, "prune", "110")
+	if wait := w.Wait(key, "mint", "120"); wait.Revision != "100" {
+		t.Errorf("another purpose has a wait for revision 100 become %+v", wait)
+	}
+	w.Keep(key, "prune")
+	slow.ResourceVersion, slow.Annotations[annotationAppliedAPIKeys] = "2", "105"
+	if got := w.LeaseChanged(&slow); len(got) != 0 {
+		t.Errorf("woken for a purpose that is over: %v", got)
+	}
+	slow.ResourceVersion, slow.Annotations[annotationAppliedAPIKeys] = "3", "110"
+	if got := w.LeaseChanged(&slow); len(got) != 1 {
+		t.Errorf("not woken for the purpose that was kept: %v", got)
+	}
+	if w.Keep(key); len(w.waits) != 0 {
+		t.Error("a wait without a purpose is remembered")
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http2"
 	"k8s.io/utils/clock"
 )
@@ -40,11 +39,7 @@ func FuzzFrames(f *testing.F) {
 		_ = f.WriteRSTStream(5, http2.ErrCodeCancel)
 	}), uint8(1), uint8(1), uint8(0))
 	f.Add([]byte{}, []byte{0, 0, 0}, uint8(3), uint8(9), uint8(7))
-	metrics, err := NewMetrics(prometheus.NewRegistry())
-	if err != nil {
-		f.Fatal(err)
-	}
-	l := Limit(nil, "fuzz", Limits{}, clock.RealClock{}, metrics)
+	l := Limit(nil, "fuzz", Limits{}, clock.RealClock{}, NewMetrics())
 	f.Fuzz(func(t *testing.T, in, out []byte, piece, running, letIn uint8) {
 		owed := func(size int) (debt, []uint32) {
 			c := &conn{listener: l, multiplex: &multiplex{}}

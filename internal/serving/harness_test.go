@@ -79,10 +79,8 @@ func within(t *testing.T, limits Limits, handler func(*world, http.ResponseWrite
 func withinAccount(t *testing.T, limits Limits, handler func(*world, http.ResponseWriter, *http.Request, *Request), test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, pipes: newPipes(), metrics: prometheus.NewRegistry(), calls: make(chan string, 100)}
-		metrics, err := NewMetrics(w.metrics)
-		if err != nil {
-			t.Fatal(err)
-		}
+		metrics := NewMetrics()
+		w.metrics.MustRegister(metrics)
 		w.stalls = &Stalls{Timeout: stall, Clock: clock.RealClock{}, Metrics: metrics}
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)

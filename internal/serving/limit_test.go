@@ -14,7 +14,7 @@ import (
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 func (w *world) refused(reason string) float64 {
-	return w.value("apikey_server_connections_refused_total", "test", reason)
+	return w.value("apikey_server_refused_connections_total", "test", reason)
 }
 
 func (w *world) open() float64 { return w.value("apikey_server_connections", "test") }

@@ -114,7 +114,7 @@ func (e *exchange) end(err error) {
 	switch {
 	case e.wanted && errors.Is(err, os.ErrDeadlineExceeded):
 		e.wanted, e.stalled = false, true
-		e.stalls.Metrics.stalled.WithLabelValues("send").Inc()
+		e.stalls.Metrics.stalled.WithLabelValues(directionSend).Inc()
 	case e.wanted && (e.ended || err == nil) && e.request.ProtoMajor > 1:
 		e.renewed = time.Time{}
 		_ = e.controller.SetReadDeadline(time.Time{})
@@ -152,7 +152,7 @@ func (e *exchange) afterWrite(err error) {
 			_ = e.controller.SetWriteDeadline(time.Time{})
 		}
 	case e.late():
-		e.stalls.Metrics.stalled.WithLabelValues("receive").Inc()
+		e.stalls.Metrics.stalled.WithLabelValues(directionReceive).Inc()
 	}
 }
 

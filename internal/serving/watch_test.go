@@ -69,7 +69,7 @@ func TestABodyThatStopsIsGivenUp(t *testing.T) {
 		if took := time.Since(began); response.StatusCode != http.StatusRequestTimeout || took < stall*3/4 || took > stall+time.Second {
 			t.Errorf("%d after %s", response.StatusCode, took)
 		}
-		if stalled := w.value("apikey_server_requests_stalled_total", "send"); stalled != 1 {
+		if stalled := w.value("apikey_server_stalled_requests_total", "send"); stalled != 1 {
 			t.Errorf("%v were counted", stalled)
 		}
 		writer.Close()
@@ -172,7 +172,7 @@ func TestAStreamLastsWhileOneDirectionMoves(t *testing.T) {
 		if took := time.Since(began); err != nil || string(text) != strings.Repeat("piece\n", pieces) || took < pieces*stall*7/10 {
 			t.Errorf("%q, %v after %s", text, err, took)
 		}
-		if stalled := w.value("apikey_server_requests_stalled_total", "send"); stalled != 1 {
+		if stalled := w.value("apikey_server_stalled_requests_total", "send"); stalled != 1 {
 			t.Errorf("%v were counted", stalled)
 		}
 		writer.Close()
@@ -199,7 +199,7 @@ func TestAResponseThatNobodyReadsIsGivenUp(t *testing.T) {
 		t.Helper()
 		<-w.calls // begun
 		<-w.calls
-		if stalled := w.value("apikey_server_requests_stalled_total", "receive"); stalled != 1 {
+		if stalled := w.value("apikey_server_stalled_requests_total", "receive"); stalled != 1 {
 			t.Errorf("%v were counted", stalled)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 )
 
@@ -44,8 +43,6 @@ type Config struct {
 	Clock clock.Clock
 	// Log never gets a token.
 	Log logr.Logger
-	// Registerer is for metrics; nil for none.
-	Registerer prometheus.Registerer
 }
 
 // validate returns what is wrong, and how to mend it.

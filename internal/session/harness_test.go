@@ -46,7 +46,7 @@ func prepare(t testing.TB, i *issuer.Issuer, change func(*Config)) *harness {
 	h := &harness{clock: testclock.NewFakeClock(noon), registry: prometheus.NewRegistry()}
 	config := Config{
 		Issuer: i.URL, Audience: issuer.Audience, OrganizationClaim: DefaultOrganizationClaim, ClockSkew: DefaultClockSkew,
-		Clock: h.clock, Registerer: h.registry,
+		Clock: h.clock,
 		Log: funcr.New(func(prefix, args string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -60,6 +60,7 @@ func prepare(t testing.TB, i *issuer.Issuer, change func(*Config)) *harness {
 	if h.Verifier, err = NewVerifier(config); err != nil {
 		t.Fatal(err)
 	}
+	h.registry.MustRegister(h.Verifier)
 	// A machine that does other work, too, is no issuer that does not answer.
 	h.fetchTimeout = time.Minute
 	return h

@@ -8,71 +8,62 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"golang.org/x/time/rate"
 )
 
-// The outcomes of an attempt to fetch keys, as labels say.
+// The results of an attempt to fetch keys, as labels say.
 const (
-	outcomeFetched = "fetched"
-	outcomeFailed  = "failed"
+	resultSuccess = "success"
+	resultFailure = "failure"
 )
 
 // verifierMetrics are the metrics of a Verifier. Nothing of a token is in them.
 type verifierMetrics struct {
-	verifier *Verifier
-	verdicts [verdictCount]prometheus.Counter
-	judged   *prometheus.CounterVec
-	fetches  *prometheus.CounterVec
+	prometheus.Collector
+
+	verifications [verdictCount]prometheus.Counter
+	fetches       *prometheus.CounterVec
 }
 
-var keysTimeDesc = prometheus.NewDesc("apikey_session_keys_fetched_timestamp_seconds",
-	"When the issuer's keys that sessions are judged by were fetched, in seconds since 1970; 0 if they never were. After an hour without new ones sessions are undecided.", nil, nil)
-
 func newMetrics(v *Verifier) *verifierMetrics {
+	group := prometheus.NewRegistry()
+	create := promauto.With(group)
 	m := &verifierMetrics{
-		verifier: v,
-		judged: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "apikey_session_verdicts_total",
-			Help: "Dashboard sessions that were judged, by verdict, before it was asked what they may reach.",
-		}, []string{"verdict"}),
-		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Collector: group,
+		fetches: create.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_session_key_fetches_total",
-			Help: "Attempts to fetch the issuer's keys.",
-		}, []string{"outcome"}),
+			Help: "Attempts to fetch the issuer's keys, by result.",
+		}, []string{"result"}),
 	}
+	verifications := create.NewCounterVec(prometheus.CounterOpts{
+		Name: "apikey_session_verifications_total",
+		Help: "Dashboard sessions verified, by result. What they may reach is decided after that.",
+	}, []string{"result"})
 	for verdict := range verdictCount {
-		m.verdicts[verdict] = m.judged.WithLabelValues(verdict.String())
+		m.verifications[verdict] = verifications.WithLabelValues(verdict.String())
 	}
-	for _, outcome := range []string{outcomeFetched, outcomeFailed} {
-		m.fetches.WithLabelValues(outcome)
+	for _, result := range []string{resultSuccess, resultFailure} {
+		m.fetches.WithLabelValues(result)
 	}
+	create.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "apikey_session_keys_fetched_timestamp_seconds",
+		Help: "When the issuer's keys were last fetched, in seconds since 1970. 0 if they never were.",
+	}, func() float64 {
+		if known := v.keys.Load(); known.attempt > 0 {
+			return float64(known.asOf.UnixMilli()) / 1e3
+		}
+		return 0
+	})
 	return m
 }
 
-// Describe implements prometheus.Collector.
-func (m *verifierMetrics) Describe(descriptions chan<- *prometheus.Desc) {
-	m.judged.Describe(descriptions)
-	m.fetches.Describe(descriptions)
-	descriptions <- keysTimeDesc
-}
-
-// Collect implements prometheus.Collector.
-func (m *verifierMetrics) Collect(metrics chan<- prometheus.Metric) {
-	m.judged.Collect(metrics)
-	m.fetches.Collect(metrics)
-	seconds := 0.0
-	if known := m.verifier.keys.Load(); known.attempt > 0 {
-		seconds = float64(known.asOf.UnixMilli()) / 1e3
-	}
-	metrics <- prometheus.MustNewConstMetric(keysTimeDesc, prometheus.GaugeValue, seconds)
-}
-
 func (m *verifierMetrics) fetched(err error) {
-	outcome := outcomeFetched
+	result := resultSuccess
 	if err != nil {
-		outcome = outcomeFailed
+		result = resultFailure
 	}
-	m.fetches.WithLabelValues(outcome).Inc()
+	m.fetches.WithLabelValues(result).Inc()
 }
 
 const (

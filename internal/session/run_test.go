@@ -400,9 +400,9 @@ func TestMetricsAndLogsHoldNoToken(t *testing.T) {
 
 	page := scrape(t, h)
 	for _, want := range []string{
-		`apikey_session_verdicts_total{verdict="accepted"} 1`, `apikey_session_verdicts_total{verdict="expired"} 1`, `apikey_session_verdicts_total{verdict="undecided"} 1`,
-		`apikey_session_verdicts_total{verdict="no_organization"} 0`,
-		`apikey_session_key_fetches_total{outcome="fetched"} 1`, `apikey_session_key_fetches_total{outcome="failed"} 1`,
+		`apikey_session_verifications_total{result="accepted"} 1`, `apikey_session_verifications_total{result="expired"} 1`,
+		`apikey_session_verifications_total{result="undecided"} 1`, `apikey_session_verifications_total{result="no_organization"} 0`,
+		`apikey_session_key_fetches_total{result="success"} 1`, `apikey_session_key_fetches_total{result="failure"} 1`,
 		fmt.Sprintf(`apikey_session_keys_fetched_timestamp_seconds %g`, float64(noon.Unix())),
 	} {
 		if !strings.Contains(page, want+"\n") {

@@ -6,7 +6,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	jose "github.com/go-jose/go-jose/v4"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 )
 
@@ -29,6 +29,9 @@ var algorithms = []jose.SignatureAlgorithm{
 
 // Verifier knows what tokens of one issuer are worth, while it runs.
 type Verifier struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	issuer, audience  string
 	organizationClaim string
 	skew              time.Duration
@@ -78,11 +81,7 @@ func NewVerifier(config Config) (*Verifier, error) {
 	}
 	v.keys.Store(&knowledge{next: make(chan struct{})})
 	v.metrics = newMetrics(v)
-	if config.Registerer != nil {
-		if err := config.Registerer.Register(v.metrics); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
+	v.Collector = v.metrics
 	return v, nil
 }
 
@@ -90,7 +89,7 @@ func NewVerifier(config Config) (*Verifier, error) {
 // the Session is set only if the Verdict is Accepted.
 func (v *Verifier) Verify(ctx context.Context, token string) (Session, Verdict) {
 	session, verdict := v.verify(ctx, token)
-	v.metrics.verdicts[verdict].Inc()
+	v.metrics.verifications[verdict].Inc()
 	return session, verdict
 }
 

@@ -24,8 +24,6 @@ type FileConfig struct {
 	Clock clock.WithTicker
 	// Log says which surface is in force, and why another one is not.
 	Log logr.Logger
-	// Metrics, if it is set, has the state of the file registered.
-	Metrics prometheus.Registerer
 	// Changed, if it is set, is told of each surface that was taken, also of the first,
 	// and of each that was refused.
 	Changed func(Change)
@@ -46,6 +44,9 @@ type Change struct {
 // replaces the Table, as a whole. What cannot be read, or is no surface, replaces
 // nothing: the last good one stays in force.
 type File struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	name    string
 	clock   clock.WithTicker
 	log     logr.Logger
@@ -89,15 +90,14 @@ func Open(config FileConfig) (*File, error) {
 	if config.Clock == nil {
 		config.Clock = clock.RealClock{}
 	}
+	metrics := newFileMetrics()
 	f := &File{
+		Collector: metrics, metrics: metrics,
 		name: config.Name, clock: config.Clock, log: config.Log.WithValues("file", config.Name),
 		inForce: data, told: reading{data: data}, changed: config.Changed,
 		settle: settleTime, poll: pollInterval,
 	}
 	f.table.Store(table)
-	if f.metrics, err = newFileMetrics(config.Metrics); err != nil {
-		return nil, err
-	}
 	f.metrics.took(table, data, f.clock.Now())
 	f.log.Info("surface read", "rules", table.Rules(), "sha256", fingerprint(data))
 	f.tell(Change{After: fullDigest(data), Rules: table.Rules()})
@@ -129,7 +129,7 @@ func (f *File) take(r reading) {
 	before := f.table.Swap(table)
 	f.tell(Change{Before: fullDigest(f.inForce), After: fullDigest(r.data), Rules: table.Rules()})
 	f.inForce = r.data
-	f.metrics.reloads.WithLabelValues(accepted).Inc()
+	f.metrics.reloads.WithLabelValues(resultSuccess).Inc()
 	f.metrics.took(table, r.data, f.clock.Now())
 	f.log.Info("surface replaced", "rules", table.Rules(), "rulesBefore", before.Rules(), "sha256", fingerprint(r.data))
 }
@@ -142,7 +142,7 @@ func (f *File) refuse(data []byte, err error) {
 		change.After = fullDigest(data)
 	}
 	f.tell(change)
-	f.metrics.reloads.WithLabelValues(refused).Inc()
+	f.metrics.reloads.WithLabelValues(resultFailure).Inc()
 	f.metrics.successful.Set(0)
 	f.log.Error(err, "surface file refused, the surface before it stays in force: correct the file",
 		"rulesInForce", f.table.Load().Rules(), "sha256InForce", fingerprint(f.inForce))

@@ -51,12 +51,13 @@ func (f *fileTest) open(name string) {
 	var err error
 	f.gatherer = prometheus.NewRegistry()
 	f.File, err = Open(FileConfig{
-		Name: filepath.Join(f.folder, name), Metrics: f.gatherer,
-		Log: funcr.New(func(_, line string) { f.lines <- line }, funcr.Options{}),
+		Name: filepath.Join(f.folder, name),
+		Log:  funcr.New(func(_, line string) { f.lines <- line }, funcr.Options{}),
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.gatherer.MustRegister(f.File)
 	f.settle, f.poll = 5*time.Millisecond, time.Hour
 	f.says("surface read")
 }
@@ -292,7 +293,7 @@ func TestBadFileChangesNothing(t *testing.T) {
 		t.Helper()
 		got := f.measures()
 		for name, want := range map[string]float64{
-			"reloads_total accepted": accepts, "reloads_total refused": refuses, "last_reload_successful": successful, "rules": 1,
+			"reloads_total success": accepts, "reloads_total failure": refuses, "last_reload_successful": successful, "rules": 1,
 		} {
 			if got[name] != want {
 				t.Errorf("%s: %v, want %v", name, got[name], want)

@@ -5,20 +5,22 @@ package surface
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // The results of a reload, as labels say.
 const (
-	accepted = "accepted"
-	refused  = "refused"
+	resultSuccess = "success"
+	resultFailure = "failure"
 )
 
 // fileMetrics are those of a surface that follows a file.
 type fileMetrics struct {
+	prometheus.Collector
+
 	reloads    *prometheus.CounterVec
 	successful prometheus.Gauge
 	since      prometheus.Gauge
@@ -26,40 +28,36 @@ type fileMetrics struct {
 	hash       prometheus.Gauge
 }
 
-func newFileMetrics(registerer prometheus.Registerer) (*fileMetrics, error) {
+func newFileMetrics() *fileMetrics {
+	group := prometheus.NewRegistry()
+	create := promauto.With(group)
 	m := &fileMetrics{
-		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Collector: group,
+		reloads: create.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_surface_reloads_total",
-			Help: "Times that the surface file was found to be another: accepted, or refused, so that the surface before it stayed in force.",
+			Help: "Changes of the surface file, by result. After a failure the surface before it stays in force.",
 		}, []string{"result"}),
-		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+		successful: create.NewGauge(prometheus.GaugeOpts{
 			Name: "apikey_surface_last_reload_successful",
-			Help: "1 while the surface in force is that of the file; 0 while the file cannot be read or is no surface.",
+			Help: "1 while the surface in force is that of the file, 0 while the file cannot be read or is no surface.",
 		}),
-		since: prometheus.NewGauge(prometheus.GaugeOpts{
+		since: create.NewGauge(prometheus.GaugeOpts{
 			Name: "apikey_surface_last_reload_success_timestamp_seconds",
-			Help: "When the surface in force was read.",
+			Help: "When the surface in force was read, in seconds since 1970.",
 		}),
-		rules: prometheus.NewGauge(prometheus.GaugeOpts{
+		rules: create.NewGauge(prometheus.GaugeOpts{
 			Name: "apikey_surface_rules",
 			Help: "Rules of the surface in force.",
 		}),
-		hash: prometheus.NewGauge(prometheus.GaugeOpts{
+		hash: create.NewGauge(prometheus.GaugeOpts{
 			Name: "apikey_surface_hash",
-			Help: "The first 48 bits of the SHA-256 of the surface in force, as a number: replicas that have the same surface have the same.",
+			Help: "The first 48 bits of the SHA-256 of the surface in force, as a number.",
 		}),
 	}
-	m.reloads.WithLabelValues(accepted)
-	m.reloads.WithLabelValues(refused)
-	if registerer == nil {
-		return m, nil
+	for _, result := range []string{resultSuccess, resultFailure} {
+		m.reloads.WithLabelValues(result)
 	}
-	for _, c := range []prometheus.Collector{m.reloads, m.successful, m.since, m.rules, m.hash} {
-		if err := registerer.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m
 }
 
 // took notes the surface that is in force.

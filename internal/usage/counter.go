@@ -34,8 +34,6 @@ type Counter struct {
 	origins atomic.Pointer[origins]
 
 	id ID
-	// serial tells counters apart that had the same ID one after the other.
-	serial uint64
 
 	// The rest belongs to the Table, under its lock.
 
@@ -43,9 +41,7 @@ type Counter struct {
 	holders int
 	// departed is when the last of them went.
 	departed time.Time
-	// acknowledged of the requests are known to be written down.
-	acknowledged int64
-	// told is what requests was at the scan that last found it changed.
+	// told is what requests was at changed, the scan that last found something new.
 	told    int64
 	changed uint64
 }

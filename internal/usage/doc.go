@@ -1,7 +1,7 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage counts the requests that each key is used for.
+// Package usage knows when each key was last used, and counts its requests.
 //
 //	auth server                                      manager
 //	request ── Counter ──► Table ◄── Question ───┐
@@ -10,8 +10,8 @@
 // An auth server counts in memory: one Counter for each version of a key that its
 // index holds. The manager asks each of them now and then. An answer has totals, never
 // differences: one that was lost is given again, and one that came twice is counted
-// once. What the manager has seen written it acknowledges, so that its successor
-// counts the rest, and no more.
+// once. When a key was last used goes into its status, a maximum that may be written twice;
+// how often is in the metrics of the manager that has gathered it, and nowhere else.
 //
 // What this package promises: a request costs no lock and no allocation; memory is
 // bounded by the number of keys; what was counted stays until it was handed over, or

@@ -7,10 +7,10 @@ const (
 	// Path is where an auth server is asked, by POST: what RBAC permits by
 	// nonResourceURLs.
 	Path = "/usage"
-	// MaxVersions bounds the versions in one Answer, and the marks in one Question.
+	// MaxVersions bounds the versions in one Answer.
 	MaxVersions = 1000
 	// MaxQuestionBytes bounds what an auth server reads.
-	MaxQuestionBytes = 512 << 10
+	MaxQuestionBytes = 4 << 10
 	// MaxAnswerBytes bounds what the manager reads.
 	MaxAnswerBytes = 4 << 20
 )
@@ -24,18 +24,8 @@ type Question struct {
 	Since uint64 `json:"since,omitempty"`
 	// After is the last version of the Answer before, in a series of them.
 	After *ID `json:"after,omitempty"`
-	// Acknowledged are known to be written down.
-	Acknowledged []Mark `json:"acknowledged,omitempty"`
 	// Taken: every Answer to the end was taken in, so the auth server may go.
 	Taken bool `json:"taken,omitempty"`
-}
-
-// Mark is how far a count was written down.
-type Mark struct {
-	ID
-
-	Serial   uint64 `json:"serial"`
-	Requests int64  `json:"requests"`
 }
 
 // Answer is what an auth server has counted.
@@ -54,14 +44,11 @@ type Answer struct {
 	More bool `json:"more,omitempty"`
 }
 
-// Count is what was counted of one version, since the auth server's start.
+// Count is what was counted of one version, since the auth server first had it.
 type Count struct {
 	ID
 
-	Serial   uint64 `json:"serial"`
-	Requests int64  `json:"requests"`
-	// Acknowledged of the requests are known to be written down.
-	Acknowledged int64 `json:"acknowledged,omitempty"`
+	Requests int64 `json:"requests"`
 	// LastUsed is in seconds since 1970, by the auth server's clock.
 	LastUsed int64 `json:"lastUsed"`
 	// Sources are there while the version is retiring, since it is.

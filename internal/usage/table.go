@@ -29,8 +29,9 @@ type Table struct {
 
 	mu       sync.Mutex
 	counters map[ID]*Counter
-	serials  uint64
 	scans    uint64
+	// taken is the scan up to which the last who asked has taken everything.
+	taken uint64
 	// departed are counters without a holder, the longest first; some of them may have
 	// one again.
 	departed []*Counter
@@ -54,8 +55,7 @@ func (t *Table) Hold(uid types.UID, keyID string, watched bool) *Counter {
 	id := ID{UID: uid, KeyID: keyID}
 	c := t.counters[id]
 	if c == nil {
-		t.serials++
-		c = &Counter{id: id, serial: t.serials}
+		c = &Counter{id: id}
 		t.counters[id] = c
 	}
 	c.holders++
@@ -100,10 +100,10 @@ func (t *Table) prune() {
 		case c.holders > 0:
 			c.departed = time.Time{}
 			return true
-		case requests == c.acknowledged && now.Sub(c.departed) >= departedFor:
+		case requests == c.told && c.changed <= t.taken && now.Sub(c.departed) >= departedFor:
 		case surplus > 0:
 			surplus--
-			t.lost += requests - max(c.told, c.acknowledged)
+			t.lost += requests - c.told
 		default:
 			return false
 		}
@@ -112,17 +112,11 @@ func (t *Table) prune() {
 	})
 }
 
-// Answer says what was counted, and takes note of what a question acknowledges. It
-// fills in what a Table knows.
+// Answer says what was counted. It fills in what a Table knows.
 func (t *Table) Answer(q *Question) Answer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, mark := range q.Acknowledged {
-		if c := t.counters[mark.ID]; c != nil && c.serial == mark.Serial {
-			// Not more than there is: what comes yet would be taken for written down.
-			c.acknowledged = max(c.acknowledged, min(mark.Requests, c.requests.Load()))
-		}
-	}
+	t.taken = q.Since
 	t.prune()
 	t.scans++
 	answer := Answer{Now: t.clock.Now().Unix(), Scan: t.scans}
@@ -141,8 +135,7 @@ func (t *Table) Answer(q *Question) Answer {
 	}
 	for _, c := range found {
 		answer.Versions = append(answer.Versions, Count{
-			ID: c.id, Serial: c.serial, Requests: c.told, Acknowledged: c.acknowledged,
-			LastUsed: c.lastUsed.Load(), Sources: c.origins.Load().sources(),
+			ID: c.id, Requests: c.told, LastUsed: c.lastUsed.Load(), Sources: c.origins.Load().sources(),
 		})
 	}
 	return answer

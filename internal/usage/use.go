@@ -7,11 +7,9 @@ import "time"
 
 // Use is what was gathered about one version of a key.
 type Use struct {
-	// Requests that bore the key, as far as was gathered.
-	Requests int64
-	// LastUsed is when the last of them came; zero if there was none.
+	// LastUsed is when the last request came that bore the key; zero if there was none.
 	LastUsed time.Time
-	// Sources are where they came from, the busiest first: a few at most, and only of
+	// Sources are where requests came from, the busiest first: a few at most, and only of
 	// versions that are retiring.
 	Sources []Source
 }
@@ -35,6 +33,4 @@ type Coverage struct {
 	// LastGap is when an auth server last ended without having handed over what it
 	// had counted: until then keys may have been used unseen. Zero if none has.
 	LastGap time.Time
-	// Missing are the auth servers that could not be asked when it was last tried.
-	Missing []string
 }

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/registry"
 	"github.com/hexcovery/apikey-operator/internal/scope"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 	"github.com/hexcovery/apikey-operator/webhook"
 )
@@ -79,7 +81,7 @@ func serve(upstream string, accepted []string) error {
 	config := webhook.Config{
 		Authenticator: fewKeys(accepted), Surface: surface.Default(), OrganizationHeader: webhook.DefaultOrganizationHeader,
 		ShutdownTimeout: time.Second, StallTimeout: stallTimeout,
-		Clock: clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
+		Clock: clock.RealClock{}, Log: logr.Discard(), Connections: serving.NewMetrics(), Gatherer: metrics,
 	}
 	var err error
 	if config.Upstream, err = webhook.ParseUpstream(upstream); err != nil {
@@ -92,6 +94,9 @@ func serve(upstream string, accepted []string) error {
 	}
 	server, err := webhook.New(config)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(metrics.Register(server), metrics.Register(config.Connections)); err != nil {
 		return err
 	}
 	listening := addresses{config.Gateways.Addr().String(), config.Proxy.Addr().String(), config.GRPC.Addr().String(), config.Operations.Addr().String()}

@@ -289,9 +289,9 @@ var _ = Describe("A backup", Ordered, func() {
 			}).WithTimeout(40 * time.Second).Should(Succeed())
 			expectAnew(ctx, b, key)
 		},
-		Entry("because its labels were not kept", "delete or rename it", func(s *corev1.Secret) { s.Labels = nil }),
-		Entry("because it was edited", "delete it, and it is made anew", func(s *corev1.Secret) { s.Data["password"] = []byte("somebody's") }),
-		Entry("because its annotations were not kept", "delete it, and it is made anew", func(s *corev1.Secret) { s.Annotations = nil }),
+		Entry("because its labels were not kept", "Delete it, or create another APIKey", func(s *corev1.Secret) { s.Labels = nil }),
+		Entry("because it was edited", "Delete it, and it is created anew", func(s *corev1.Secret) { s.Data["password"] = []byte("somebody's") }),
+		Entry("because its annotations were not kept", "Delete it, and it is created anew", func(s *corev1.Secret) { s.Annotations = nil }),
 	)
 
 	It("that somebody forged lets in no key of theirs, and has the new one copied nowhere", func(ctx SpecContext) {

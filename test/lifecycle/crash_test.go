@@ -147,7 +147,7 @@ var _ = Describe("A manager that is killed", func() {
 			}).Should(Succeed())
 			awaitVersions(ctx, key, v1alpha1.VersionRetiring, v1alpha1.VersionActive)
 			secret := secretOf(ctx, key)
-			Expect(secret.Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, old))
+			Expect(previousSecretOf(ctx, key).Data).To(HaveKeyWithValue(v1alpha1.SecretKeyAPIKey, old))
 			for _, replica := range replicas {
 				Expect(replica.status(old)).To(Equal(http.StatusOK))
 				Expect(replica.status(secret.Data[v1alpha1.SecretKeyAPIKey])).To(Equal(http.StatusOK))

@@ -73,7 +73,7 @@ var _ = Describe("The end of a key", func() {
 		})
 		awaitReason(ctx, key, v1alpha1.ConditionExpiringSoon, v1alpha1.ReasonWithin7Days)
 		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
-		Eventually(warnings).WithArguments(ctx, key).Should(ConsistOf(ContainSubstring("within 7 days: set a later spec.ttl")))
+		Eventually(warnings).WithArguments(ctx, key).Should(ConsistOf(ContainSubstring("within 7 days. To have it work longer, set a later spec.ttl")))
 
 		stop()
 		startManager(ctx, account(ctx, managerAccount))

@@ -138,7 +138,7 @@ var _ = Describe("An import", func() {
 
 		// When the block is lifted the squatter has its own key back, and that one not.
 		change(ctx, globex.organization, block())
-		awaitReady(ctx, squatter)
+		awaitServing(ctx, squatter)
 		awaitReason(ctx, squatter, v1alpha1.ConditionImported, v1alpha1.ReasonImportRefused)
 		Expect(server.status(plaintextOf(ctx, squatter))).To(Equal(http.StatusOK))
 		Expect(server.ask(legacy)).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))

@@ -82,8 +82,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 
 		awaitReason(ctx, key, v1alpha1.ConditionImported, v1alpha1.ReasonImported)
 		Expect(lost.statusOnce(another)).To(Equal(http.StatusServiceUnavailable), "it may be new, so nobody calls it malformed")
-		registered := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionRegistered)
-		Expect(registered.ObservedGeneration).To(BeNumerically("<", key.Generation), "who is not fenced yet may go by what else the spec was")
+		Expect(key.Status.AppliedGeneration).To(BeNumerically("<", key.Generation), "who is not fenced yet may go by what else the spec was")
 	})
 
 	It("is refused everywhere before its entry goes, when it is taken out of the list", func(ctx SpecContext) {
@@ -152,7 +151,7 @@ var _ = Describe("A key that was issued elsewhere", func() {
 		Expect(condition.Status).To(Equal(metav1.ConditionFalse))
 		Expect(condition.Message).To(ContainSubstring(hashOf(legacy)[:12]))
 		Expect(condition.Message).NotTo(Or(ContainSubstring("prod-agent"), ContainSubstring(key.Namespace)), "the other namespace is not this one's business")
-		Expect(meta.IsStatusConditionTrue(thief.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "its own key works")
+		Expect(meta.IsStatusConditionTrue(thief.Status.Conditions, v1alpha1.ConditionServing)).To(BeTrue(), "its own key works")
 		Expect(meta.IsStatusConditionTrue(thief.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue())
 		Expect(thief.Status.Versions).To(HaveLen(1))
 		Expect(server.ask(legacy)).To(HaveHTTPHeaderWithValue("X-Scope-OrgID", acme.organization.Spec.ID))

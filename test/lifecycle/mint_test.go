@@ -84,7 +84,7 @@ var _ = Describe("An APIKey", func() {
 		Expect(admin.Create(ctx, key)).To(Succeed())
 		condition := awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonNoAuthServer)
 		Expect(condition.Status).To(Equal(metav1.ConditionFalse))
-		Expect(condition.Message).To(ContainSubstring("deploy the auth server"))
+		Expect(condition.Message).To(ContainSubstring("Deploy the auth server"))
 		Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue())
 		Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKeyFromObject(key), &corev1.Secret{}))).To(Succeed())
 

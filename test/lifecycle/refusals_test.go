@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,20 +36,26 @@ var _ = Describe("Bad input", Ordered, func() {
 			spoil(ctx, t, key)
 			Expect(admin.Create(ctx, key)).To(Succeed())
 			condition := awaitReason(ctx, key, conditionType, reason)
-			Expect(condition.Status).To(Equal(metav1.ConditionFalse))
+			status := metav1.ConditionFalse
+			if reason == v1alpha1.ReasonExpired { // which is as it was asked for
+				status = metav1.ConditionTrue
+			}
+			Expect(condition.Status).To(Equal(status))
 			Expect(condition.Message).To(ContainSubstring(advice))
 			awaitReason(ctx, key, v1alpha1.ConditionReady, reason)
-			Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue())
+			mayCome := slices.Contains([]string{v1alpha1.ReasonOrganizationNotFound, v1alpha1.ReasonNamespaceNotPermitted, v1alpha1.ReasonScopeNotPermitted}, reason)
+			Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionStalled)).To(Equal(!mayCome && reason != v1alpha1.ReasonExpired))
+			Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReconciling)).To(Equal(mayCome))
 			Expect(key.Status.Versions).To(BeEmpty())
 			Expect(audited(key)).NotTo(ContainElement("Minted"))
 			Expect(admin.Delete(ctx, key)).To(Succeed())
 			awaitGone(ctx, key)
 		},
-		Entry("an unknown organization", v1alpha1.ConditionPermitted, v1alpha1.ReasonOrganizationNotFound, "ask a platform admin to create it",
+		Entry("an unknown organization", v1alpha1.ConditionPermitted, v1alpha1.ReasonOrganizationNotFound, "Ask a platform admin to create it",
 			func(_ SpecContext, _ *tenant, k *v1alpha1.APIKey) { k.Spec.OrganizationRef.Name = "nobody" }),
-		Entry("a namespace that is not permitted", v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted, "ask a platform admin to add it",
+		Entry("a namespace that is not permitted", v1alpha1.ConditionPermitted, v1alpha1.ReasonNamespaceNotPermitted, "Ask a platform admin to have spec.namespaces.selector match it",
 			func(ctx SpecContext, t *tenant, _ *v1alpha1.APIKey) { relabel(ctx, t, "other") }),
-		Entry("a scope that the organization does not have", v1alpha1.ConditionPermitted, v1alpha1.ReasonScopeNotPermitted, "take them out of spec.scopes",
+		Entry("a scope that the organization does not have", v1alpha1.ConditionPermitted, v1alpha1.ReasonScopeNotPermitted, "out of spec.scopes",
 			func(_ SpecContext, _ *tenant, k *v1alpha1.APIKey) {
 				k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeIngest, v1alpha1.ScopeQuery}
 			}),
@@ -58,7 +65,7 @@ var _ = Describe("Bad input", Ordered, func() {
 					o.Spec.Namespaces.Selector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like"}}}
 				})
 			}),
-		Entry("a Secret in the way", v1alpha1.ConditionPublished, v1alpha1.ReasonSecretConflict, "delete or rename it",
+		Entry("a Secret in the way", v1alpha1.ConditionPublished, v1alpha1.ReasonSecretConflict, "Delete it, or create another APIKey",
 			func(ctx SpecContext, t *tenant, _ *v1alpha1.APIKey) {
 				Expect(admin.Create(ctx, secretInTheWay(t, "bad"))).To(Succeed())
 			}),

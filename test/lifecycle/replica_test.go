@@ -83,7 +83,7 @@ var _ = Describe("An auth server", func() {
 		silenced.silent.Store(true)
 		Expect(admin.Delete(ctx, key)).To(Succeed())
 		condition := awaitReason(ctx, key, v1alpha1.ConditionRegistered, v1alpha1.ReasonRevoking)
-		Expect(condition.Message).To(ContainSubstring("waiting for 1 of 2 auth servers to drop the key: " + lost.name))
+		Expect(condition.Message).To(ContainSubstring("Waiting for 1 of 2 auth servers to drop the key: " + lost.name))
 		Expect(lost.status(plaintext)).To(Equal(http.StatusOK), "a replica that does not know better")
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), &corev1.Secret{})).To(MatchError(apierrors.IsNotFound, "gone"),
 			"the Secret has waited for a replica that has vanished")

@@ -55,11 +55,11 @@ func (w *witness) Coverage() usage.Coverage {
 func (w *witness) sees(keyID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	use := w.uses[keyID]
-	use.Requests++
-	use.LastUsed = time.Now()
-	use.Sources = []usage.Source{{Endpoint: "original", Gateway: "192.0.2.7", Requests: use.Requests}}
-	w.uses[keyID] = use
+	requests := int64(1)
+	for _, source := range w.uses[keyID].Sources {
+		requests += source.Requests
+	}
+	w.uses[keyID] = usage.Use{LastUsed: time.Now(), Sources: []usage.Source{{Endpoint: "original", Gateway: "192.0.2.7", Requests: requests}}}
 }
 
 // laterClock is ahead of the real one.
@@ -143,9 +143,10 @@ var _ = Describe("Rotation", func() {
 		Expect(key.Status.Versions).To(HaveLen(2))
 		expectStatus(old, http.StatusOK)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
+		previous := previousSecretOf(ctx, key)
+		Expect(previous.Data).To(Equal(map[string][]byte{v1alpha1.SecretKeyAPIKey: old}))
+		Expect(previous.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationKeyID, oldID))
 		secret := secretOf(ctx, key)
-		Expect(secret.Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, old))
-		Expect(secret.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationPreviousKeyID, oldID))
 
 		By("using the successor")
 		awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonRetiring)
@@ -154,8 +155,8 @@ var _ = Describe("Rotation", func() {
 		expectStatus(old, http.StatusUnauthorized)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
 		awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonUpToDate)
-		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
-		Expect(secretOf(ctx, key).Annotations).NotTo(HaveKey(v1alpha1.AnnotationPreviousKeyID))
+		Eventually(func() *corev1.Secret { return previousSecretOf(ctx, key) }).Should(BeNil())
+		Expect(secretOf(ctx, key).ResourceVersion).To(Equal(secret.ResourceVersion), "retirement changes nothing that consumers watch")
 		Eventually(audited).WithArguments(key).Should(Equal([]string{"Minted", "Published", "Minted", "Published", "Rotated", "Retired"}))
 		Eventually(eventReasons).WithArguments(ctx, key).Should(ContainElement(v1alpha1.EventRotated))
 	})
@@ -169,7 +170,7 @@ var _ = Describe("Rotation", func() {
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectStatus(old, http.StatusUnauthorized)
 		Eventually(eventNotes).WithArguments(ctx, key, v1alpha1.EventRetiredInUse).Should(ContainElement(And(
-			ContainSubstring(oldID), ContainSubstring("1 requests"), ContainSubstring("original from 192.0.2.7"))))
+			ContainSubstring(oldID), ContainSubstring("1 by original from 192.0.2.7"))))
 	})
 
 	It("waits as long as it is not known who uses the key that was replaced", func(ctx SpecContext) {
@@ -180,7 +181,7 @@ var _ = Describe("Rotation", func() {
 		seen.sees(key.Status.KeyID)
 		Eventually(func() string {
 			return awaitReason(ctx, key, v1alpha1.ConditionRotated, v1alpha1.ReasonRetiring).Message
-		}).Should(ContainSubstring("some auth server has not told"))
+		}).Should(ContainSubstring("an auth server has not reported"))
 		Consistently(func() int { return replicas[0].status(old) }, 2*time.Second).Should(Equal(http.StatusOK))
 	})
 
@@ -190,7 +191,7 @@ var _ = Describe("Rotation", func() {
 		first, _ := rotate(ctx, key)
 		second, _ := rotate(ctx, key)
 		Expect(key.Status.Versions).To(HaveLen(3))
-		Expect(secretOf(ctx, key).Data).To(HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, second))
+		Expect(previousSecretOf(ctx, key).Data).To(HaveKeyWithValue(v1alpha1.SecretKeyAPIKey, second))
 		for _, text := range [][]byte{first, second} {
 			expectStatus(text, http.StatusOK)
 		}
@@ -211,8 +212,8 @@ var _ = Describe("Rotation", func() {
 		awaitReplaced(ctx, key, newerID)
 		Expect(key.Status.KeyID).To(Equal(oldID))
 		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).Should(And(
-			HaveKeyWithValue(v1alpha1.SecretKeyAPIKey, old), HaveKeyWithValue(v1alpha1.SecretKeyPreviousAPIKey, newer),
-			HaveKeyWithValue("HEXCOVERY_API_KEY", old)))
+			HaveKeyWithValue(v1alpha1.SecretKeyAPIKey, old), HaveKeyWithValue("HEXCOVERY_API_KEY", old)))
+		Eventually(func() map[string][]byte { return previousSecretOf(ctx, key).Data }).Should(HaveKeyWithValue(v1alpha1.SecretKeyAPIKey, newer))
 		expectStatus(old, http.StatusOK)
 		expectStatus(newer, http.StatusOK)
 
@@ -224,7 +225,7 @@ var _ = Describe("Rotation", func() {
 
 		By("pinning a key that is no more")
 		change(ctx, key, pinning(newerID))
-		Expect(awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonActiveKeyUnavailable).Message).To(ContainSubstring("Set spec.activeKeyID to"))
+		Expect(awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonActiveKeyUnavailable).Message).To(ContainSubstring("Set another key of status.versions"))
 		expectStatus(old, http.StatusOK)
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.ActiveKeyID, k.Spec.Rotation.RotateAfter = "", nil })
 		awaitReady(ctx, key)
@@ -272,7 +273,7 @@ var _ = Describe("Rotation", func() {
 		Expect(key.Status.Versions[0].MintReason).To(Equal(v1alpha1.MintRevoked))
 		expectStatus(old, http.StatusUnauthorized)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
-		Expect(secretOf(ctx, key).Data).NotTo(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+		Expect(previousSecretOf(ctx, key)).To(BeNil())
 		Expect(expectLine(key, audit.Revoked, audit.User(key)).KeyID).To(Equal(oldID))
 
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.RevokedKeyIDs = nil })
@@ -295,40 +296,70 @@ var _ = Describe("Rotation", func() {
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
 	})
 
-	It("keeps both keys when only the previous one is edited in the Secret, from which that goes", func(ctx SpecContext) {
+	It("keeps both keys when only the previous one's Secret is edited, which goes", func(ctx SpecContext) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
 		old, _ := rotate(ctx, key)
 		newer := plaintextOf(ctx, key)
-		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyPreviousAPIKey] = []byte("mine") })
-		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+		change(ctx, previousSecretOf(ctx, key), func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyAPIKey] = []byte("mine") })
+		Eventually(func() *corev1.Secret { return previousSecretOf(ctx, key) }).Should(BeNil())
 		expectStatus(old, http.StatusOK)
 		expectStatus(newer, http.StatusOK)
 		Expect(bytes.Equal(plaintextOf(ctx, key), newer)).To(BeTrue())
 	})
 
-	DescribeTable("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext, edit func(*corev1.Secret)) {
+	It("rotates where the previous key's Secret cannot be, and cannot be undone", func(ctx SpecContext) {
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "taken", overlapping(time.Hour, time.Hour, time.Hour))
+		foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.SecretName() + v1alpha1.PreviousSuffix}, StringData: map[string]string{"mine": "yes"}}
+		Expect(admin.Create(ctx, foreign)).To(Succeed())
+		old, oldID := rotate(ctx, key)
+		expectStatus(old, http.StatusOK)
+		Expect(previousSecretOf(ctx, key).Data).To(Equal(map[string][]byte{"mine": []byte("yes")}))
+		change(ctx, key, pinning(oldID))
+		Expect(awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonActiveKeyUnavailable).Message).To(ContainSubstring("in no Secret"))
+	})
+
+	It("gives up a successor when the current key is pinned", func(ctx SpecContext) {
+		silenced := &silencer{}
+		startAuthServer(ctx, "rotation-c", silenced.wrap)
+		begin(ctx)
+		key := newTenant(ctx).mint(ctx, "halted", overlapping(time.Hour, time.Hour, time.Hour))
+		current, id := plaintextOf(ctx, key), key.Status.KeyID
+		silenced.silent.Store(true)
+		change(ctx, key, rotating)
+		awaitVersions(ctx, key, v1alpha1.VersionActive, v1alpha1.VersionPending)
+		change(ctx, key, pinning(id))
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+			g.Expect(key.Status.Versions).To(HaveLen(2))
+			g.Expect(key.Status.Versions[1].RevocationReason).To(Equal(v1alpha1.RevokedAbandoned))
+		}).Should(Succeed())
+		silenced.silent.Store(false)
+		awaitVersions(ctx, key, v1alpha1.VersionActive)
+		Expect(key.Status.KeyID).To(Equal(id))
+		Expect(plaintextOf(ctx, key)).To(Equal(current))
+		expectStatus(current, http.StatusOK)
+		Expect(eventReasons(ctx, key)).NotTo(ContainElement(v1alpha1.EventRotated))
+	})
+
+	DescribeTable("revokes both keys of a Secret that is edited by hand meanwhile", func(ctx SpecContext, edit func(s *corev1.Secret, old []byte)) {
 		begin(ctx)
 		key := newTenant(ctx).mint(ctx, "touched", overlapping(time.Hour, time.Hour, time.Hour))
 		old, _ := rotate(ctx, key)
 		newer, newerID := plaintextOf(ctx, key), key.Status.KeyID
-		change(ctx, secretOf(ctx, key), edit)
+		change(ctx, secretOf(ctx, key), func(s *corev1.Secret) { edit(s, old) })
 		awaitReplaced(ctx, key, newerID)
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectStatus(old, http.StatusUnauthorized)
 		expectStatus(newer, http.StatusUnauthorized)
 		expectStatus(plaintextOf(ctx, key), http.StatusOK)
-		Eventually(func() map[string][]byte { return secretOf(ctx, key).Data }).ShouldNot(HaveKey(v1alpha1.SecretKeyPreviousAPIKey))
+		Eventually(func() *corev1.Secret { return previousSecretOf(ctx, key) }).Should(BeNil())
 	},
-		Entry("with something else in its place", func(s *corev1.Secret) { s.Data[v1alpha1.SecretKeyAPIKey] = []byte("mine") }),
-		Entry("with the previous one in its place", func(s *corev1.Secret) {
-			s.Data[v1alpha1.SecretKeyAPIKey] = s.Data[v1alpha1.SecretKeyPreviousAPIKey]
-		}),
-		Entry("with the two in each other's place", func(s *corev1.Secret) {
-			s.Data[v1alpha1.SecretKeyAPIKey], s.Data[v1alpha1.SecretKeyPreviousAPIKey] = s.Data[v1alpha1.SecretKeyPreviousAPIKey], s.Data[v1alpha1.SecretKeyAPIKey]
-		}),
-		Entry("with the two in each other's place, and marks that agree", func(s *corev1.Secret) {
-			s.Data[v1alpha1.SecretKeyAPIKey], s.Data[v1alpha1.SecretKeyPreviousAPIKey] = s.Data[v1alpha1.SecretKeyPreviousAPIKey], s.Data[v1alpha1.SecretKeyAPIKey]
+		Entry("with something else in its place", func(s *corev1.Secret, _ []byte) { s.Data[v1alpha1.SecretKeyAPIKey] = []byte("mine") }),
+		Entry("with the previous one in its place", func(s *corev1.Secret, old []byte) { s.Data[v1alpha1.SecretKeyAPIKey] = old }),
+		Entry("with the previous one in its place, and marks that agree", func(s *corev1.Secret, old []byte) {
+			s.Data[v1alpha1.SecretKeyAPIKey] = old
 			redacted := maps.Clone(s.Data)
 			keys.RedactSecretData(redacted)
 			s.Annotations[v1alpha1.AnnotationDataDigest] = keys.DataDigest(redacted)

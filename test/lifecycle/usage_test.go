@@ -17,7 +17,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/time/rate"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -40,15 +44,42 @@ const patience = 15 * time.Second
 // writeOften has the usage of a key written as often as it is gathered.
 func writeOften(options *controllers.Options) { options.UsageInterval = gathering }
 
-// counted returns what the status of key has.
-func counted(ctx context.Context, key *v1alpha1.APIKey) int64 {
+// lastUsed returns what the status of key has, read anew; zero if it was never used.
+func lastUsed(ctx context.Context, key *v1alpha1.APIKey) time.Time {
 	GinkgoHelper()
 	Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
-	var total int64
-	for i := range key.Status.Versions {
-		total += key.Status.Versions[i].Requests
+	return ptr.Deref(key.Status.LastUsedTime, metav1.Time{}).Time
+}
+
+// meter has the metrics of a manager.
+type meter struct{ *prometheus.Registry }
+
+// measured returns the metrics of a manager that is run with specify, each key's among them.
+func measured() (m meter, specify func(*controllers.Options)) {
+	m = meter{prometheus.NewRegistry()}
+	return m, func(options *controllers.Options) { options.Metrics, options.KeyMetricsLimit = m, 10_000 }
+}
+
+// total adds up what a counter has of a namespace; of all, if that is "".
+func (m meter) total(counter, namespace string) (total int64) {
+	GinkgoHelper()
+	families, err := m.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			in := func(pair *dto.LabelPair) bool { return pair.GetName() == "namespace" && pair.GetValue() == namespace }
+			if family.GetName() == counter && (namespace == "" || slices.ContainsFunc(metric.GetLabel(), in)) {
+				total += int64(metric.GetCounter().GetValue())
+			}
+		}
 	}
 	return total
+}
+
+// requests returns how many were gathered that bore a key of this namespace.
+func (m meter) requests(namespace string) int64 {
+	GinkgoHelper()
+	return m.total("apikey_usage_key_requests_total", namespace)
 }
 
 // statusWrites returns when the statuses of APIKeys in this namespace were written;
@@ -67,8 +98,9 @@ func statusWrites(namespace, name string) (times []time.Time) {
 }
 
 var _ = Describe("The usage of a key", func() {
-	It("is in its status, and counts what was refused for another reason", func(ctx SpecContext) {
-		runManager(ctx, account(ctx, managerAccount), writeOften)
+	It("is in its status and in metrics, and counts what was refused for another reason", func(ctx SpecContext) {
+		metrics, measure := measured()
+		runManager(ctx, account(ctx, managerAccount), writeOften, measure)
 		server := startAuthServer(ctx, "u1")
 		key := newTenant(ctx).mint(ctx, "used", func(k *v1alpha1.APIKey) { k.Spec.Scopes = []v1alpha1.Scope{v1alpha1.ScopeIngest} })
 		Expect(key.Status.LastUsedTime).To(BeNil())
@@ -77,9 +109,8 @@ var _ = Describe("The usage of a key", func() {
 		for range 7 {
 			Expect(server.status(plaintext)).To(Equal(http.StatusForbidden), "the scope query is missing")
 		}
-		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(7))
-		Expect(key.Status.LastUsedTime).NotTo(BeNil())
-		Expect(key.Status.LastUsedTime.Time).To(BeTemporally("~", began, 2*time.Second))
+		Eventually(lastUsed).WithArguments(ctx, key).Should(BeTemporally("~", began, 2*time.Second))
+		Eventually(metrics.requests).WithArguments(key.Namespace).Should(BeEquivalentTo(7))
 		Expect(key.Status.Versions[0].LastUsedTime).To(Equal(key.Status.LastUsedTime))
 	})
 
@@ -91,7 +122,8 @@ var _ = Describe("The usage of a key", func() {
 		key := t.mint(ctx, "busy")
 		plaintext := plaintextOf(ctx, key)
 		server.status(plaintext)
-		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(1), "the first use is written at once")
+		Eventually(lastUsed).WithArguments(ctx, key).ShouldNot(BeZero(), "the first use is written at once")
+		first := lastUsed(ctx, key)
 		idle, busy := len(statusWrites(t.namespace, "idle")), len(statusWrites(t.namespace, "busy"))
 		Consistently(func() int {
 			server.status(plaintext)
@@ -102,7 +134,7 @@ var _ = Describe("The usage of a key", func() {
 		By("riding along with what is written anyway")
 		change(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.Suspend = true })
 		awaitReason(ctx, key, v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
-		Expect(counted(ctx, key)).To(BeNumerically(">", 1))
+		Expect(lastUsed(ctx, key)).To(BeTemporally(">", first))
 	})
 
 	It("is no drift: the same manifest applied again changes nothing", func(ctx SpecContext) {
@@ -123,7 +155,7 @@ var _ = Describe("The usage of a key", func() {
 		key := apply()
 		awaitReady(ctx, key)
 		server.status(plaintextOf(ctx, key))
-		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(1))
+		Eventually(lastUsed).WithArguments(ctx, key).ShouldNot(BeZero())
 		again := apply()
 		Expect(again.ResourceVersion).To(Equal(key.ResourceVersion))
 		Expect(again.Status).To(Equal(key.Status))
@@ -134,8 +166,9 @@ var _ = Describe("The usage of a key", func() {
 		}
 	})
 
-	It("loses no request when auth servers are replaced one after the other", func(ctx SpecContext) {
-		runManager(ctx, account(ctx, managerAccount), writeOften)
+	It("misses nothing when auth servers are replaced one after the other", func(ctx SpecContext) {
+		metrics, measure := measured()
+		runManager(ctx, account(ctx, managerAccount), writeOften, measure)
 		servers := []*authServer{startCountingServer(ctx, "v-0a", patience), startCountingServer(ctx, "v-1a", patience)}
 		key := newTenant(ctx).mint(ctx, "rolled")
 		load := startLoad(plaintextOf(ctx, key), servers)
@@ -150,10 +183,13 @@ var _ = Describe("The usage of a key", func() {
 			}
 		}
 		load.stop()
-		Eventually(counted).WithArguments(ctx, key).Should(Equal(load.answered.Load()))
-		Consistently(counted).WithArguments(ctx, key).WithTimeout(5 * gathering).Should(Equal(load.answered.Load()))
+		ended := time.Now()
+		Eventually(metrics.requests).WithArguments(key.Namespace).Should(Equal(load.answered.Load()))
+		Consistently(metrics.requests).WithArguments(key.Namespace).WithTimeout(5 * gathering).Should(Equal(load.answered.Load()))
+		Eventually(lastUsed).WithArguments(ctx, key).Should(BeTemporally("~", ended, 2*time.Second))
 		Expect(load.refused.Load()).To(BeZero())
-		AddReportEntry("requests", fmt.Sprintf("%d sent and answered, %d counted, over 6 graceful ends of auth servers", load.answered.Load(), counted(ctx, key)))
+		Expect(metrics.total("apikey_usage_gaps_total", "")).To(BeZero())
+		AddReportEntry("requests", fmt.Sprintf("%d sent and answered, %d gathered, over 6 graceful ends of auth servers", load.answered.Load(), metrics.requests(key.Namespace)))
 	}, NodeTimeout(2*time.Minute))
 
 	It("is handed over by an auth server that goes on applying every change", func(ctx SpecContext) {
@@ -195,7 +231,8 @@ var _ = Describe("The usage of a key", func() {
 	})
 
 	It("is written once an interval for each key at most", func(ctx SpecContext) {
-		runManager(ctx, account(ctx, managerAccount), func(o *controllers.Options) { o.UsageInterval = *usageInterval })
+		metrics, measure := measured()
+		runManager(ctx, account(ctx, managerAccount), measure, func(o *controllers.Options) { o.UsageInterval = *usageInterval })
 		servers := []*authServer{startCountingServer(ctx, "x1", patience), startCountingServer(ctx, "x2", patience), startCountingServer(ctx, "x3", patience)}
 		t := newTenant(ctx)
 		all := make([]*v1alpha1.APIKey, *usageKeys)
@@ -226,14 +263,16 @@ var _ = Describe("The usage of a key", func() {
 		}
 		senders.Wait()
 		lasted := time.Since(began)
-		Eventually(func() (total int64) {
+		Eventually(metrics.requests).WithArguments(t.namespace).WithTimeout(2 * patience).WithPolling(time.Second).Should(Equal(sent.Load()))
+		ended := time.Now()
+		Eventually(func(g Gomega) {
 			list := &v1alpha1.APIKeyList{}
-			Expect(admin.List(ctx, list, client.InNamespace(t.namespace))).To(Succeed())
+			g.Expect(admin.List(ctx, list, client.InNamespace(t.namespace))).To(Succeed())
 			for i := range list.Items {
-				total += list.Items[i].Status.Versions[0].Requests
+				g.Expect(list.Items[i].Status.LastUsedTime).NotTo(BeNil())
+				g.Expect(list.Items[i].Status.LastUsedTime.Time).To(BeTemporally("~", ended, 2**usageInterval), list.Items[i].Name)
 			}
-			return total
-		}).WithTimeout(2*patience + 2**usageInterval).WithPolling(time.Second).Should(Equal(sent.Load()))
+		}).WithTimeout(2*patience + 2**usageInterval).WithPolling(time.Second).Should(Succeed())
 
 		times := slices.DeleteFunc(statusWrites(t.namespace, ""), func(at time.Time) bool { return at.Before(began) })
 		slices.SortFunc(times, time.Time.Compare)
@@ -242,49 +281,29 @@ var _ = Describe("The usage of a key", func() {
 			end, _ := slices.BinarySearchFunc(times, times[i].Add(*usageInterval), time.Time.Compare)
 			most = max(most, end-i)
 		}
-		figures := fmt.Sprintf("%d keys, %.0f requests a second for %s, an interval of %s: %d status writes, at most %d in any interval; %d requests sent and counted",
+		figures := fmt.Sprintf("%d keys, %.0f requests a second for %s, an interval of %s: %d status writes, at most %d in any interval; %d requests sent and gathered",
 			len(all), float64(sent.Load())/lasted.Seconds(), lasted.Round(time.Second), *usageInterval, len(times), most, sent.Load())
 		AddReportEntry("writes", figures)
 		GinkgoWriter.Println(figures)
 		Expect(most).To(BeNumerically("<=", len(all)))
 	}, NodeTimeout(10*time.Minute))
 
-	It("is written down by a leader that stops after the auth servers have", func(ctx SpecContext) {
-		_, stop := runManager(ctx, account(ctx, managerAccount)) // once an hour
-		server := startCountingServer(ctx, "t", patience)
-		key := newTenant(ctx).mint(ctx, "upgraded")
-		plaintext := plaintextOf(ctx, key)
-		server.status(plaintext)
-		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(1))
-		for range 8 {
-			server.status(plaintext)
-		}
-		server.stop()
-		Expect(counted(ctx, key)).To(BeEquivalentTo(1), "it is not due for an hour")
-		stop()
-		Expect(counted(ctx, key)).To(BeEquivalentTo(9))
-	})
-
 	It("outlives the leader", func(ctx SpecContext) {
 		_, stop := runManager(ctx, account(ctx, managerAccount), writeOften)
 		server := startAuthServer(ctx, "w")
 		key := newTenant(ctx).mint(ctx, "inherited")
 		plaintext := plaintextOf(ctx, key)
-		for range 5 {
-			server.status(plaintext)
-		}
-		Eventually(counted).WithArguments(ctx, key).Should(BeEquivalentTo(5))
-		// Once more, so that what was written is acknowledged.
-		Eventually(func() int64 { server.status(plaintext); return counted(ctx, key) }).WithPolling(3 * gathering).Should(BeNumerically(">", 6))
-		Consistently(counted).WithArguments(ctx, key).WithTimeout(5 * gathering).Should(BeNumerically(">", 6))
-		before := counted(ctx, key)
+		server.status(plaintext)
+		Eventually(lastUsed).WithArguments(ctx, key).ShouldNot(BeZero())
 		stop()
-		for range 4 {
-			server.status(plaintext)
-		}
+		before := lastUsed(ctx, key)
+		Eventually(time.Now).WithTimeout(3 * time.Second).Should(BeTemporally(">", before.Add(2*time.Second)))
+		server.status(plaintext)
+		used := time.Now()
+		Expect(lastUsed(ctx, key)).To(Equal(before))
 		runManager(ctx, account(ctx, managerAccount), writeOften)
-		Eventually(counted).WithArguments(ctx, key).Should(Equal(before + 4))
-		Consistently(counted).WithArguments(ctx, key).WithTimeout(5 * gathering).Should(Equal(before + 4))
+		Eventually(lastUsed).WithArguments(ctx, key).Should(BeTemporally("~", used, 2*time.Second))
+		Expect(lastUsed(ctx, key)).To(BeTemporally(">", before))
 	})
 })
 

@@ -81,7 +81,7 @@ var _ = Describe("What is taken away from a key", func() {
 		narrowed.told = func() (*metav1.Condition, bool) {
 			registered := conditionOf(ctx, narrowed.key, &narrowed.key.Status.Conditions, v1alpha1.ConditionRegistered)
 			Expect(registered.Status).To(Equal(metav1.ConditionTrue), "the key works, if for less")
-			return meta.FindStatusCondition(narrowed.key.Status.Conditions, v1alpha1.ConditionReconciling), registered.ObservedGeneration == narrowed.key.Generation
+			return meta.FindStatusCondition(narrowed.key.Status.Conditions, v1alpha1.ConditionReconciling), narrowed.key.Status.AppliedGeneration == narrowed.key.Generation
 		}
 		curtailed := begin("curtailed", http.StatusForbidden)
 		curtailed.apply = func() {
@@ -90,7 +90,7 @@ var _ = Describe("What is taken away from a key", func() {
 		curtailed.told = func() (*metav1.Condition, bool) {
 			organization := curtailed.tenant.organization
 			reconciling := conditionOf(ctx, organization, &organization.Status.Conditions, v1alpha1.ConditionReconciling)
-			return reconciling, reconciling == nil && organization.Status.ObservedGeneration == organization.Generation
+			return reconciling, organization.Status.AppliedGeneration == organization.Generation
 		}
 
 		silenced.silent.Store(true)
@@ -105,7 +105,7 @@ var _ = Describe("What is taken away from a key", func() {
 					return ""
 				}
 				return condition.Reason + ": " + condition.Message
-			}).Should(And(HavePrefix("Revoking: waiting for 1 of 2 auth servers"), HaveSuffix(": "+lost.name+" (last renewed "+lastRenewed(ctx, lost)+")")), name)
+			}).Should(And(MatchRegexp("^(Revoking|Applying): Waiting for 1 of 2 auth servers"), HaveSuffix(": "+lost.name+" (last renewed "+lastRenewed(ctx, lost)+").")), name)
 			Expect(heard.status(r.plaintext)).To(Equal(r.refusal), name)
 		}
 		Expect(lost.status(suspended.plaintext)).To(Equal(http.StatusOK), "a replica that does not know better")

@@ -29,6 +29,7 @@ import (
 	"github.com/hexcovery/apikey-operator/controllers"
 	"github.com/hexcovery/apikey-operator/internal/audit"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 	usageserver "github.com/hexcovery/apikey-operator/internal/usage/serve"
@@ -134,7 +135,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	for _, f := range change {
 		f(config)
 	}
-	registerer := prometheus.NewRegistry()
+	metrics, connections := prometheus.NewRegistry(), serving.NewMetrics()
 	counters, told := usage.NewTable(clock.RealClock{}), listen()
 	certificate, pin, err := usageserver.NewCertificate()
 	Expect(err).NotTo(HaveOccurred())
@@ -142,7 +143,7 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 		Client: clientOf(config), Namespace: systemNamespace, LeaseName: lease,
 		MaxStaleness: staleness, SuspectAfter: suspicion,
 		Usage: counters, UsageAddress: told.Addr().String(), UsagePin: pin,
-		Log: ctrl.Log.WithName("authserver").WithValues("replica", name), Metrics: registerer,
+		Log: ctrl.Log.WithName("authserver").WithValues("replica", name),
 	})
 	Expect(err).NotTo(HaveOccurred())
 	filter, err := usageserver.NewFilter(config)
@@ -150,16 +151,17 @@ func startCountingServer(ctx context.Context, name string, handOver time.Duratio
 	teller, err := usageserver.New(usageserver.Config{
 		Table: counters, Process: replica.Process(), Finish: replica.Finish,
 		Listener: told, Certificate: certificate, Filter: filter, HandOverTimeout: handOver,
-		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("usage").WithValues("replica", name), Registerer: registerer,
+		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("usage").WithValues("replica", name), Connections: connections,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	gateways, operations := listen(), listen()
 	server, err := webhook.New(webhook.Config{
 		Authenticator: replica, Surface: surface.Default(), OrganizationHeader: "X-Scope-OrgID", Usage: teller,
 		Gateways: gateways, Operations: operations, ShutdownTimeout: 5 * time.Second,
-		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("authserver"), Registerer: registerer, Gatherer: registerer,
+		Clock: clock.RealClock{}, Log: ctrl.Log.WithName("authserver"), Connections: connections, Gatherer: metrics,
 	})
 	Expect(err).NotTo(HaveOccurred())
+	metrics.MustRegister(connections, replica, teller, server)
 
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
@@ -264,13 +266,23 @@ func (t *tenant) key(name string, change ...func(*v1alpha1.APIKey)) *v1alpha1.AP
 	return key
 }
 
-// mint creates an APIKey and waits until it is Ready.
+// mint creates an APIKey and waits until its key works.
 func (t *tenant) mint(ctx context.Context, name string, change ...func(*v1alpha1.APIKey)) *v1alpha1.APIKey {
 	GinkgoHelper()
 	key := t.key(name, change...)
 	Expect(admin.Create(ctx, key)).To(Succeed())
-	awaitReady(ctx, key)
+	awaitServing(ctx, key)
 	return key
+}
+
+// awaitServing waits until the key works, and refreshes key.
+func awaitServing(ctx context.Context, key *v1alpha1.APIKey) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionServing)).To(BeTrue(), "%+v", key.Status.Conditions)
+		g.Expect(key.Status.ObservedGeneration).To(Equal(key.Generation))
+	}).Should(Succeed())
 }
 
 func awaitReady(ctx context.Context, key *v1alpha1.APIKey) {
@@ -300,7 +312,7 @@ func awaitReplaced(ctx context.Context, key *v1alpha1.APIKey, id string) {
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
 		g.Expect(key.Status.KeyID).NotTo(Equal(id))
-		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+		g.Expect(meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionServing)).To(BeTrue())
 	}).Should(Succeed())
 }
 
@@ -322,6 +334,18 @@ func secretOf(ctx context.Context, key *v1alpha1.APIKey) *corev1.Secret {
 	GinkgoHelper()
 	secret := &corev1.Secret{}
 	Expect(admin.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.SecretName()}, secret)).To(Succeed())
+	return secret
+}
+
+// previousSecretOf returns the Secret of the key that was replaced last, or nil.
+func previousSecretOf(ctx context.Context, key *v1alpha1.APIKey) *corev1.Secret {
+	GinkgoHelper()
+	secret := &corev1.Secret{}
+	err := admin.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.SecretName() + v1alpha1.PreviousSuffix}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	Expect(err).NotTo(HaveOccurred())
 	return secret
 }
 

@@ -99,7 +99,7 @@ var _ = Describe("A tenant who is busy", func() {
 	}, NodeTimeout(6*minute))
 })
 
-// serving counts the tenant's APIKeys whose key works, as far as they say.
+// serving counts the tenant's APIKeys whose key works.
 func (t *tenant) serving(ctx context.Context) (count int) {
 	GinkgoHelper()
 	list := &unstructured.UnstructuredList{}
@@ -129,7 +129,7 @@ func (l *latencies) measure(ctx context.Context, count int) {
 		keys = append(keys, key)
 	}
 	for _, key := range keys {
-		awaitReady(ctx, key)
+		awaitServing(ctx, key)
 		probe, err := product.Probe(ctx, plaintextOf(ctx, key))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(probe.Accepted()).To(Succeed())

@@ -54,7 +54,7 @@ var _ = Describe("The hash of somebody else's key", func() {
 		sum := sha256.Sum256([]byte(plaintext))
 		loot := squatter.key("loot", fmt.Sprintf("importedKeys: [{sha256: %s}]", hex.EncodeToString(sum[:])))
 		Expect(squatter.as.Create(ctx, loot)).To(Succeed())
-		awaitReady(ctx, loot)
+		awaitServing(ctx, loot)
 		neverAccepted(ctx, plaintext, 2*time.Second)
 	})
 

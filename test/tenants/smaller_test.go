@@ -68,7 +68,7 @@ var _ = Describe("An APIKey that the Organization blocks", func() {
 		awaitAccepted(ctx, other)
 
 		block("null")
-		awaitReady(ctx, anew)
+		awaitServing(ctx, anew)
 	})
 })
 
@@ -223,7 +223,7 @@ var _ = Describe("Who may edit APIKeys and nothing else", func() {
 		key := mallory.key("key", "")
 		Expect(as.Create(ctx, key)).To(Succeed())
 		Expect(patch(ctx, as, key, `{"spec":{"secret":{"labels":{"a":"b"}}}}`)).To(MatchError(ContainSubstring("may not create Secrets")))
-		awaitReady(ctx, key)
+		awaitServing(ctx, key)
 	})
 })
 

@@ -136,12 +136,12 @@ func (t *tenant) key(name, spec string) *unstructured.Unstructured {
 	return key
 }
 
-// mint creates an APIKey as the tenant, waits until it is Ready, and returns it with its key.
+// mint creates an APIKey as the tenant, waits until its key works, and returns it with its key.
 func (t *tenant) mint(ctx context.Context, name, spec string) (*unstructured.Unstructured, string) {
 	GinkgoHelper()
 	key := t.key(name, spec)
 	Expect(t.as.Create(ctx, key)).To(Succeed())
-	awaitReady(ctx, key)
+	awaitServing(ctx, key)
 	return key, plaintextOf(ctx, key)
 }
 
@@ -180,12 +180,12 @@ func condition(o *unstructured.Unstructured, conditionType string) (status, reas
 	return "", "", ""
 }
 
-func awaitReady(ctx context.Context, key *unstructured.Unstructured) {
+func awaitServing(ctx context.Context, key *unstructured.Unstructured) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(refresh(ctx, key)).To(Succeed())
-		status, reason, message := condition(key, "Ready")
-		g.Expect(status).To(Equal("True"), "%s/%s is not Ready: %s: %s", key.GetNamespace(), key.GetName(), reason, message)
+		status, reason, message := condition(key, "Serving")
+		g.Expect(status).To(Equal("True"), "%s/%s does not work: %s: %s", key.GetNamespace(), key.GetName(), reason, message)
 	}).Should(Succeed())
 }
 

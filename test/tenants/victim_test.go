@@ -155,8 +155,8 @@ func (v *victim) life(ctx context.Context) (took times) {
 	for _, key := range []*unstructured.Unstructured{suspended, deleted} {
 		Expect(v.as.Create(ctx, key)).To(Succeed())
 	}
-	awaitReady(ctx, suspended)
-	awaitReady(ctx, deleted)
+	awaitServing(ctx, suspended)
+	awaitServing(ctx, deleted)
 	took.ready = time.Since(began)
 
 	plaintext := plaintextOf(ctx, suspended)

@@ -47,7 +47,7 @@ var _ = Describe("With the manager stopped", Ordered, ContinueOnFailure, func() 
 		rotated, oldKey = retiring.mint(ctx, "key", "")
 		Expect(patch(ctx, retiring.as, rotated, fmt.Sprintf(`{"spec":{"rotation":{"rotateAfter":%q}}}`, time.Now().Add(time.Second).UTC().Format(time.RFC3339)))).To(Succeed())
 		awaitReason(ctx, rotated, "Rotated", "Retiring")
-		awaitReady(ctx, rotated)
+		awaitServing(ctx, rotated)
 		retiringKey = plaintextOf(ctx, rotated)
 		Expect(retiringKey).NotTo(Equal(oldKey))
 		for _, plaintext := range []string{namedKey, labelledKey, oldKey, retiringKey, blockedKey} {

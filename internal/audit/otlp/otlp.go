@@ -54,12 +54,13 @@ type Config struct {
 	Program string
 	// Log says that a collector fails.
 	Log logr.Logger
-	// Registerer is for metrics.
-	Registerer prometheus.Registerer
 }
 
 // Exporter sends copies of lines.
 type Exporter struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	provider *sdklog.LoggerProvider
 	logger   log.Logger
 	results  *prometheus.CounterVec
@@ -93,17 +94,13 @@ func New(ctx context.Context, config Config) (*Exporter, error) {
 	e := &Exporter{
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_audit_export_lines_total",
-			Help: "Copies of audit lines for the OpenTelemetry collector: exported, failed, or dropped because too many waited.",
+			Help: "Copies of audit lines for the OpenTelemetry collector, by result.",
 		}, []string{"result"}),
 		log: config.Log, complaints: rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
+	e.Collector = e.results
 	for _, result := range []string{exported, failed, dropped} {
 		e.results.WithLabelValues(result)
-	}
-	if config.Registerer != nil {
-		if err := config.Registerer.Register(e.results); err != nil {
-			return nil, errors.Join(fmt.Errorf("register metrics: %w", err), sender.Shutdown(ctx))
-		}
 	}
 	e.provider = sdklog.NewLoggerProvider(
 		sdklog.WithResource(resource.NewSchemaless(attribute.String("service.name", config.Program))),

@@ -133,10 +133,11 @@ func TestTheCollectorHasTheTrailByteForByte(t *testing.T) {
 	c := startCollector(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=of-the-collector")
 	registry := prometheus.NewRegistry()
-	exporter, err := New(t.Context(), Config{Endpoint: c.URL, Program: "apikey-manager", Log: logr.Discard(), Registerer: registry})
+	exporter, err := New(t.Context(), Config{Endpoint: c.URL, Program: "apikey-manager", Log: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(exporter)
 	const events = 2000
 	out := &lineCounter{want: events + 1, whole: make(chan struct{})}
 	recorder := audit.NewRecorder(out, clock.RealClock{}, audit.WithExporter(exporter))
@@ -193,10 +194,11 @@ func TestACollectorThatHangsHoldsNothingUp(t *testing.T) {
 	c := startCollector(t)
 	c.hold = make(chan struct{})
 	registry := prometheus.NewRegistry()
-	exporter, err := New(t.Context(), Config{Endpoint: c.URL, Log: logr.Discard(), Registerer: registry})
+	exporter, err := New(t.Context(), Config{Endpoint: c.URL, Log: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(exporter)
 	const events = 3 * maxWaiting
 	begin := time.Now()
 	for range events {
@@ -224,10 +226,11 @@ func TestWhatACollectorRefusesIsCounted(t *testing.T) {
 	c := startCollector(t)
 	c.status = http.StatusForbidden
 	registry := prometheus.NewRegistry()
-	exporter, err := New(t.Context(), Config{Endpoint: c.URL, Log: logr.Discard(), Registerer: registry})
+	exporter, err := New(t.Context(), Config{Endpoint: c.URL, Log: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(exporter)
 	for range 3 {
 		exporter.Export(audit.Copy{Line: "a"})
 	}

@@ -60,17 +60,23 @@ func (o *Options) Open(ctx context.Context, program string, registerer prometheu
 		}
 		writer = file
 	}
-	options := []audit.Option{audit.WithProgram(program), audit.WithMetrics(registerer), audit.WithLog(log)}
+	options := []audit.Option{audit.WithProgram(program), audit.WithLog(log)}
 	t := &Trail{}
 	if o.exports() {
 		var err error
-		t.exporter, err = otlp.New(ctx, otlp.Config{Endpoint: o.Collector, Program: "apikey-" + program, Log: log, Registerer: registerer})
+		t.exporter, err = otlp.New(ctx, otlp.Config{Endpoint: o.Collector, Program: "apikey-" + program, Log: log})
 		if err != nil {
 			return nil, fmt.Errorf("--audit-otlp-endpoint: %w", err)
 		}
 		options = append(options, audit.WithExporter(t.exporter))
+		if err := registerer.Register(t.exporter); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
 	}
 	t.Recorder = audit.NewRecorder(writer, clock.RealClock{}, options...)
+	if err := registerer.Register(t.Recorder); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	return t, nil
 }
 

@@ -142,9 +142,15 @@ func (c *caller) ask(ctx context.Context, token string, question *usage.Question
 	return &answer, nil
 }
 
-// maxText bounds each string in an answer, in bytes: UIDs, key IDs, contracts, and IP
-// addresses are all shorter.
-const maxText = 64
+const (
+	// maxText bounds each string in an answer, in bytes: UIDs, key IDs, contracts, and IP
+	// addresses are all shorter.
+	maxText = 64
+	// maxRequests bounds each count in an answer, so that sums of them do not overflow.
+	maxRequests = 1 << 48
+)
+
+func outOfBounds(requests int64) bool { return requests < 0 || requests > maxRequests }
 
 // check refuses what no auth server of ours answers. That versions come in their order, and
 // after those of the answer before, is what makes a series of answers end.
@@ -162,11 +168,11 @@ func check(question *usage.Question, answer *usage.Answer) error {
 			return errors.New("the answer has versions out of their order")
 		}
 		last = &version.ID
-		if len(version.UID) > maxText || len(version.KeyID) > maxText || len(version.Sources) > usage.MaxOrigins+1 {
+		if len(version.UID) > maxText || len(version.KeyID) > maxText || len(version.Sources) > usage.MaxOrigins+1 || outOfBounds(version.Requests) {
 			return errors.New("the answer keeps no limit")
 		}
 		for _, source := range version.Sources {
-			if len(source.Endpoint) > maxText || len(source.Gateway) > maxText {
+			if len(source.Endpoint) > maxText || len(source.Gateway) > maxText || outOfBounds(source.Requests) {
 				return errors.New("the answer keeps no limit")
 			}
 		}

@@ -3,11 +3,7 @@
 
 package gather
 
-import (
-	"slices"
-
-	"github.com/hexcovery/apikey-operator/internal/usage"
-)
+import "github.com/hexcovery/apikey-operator/internal/usage"
 
 // Coverage says how far what was gathered can be relied on. A nil Gatherer has gathered
 // nothing.
@@ -25,10 +21,6 @@ func (g *Gatherer) Coverage() usage.Coverage {
 		if until := t.coveredUntil(); until.Before(coverage.Until) {
 			coverage.Until = until
 		}
-		if t.failed || t.heard.IsZero() {
-			coverage.Missing = append(coverage.Missing, t.Name)
-		}
 	}
-	slices.Sort(coverage.Missing)
 	return coverage
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -34,8 +34,8 @@ const (
 	// roundTimeout bounds a round, and listTimeout the list with which it begins.
 	roundTimeout = time.Minute
 	listTimeout  = 10 * time.Second
-	// rememberedFor is how long an auth server is remembered that is gone: one whose
-	// Lease was deleted by hand comes back, and what it told is not to count twice.
+	// rememberedFor is how long an auth server is remembered that is gone: one whose Lease
+	// was deleted by hand comes back, and the end of one may be seen twice.
 	rememberedFor = 10 * time.Minute
 )
 
@@ -61,17 +61,16 @@ type Config struct {
 	Ledger   *Ledger
 	Interval time.Duration
 	Clock    clock.WithTicker
-	// Write has a status written at once. It calls fill with the APIKey as it is to be,
-	// and returns it as it is stored; nil if nobody is to write at the end.
-	Write func(ctx context.Context, name types.NamespacedName, fill func(*v1alpha1.APIKey)) (*v1alpha1.APIKey, error)
 	// dial is newCaller, but in tests.
 	dial func(address, pin string) (asker, error)
 }
 
 // Gatherer asks every auth server what it has counted, now and then, and at once when
-// one is about to go. It is the prometheus.Collector of its metrics, too.
+// one is about to go.
 type Gatherer struct {
 	Config
+	// Collector has its metrics.
+	prometheus.Collector
 
 	metrics *metrics
 	// kicks has place for one: somebody is about to go.
@@ -94,7 +93,10 @@ func New(config Config) *Gatherer {
 	if config.dial == nil {
 		config.dial = newCaller
 	}
-	return &Gatherer{Config: config, metrics: newMetrics(), kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g := &Gatherer{Config: config, kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g.metrics = newMetrics(g)
+	g.Collector = g.metrics
+	return g
 }
 
 // NeedLeaderElection has the leader alone gather, as it alone writes.
@@ -118,7 +120,6 @@ func (g *Gatherer) Start(ctx context.Context) error {
 	dismissing.Go(func() { g.handOvers(ctx) })
 	g.rounds(ctx)
 	dismissing.Wait()
-	g.resign(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -154,9 +155,7 @@ func (g *Gatherer) round(ctx context.Context) error {
 	var asking errgroup.Group
 	asking.SetLimit(askedAtOnce)
 	for _, v := range found {
-		if g.claim(v) {
-			asking.Go(func() error { g.gather(ctx, v); return nil })
-		}
+		asking.Go(func() error { g.gather(ctx, v); return nil })
 	}
 	_ = asking.Wait() // each of them has logged what failed
 	return g.sweep(ctx)
@@ -195,8 +194,7 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []visit
 		switch {
 		case now.Fenced:
 			g.ended(t)
-		case t.Address == "":
-			t.failed = true
+		case now.Address == "": // It tells nothing.
 		case !t.handedOver || now.Final:
 			t.gap = false
 			ask = append(ask, visit{t: t, who: now})
@@ -218,10 +216,11 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []visit
 	return ask
 }
 
-// gather asks one auth server, and lets it go if it wants to.
+// gather asks one auth server, unless somebody does, and lets it go if it wants to.
 func (g *Gatherer) gather(ctx context.Context, v visit) {
-	v.t.series.Lock()
-	defer v.t.series.Unlock()
+	if !g.claim(v) {
+		return
+	}
 	defer g.unclaim(v)
 	sent, final, err := g.read(ctx, v)
 	g.metrics.asked(err)
@@ -234,23 +233,12 @@ func (g *Gatherer) gather(ctx context.Context, v visit) {
 	}
 	handedOver := v.t.handedOver
 	g.mu.Unlock()
-	if final {
-		g.Ledger.adopt(v.who.Process)
-	}
-	if err != nil {
-		g.complain(ctx, logger, failedBefore, err)
-		return
-	}
-	if handedOver {
+	if err == nil && handedOver {
 		if err := g.dismiss(ctx, v); err != nil && ctx.Err() == nil {
 			logger.Info("an auth server that has handed its usage over may wait in vain", "error", err.Error())
 		}
 	}
-}
-
-// complain says once that an auth server cannot be asked.
-func (g *Gatherer) complain(ctx context.Context, logger logr.Logger, before bool, err error) {
-	if !before && ctx.Err() == nil {
+	if err != nil && !failedBefore && ctx.Err() == nil {
 		logger.Info("an auth server could not be asked for usage, will try on", "error", err.Error())
 	}
 }

@@ -29,39 +29,44 @@ func (g *Gatherer) handOvers(ctx context.Context) {
 	}
 }
 
-// release has those asked that are about to go, and are not being asked already.
+// release has those asked that are about to go.
 func (g *Gatherer) release(ctx context.Context, asking *errgroup.Group) error {
 	found, err := g.look(ctx)
 	if err != nil {
 		return err
 	}
 	for _, v := range found {
-		if !v.who.Final || !g.claim(v) {
-			continue
-		}
-		if !asking.TryGo(func() error { g.gather(ctx, v); return nil }) {
-			g.unclaim(v)
+		if v.who.Final {
+			asking.TryGo(func() error { g.gather(ctx, v); return nil })
 		}
 	}
 	return nil
 }
 
-// claim reports whether v is to be made: an auth server that is about to go is asked by
-// one at a time, so that no other waits for that.
+// claim reports whether nobody asks an auth server: then the caller does, and unclaims it.
 func (g *Gatherer) claim(v visit) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if v.who.Final && v.t.leaving {
+	if v.t.asking {
 		return false
 	}
-	v.t.leaving = v.t.leaving || v.who.Final
+	v.t.asking = true
 	return true
 }
 
 func (g *Gatherer) unclaim(v visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if v.who.Final {
-		v.t.leaving = false
+	v.t.asking = false
+	if !v.who.Final && v.t.Final {
+		g.kick() // Its Lease has said so while it was being asked.
+	}
+}
+
+// kick has those asked soon that are about to go.
+func (g *Gatherer) kick() {
+	select {
+	case g.kicks <- struct{}{}:
+	default:
 	}
 }

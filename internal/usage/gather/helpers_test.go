@@ -11,11 +11,24 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
 func pinOf(certificate []byte) string {
 	sum := sha256.Sum256(certificate)
 	return hex.EncodeToString(sum[:])
+}
+
+// requestsOf returns how many requests were gathered that bore a key of keyOf.
+func requestsOf(l *Ledger, name string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v := l.versions[usage.ID{UID: types.UID(name), KeyID: "k"}]; v != nil {
+		return v.requests
+	}
+	return 0
 }
 
 // values returns what a collector has, as a page of metrics shows it.

@@ -85,13 +85,16 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 
 	var sent, seconds int64
 	var writes []int64 // in seconds since the start
+	used := map[string]time.Time{}
 	rounds := func(d time.Duration, rate int) {
 		due := time.Duration(0)
 		for passed := time.Duration(0); passed < d; passed += time.Second {
 			f.clock.Step(time.Second)
 			seconds++
 			for n := range rate {
-				f.counters[n%replicas][(int(seconds)*7+n)%keys].Count(f.clock.Now())
+				key := (int(seconds)*7 + n) % keys
+				f.counters[n%replicas][key].Count(f.clock.Now())
+				used[all[key].Name] = f.clock.Now()
 				sent++
 			}
 			if passed >= due {
@@ -135,12 +138,17 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 	before := len(writes)
 	rounds(75*time.Minute, 0)
 	var counted int64
+	late := 0
 	for _, key := range all {
-		counted += key.Status.Versions[0].Requests
+		counted += requestsOf(f.Ledger, key.Name)
+		// What is told of a use is exact to a second, and rounded down.
+		if wrong := key.Status.LastUsedTime.Sub(used[key.Name]); wrong < -time.Second || wrong > time.Second {
+			late++
+		}
 	}
-	t.Logf("%d requests sent, %d in the statuses, over %d replacements of auth servers; %d writes after the last request", sent, counted, hours, len(writes)-before)
-	if counted != sent || len(writes)-before > keys {
-		t.Errorf("%d requests sent, %d in the statuses, %d writes after the last request", sent, counted, len(writes)-before)
+	t.Logf("%d requests sent, %d gathered, over %d replacements of auth servers; %d writes after the last request", sent, counted, hours, len(writes)-before)
+	if counted != sent || late > 0 || len(writes)-before > keys {
+		t.Errorf("%d requests sent, %d gathered, %d last uses that are not in the status, %d writes after the last request", sent, counted, late, len(writes)-before)
 	}
 	if gaps := values(t, f.metrics.gaps)[0]; gaps != "apikey_usage_gaps_total{} 0" {
 		t.Error(gaps)

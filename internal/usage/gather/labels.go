@@ -22,7 +22,7 @@ type labels struct {
 type label struct{ namespace, name, keyID string }
 
 func (l *labels) admit(v *version, key *v1alpha1.APIKey, keyID string) {
-	if v.label == nil && l.taken < l.limit && v.total() > 0 {
+	if v.label == nil && l.taken < l.limit && !v.lastUsed.IsZero() {
 		l.taken++
 		v.label = &label{namespace: key.Namespace, name: key.Name, keyID: keyID}
 	}
@@ -37,11 +37,11 @@ func (l *labels) release(v *version) {
 
 var (
 	keyRequestsDesc = prometheus.NewDesc("apikey_usage_key_requests_total",
-		"Requests that bore a key, as far as was gathered.", []string{"namespace", "name", "key_id"}, nil)
+		"Requests with a key, as far as gathered.", []string{"namespace", "name", "key_id"}, nil)
 	keyLastUsedDesc = prometheus.NewDesc("apikey_usage_key_last_used_timestamp_seconds",
-		"When a key was last used, as far as was gathered.", []string{"namespace", "name", "key_id"}, nil)
+		"When a key was last used, in seconds since 1970, as far as gathered.", []string{"namespace", "name", "key_id"}, nil)
 	keysUnlabelledDesc = prometheus.NewDesc("apikey_usage_keys_over_limit",
-		"Keys in use that have no metrics of their own, because --per-key-metrics-limit others have.", nil, nil)
+		"Keys in use without metrics of their own, because --per-key-metrics-limit others have them.", nil, nil)
 )
 
 // keyMetrics are the metrics of single keys.
@@ -61,16 +61,14 @@ func (m keyMetrics) Collect(metrics chan<- prometheus.Metric) {
 	over := 0
 	for _, v := range m.ledger.versions {
 		if v.label == nil {
-			if v.absent < 0 && v.total() > 0 {
+			if v.absent < 0 && !v.lastUsed.IsZero() {
 				over++
 			}
 			continue
 		}
 		values := []string{v.label.namespace, v.label.name, v.label.keyID}
-		metrics <- prometheus.MustNewConstMetric(keyRequestsDesc, prometheus.CounterValue, float64(v.total()), values...)
-		if !v.lastUsed.IsZero() {
-			metrics <- prometheus.MustNewConstMetric(keyLastUsedDesc, prometheus.GaugeValue, float64(v.lastUsed.Unix()), values...)
-		}
+		metrics <- prometheus.MustNewConstMetric(keyRequestsDesc, prometheus.CounterValue, float64(v.requests), values...)
+		metrics <- prometheus.MustNewConstMetric(keyLastUsedDesc, prometheus.GaugeValue, float64(v.lastUsed.Unix()), values...)
 	}
 	metrics <- prometheus.MustNewConstMetric(keysUnlabelledDesc, prometheus.GaugeValue, float64(over))
 }

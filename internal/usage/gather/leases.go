@@ -38,10 +38,7 @@ func (g *Gatherer) follow(ctx context.Context) (unfollow func(), err error) {
 // leaseChanged wakes the Gatherer when an auth server waits for it.
 func (g *Gatherer) leaseChanged(obj any) {
 	if lease, ok := obj.(*coordinationv1.Lease); ok && registry.TellerOf(lease).Final {
-		select {
-		case g.kicks <- struct{}{}:
-		default:
-		}
+		g.kick()
 	}
 }
 

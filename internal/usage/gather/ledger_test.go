@@ -36,10 +36,8 @@ func keyOf(name string, state v1alpha1.VersionState) *v1alpha1.APIKey {
 }
 
 // told is an answer about one version, which was used just now.
-func told(name string, serial uint64, requests, acknowledged int64) *usage.Answer {
-	return &usage.Answer{Now: 1000, Versions: []usage.Count{{
-		ID: usage.ID{UID: types.UID(name), KeyID: "k"}, Serial: serial, Requests: requests, Acknowledged: acknowledged, LastUsed: 1000,
-	}}}
+func told(name string, requests int64) *usage.Answer {
+	return &usage.Answer{Now: 1000, Versions: []usage.Count{{ID: usage.ID{UID: types.UID(name), KeyID: "k"}, Requests: requests, LastUsed: 1000}}}
 }
 
 // write is what a pass does whose write succeeds.
@@ -51,109 +49,52 @@ func write(l *Ledger, key *v1alpha1.APIKey) {
 
 func TestTotalsAreCountedOnce(t *testing.T) {
 	l, _ := newLedger()
-	l.take("r1", told("a", 1, 5, 0), epoch)
-	l.take("r1", told("a", 1, 5, 0), epoch) // the question that came after was put twice
-	l.take("r1", told("a", 1, 7, 0), epoch)
-	l.take("r1", told("a", 1, 6, 0), epoch) // an answer that was late
-	l.take("r2", told("a", 1, 10, 0), epoch)
-	l.take("r2", told("a", 2, 4, 0), epoch) // the version left its index, and came back
-	if got := l.Use("a", "k").Requests; got != 21 {
+	for _, answer := range []struct {
+		process  string
+		requests int64
+	}{
+		{"r1", 5}, {"r1", 5} /* the question that came after was put twice */, {"r1", 7}, {"r2", 10},
+		{"r2", 4}, // the version left its index, and came back
+	} {
+		l.take(answer.process, told("a", answer.requests), epoch)
+	}
+	if got := requestsOf(l, "a"); got != 21 {
 		t.Errorf("%d", got)
+	}
+	l.forget("r1")
+	if got := requestsOf(l, "a"); got != 21 {
+		t.Errorf("%d when an auth server is gone", got)
 	}
 }
 
-func TestALeaderCountsWhatTheOneBeforeHasNotWritten(t *testing.T) {
-	before, _ := newLedger()
-	key := keyOf("a", v1alpha1.VersionActive)
-	before.take("r1", told("a", 1, 100, 0), epoch)
-	write(before, key)
-	before.take("r1", told("a", 1, 130, 0), epoch)
-	marks := before.marks("r1")
-	if want := []usage.Mark{{ID: usage.ID{UID: "a", KeyID: "k"}, Serial: 1, Requests: 100}}; !slices.Equal(marks, want) {
-		t.Fatalf("%+v", marks)
-	}
-	before.acknowledged("r1", marks)
-	if marks := before.marks("r1"); len(marks) != 0 {
-		t.Errorf("acknowledged twice: %+v", marks)
-	}
-	after, _ := newLedger()
-	after.take("r1", told("a", 1, 131, 100), epoch)
-	after.Observe(key)
-	if got := after.Use("a", "k").Requests; got != 131 {
-		t.Errorf("%d", got)
-	}
-}
-
-func TestOnlyWhatWasSeenWrittenIsAcknowledged(t *testing.T) {
+func TestAWriteGoesBackForNobody(t *testing.T) {
 	l, _ := newLedger()
 	key := keyOf("a", v1alpha1.VersionActive)
 	l.Observe(key)
-	l.take("r1", told("a", 1, 5, 0), epoch)
+	l.take("r1", told("a", 5), epoch.Add(500*time.Millisecond))
 	attempt := key.DeepCopy()
 	l.Fill(attempt)
-	if attempt.Status.Versions[0].Requests != 5 || !attempt.Status.Versions[0].LastUsedTime.Time.Equal(epoch) ||
-		!attempt.Status.LastUsedTime.Time.Equal(epoch) {
+	if !attempt.Status.Versions[0].LastUsedTime.Time.Equal(epoch) || !attempt.Status.LastUsedTime.Time.Equal(epoch) {
 		t.Fatalf("%+v", attempt.Status)
 	}
-	l.Observe(key) // it met a newer object
-	if marks := l.marks("r1"); len(marks) != 0 {
-		t.Fatalf("acknowledged although it was not written: %+v", marks)
+	// Another manager has written a later one.
+	later := ptr.To(metav1.NewTime(epoch.Add(time.Minute)))
+	key.Status.LastUsedTime, key.Status.Versions[0].LastUsedTime = later, later
+	l.Fill(key)
+	if !key.Status.LastUsedTime.Equal(later) || !key.Status.Versions[0].LastUsedTime.Equal(later) {
+		t.Errorf("%+v", key.Status)
 	}
-	l.take("r1", told("a", 1, 9, 0), epoch)
-	again := key.DeepCopy()
-	l.Fill(again)
-	if again.Status.Versions[0].Requests != 9 {
-		t.Errorf("counted twice: %d", again.Status.Versions[0].Requests)
-	}
-	l.take("r1", told("a", 1, 12, 0), epoch)
-	l.Observe(again)
-	if marks := l.marks("r1"); len(marks) != 1 || marks[0].Requests != 9 {
-		t.Errorf("%+v", marks)
-	}
-	l.Observe(key) // a cache that lags
-	if got := l.Use("a", "k").Requests; got != 12 {
-		t.Errorf("%d", got)
-	}
-}
-
-// The answer to a write was lost, and the next pass sees what it has done.
-func TestAWriteWhoseAnswerWasLostIsNotCountedTwice(t *testing.T) {
-	l, _ := newLedger()
-	key := keyOf("a", v1alpha1.VersionActive)
-	l.Observe(key)
-	l.take("r1", told("a", 1, 5, 0), epoch)
-	written := key.DeepCopy()
-	l.Fill(written)
-	l.take("r1", told("a", 1, 8, 0), epoch)
-	second := key.DeepCopy()
-	l.Fill(second)
-	l.Observe(written)
-	third := written.DeepCopy()
-	l.Fill(third)
-	l.Observe(third)
-	if got := l.Use("a", "k").Requests; got != 8 || third.Status.Versions[0].Requests != 8 {
-		t.Errorf("%d, written %d", got, third.Status.Versions[0].Requests)
-	}
-}
-
-func TestTheLastWriteOfTheLeaderBeforeIsKept(t *testing.T) {
-	l, _ := newLedger()
-	key := keyOf("a", v1alpha1.VersionActive)
-	key.Status.Versions[0].Requests = 40
-	l.Observe(key)
-	l.take("r1", told("a", 1, 5, 2), epoch)
-	late := key.DeepCopy()
-	late.Status.Versions[0].Requests = 50
-	l.Observe(late)
-	l.Fill(late)
-	if got := late.Status.Versions[0].Requests; got < 50 {
-		t.Errorf("went back to %d", got)
+	// That of a version that is gone stays that of the APIKey.
+	key.Status.Versions[0].LastUsedTime = nil
+	l.Fill(key)
+	if !key.Status.LastUsedTime.Equal(later) || key.Status.Versions[0].LastUsedTime == nil {
+		t.Errorf("%+v", key.Status)
 	}
 }
 
 func TestClocksOfTwoMachinesAreNotCompared(t *testing.T) {
 	l, _ := newLedger()
-	answer := told("a", 1, 1, 0)
+	answer := told("a", 1)
 	answer.Now, answer.Versions[0].LastUsed = 5_000_000, 5_000_000-61
 	l.take("r1", answer, epoch)
 	if got := l.Use("a", "k").LastUsed; !got.Equal(epoch.Add(-time.Minute)) {
@@ -199,14 +140,11 @@ func TestDue(t *testing.T) {
 			l, _ := newLedger()
 			key := keyOf("a", test.state)
 			if test.written != nil {
-				key.Status.Versions[0].LastUsedTime, key.Status.Versions[0].Requests = test.written, 7
+				key.Status.Versions[0].LastUsedTime = test.written
 			}
 			l.Observe(key)
 			if test.used {
-				l.take("r", told("a", 1, 7, 7), epoch.Add(test.lastUsed))
-				if test.written == nil {
-					l.take("r", told("a", 1, 8, 7), epoch.Add(test.lastUsed))
-				}
+				l.take("r", told("a", 7), epoch.Add(test.lastUsed))
 			}
 			if got := l.Due(key, epoch.Add(test.now)); got != test.want {
 				t.Errorf("due: %t", got)
@@ -224,10 +162,10 @@ func TestDueCountsFromTheWrite(t *testing.T) {
 	l, clock := newLedger()
 	key := keyOf("a", v1alpha1.VersionActive)
 	l.Observe(key)
-	l.take("r", told("a", 1, 1, 0), epoch)
+	l.take("r", told("a", 1), epoch)
 	clock.Step(15 * time.Second)
 	write(l, key)
-	l.take("r", told("a", 1, 2, 0), epoch.Add(time.Hour))
+	l.take("r", told("a", 2), epoch.Add(time.Hour))
 	if l.Due(key, epoch.Add(time.Hour)) {
 		t.Error("two writes within an hour")
 	}
@@ -238,27 +176,18 @@ func TestDueCountsFromTheWrite(t *testing.T) {
 
 func TestVersionsThatNobodyHasAreGivenUp(t *testing.T) {
 	l, _ := newLedger()
-	l.take("r1", told("a", 1, 5, 0), epoch)
+	l.take("r1", told("a", 5), epoch)
 	none := map[usage.ID]struct{}{}
 	l.collect(none)
-	if len(l.marks("r1")) != 0 {
+	if len(l.versions) != 1 {
 		t.Fatal("given up although the cache may lag")
 	}
+	// One that exists is a stray when its APIKey goes.
+	l.Observe(keyOf("b", v1alpha1.VersionActive))
 	l.collect(none)
-	marks := l.marks("r1")
-	if len(marks) != 1 || marks[0].Requests != 5 || len(l.versions) != 1 {
-		t.Fatalf("%+v", marks)
-	}
-	l.acknowledged("r1", marks)
-	l.collect(none)
-	if len(l.versions) != 0 || l.strays != 0 {
+	if len(l.versions) != 1 || l.strays != 1 {
 		t.Errorf("%d versions, %d strays", len(l.versions), l.strays)
 	}
-	// One that exists is a stray when its APIKey goes.
-	key := keyOf("b", v1alpha1.VersionActive)
-	l.Observe(key)
-	l.collect(map[usage.ID]struct{}{{UID: "b", KeyID: "k"}: {}})
-	l.collect(none)
 	l.collect(none)
 	if len(l.versions) != 0 || l.strays != 0 {
 		t.Errorf("%d versions, %d strays", len(l.versions), l.strays)
@@ -270,17 +199,13 @@ func TestVersionsThatAreMadeUpAreBounded(t *testing.T) {
 	l.Observe(keyOf("real", v1alpha1.VersionActive))
 	refused := 0
 	for i := range maxStrays + 10 {
-		refused += l.take("r1", told(fmt.Sprint(i), 1, 5, 0), epoch)
+		refused += l.take("r1", told(fmt.Sprint(i), 5), epoch)
 	}
 	if refused != 10 || len(l.versions) != maxStrays+1 {
 		t.Errorf("%d refused, %d kept", refused, len(l.versions))
 	}
-	if l.take("r1", told("real", 1, math.MaxInt64, 0), epoch) != 0 {
+	if l.take("r1", told("real", 7), epoch) != 0 || requestsOf(l, "real") != 7 {
 		t.Error("a version that exists was refused")
-	}
-	l.take("r2", told("real", 1, math.MaxInt64, -5), epoch)
-	if got := l.Use("real", "k").Requests; got != math.MaxInt64 {
-		t.Errorf("%d", got)
 	}
 }
 
@@ -289,7 +214,7 @@ func TestSourcesAreAddedUp(t *testing.T) {
 	key := keyOf("a", v1alpha1.VersionRetiring)
 	l.Observe(key)
 	for r, process := range []string{"r1", "r2"} {
-		answer := told("a", 1, 100, 0)
+		answer := told("a", 100)
 		for i := range usage.MaxOrigins {
 			answer.Versions[0].Sources = append(answer.Versions[0].Sources,
 				usage.Source{Endpoint: "original", Gateway: fmt.Sprintf("10.0.0.%d", i+r), Requests: int64(i + 1)})
@@ -315,7 +240,7 @@ func TestKeyMetricsAreBounded(t *testing.T) {
 	collector := l.KeyMetrics(2)
 	keys := []*v1alpha1.APIKey{keyOf("a", v1alpha1.VersionActive), keyOf("b", v1alpha1.VersionActive), keyOf("c", v1alpha1.VersionActive), keyOf("idle", v1alpha1.VersionActive)}
 	for _, key := range keys[:3] {
-		l.take("r", told(key.Name, 1, 4, 0), epoch)
+		l.take("r", told(key.Name, 4), epoch)
 	}
 	for _, key := range keys {
 		l.Observe(key)
@@ -331,8 +256,7 @@ func TestKeyMetricsAreBounded(t *testing.T) {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 	// The place of one that goes is free.
-	for range 3 {
-		l.acknowledged("r", l.marks("r"))
+	for range absentRounds {
 		l.collect(map[usage.ID]struct{}{{UID: "b", KeyID: "k"}: {}, {UID: "c", KeyID: "k"}: {}})
 	}
 	l.Observe(keys[2])
@@ -346,7 +270,7 @@ func TestNoLedgerKnowsNothing(t *testing.T) {
 	key := keyOf("a", v1alpha1.VersionActive)
 	g.Book().Observe(key)
 	g.Book().Fill(key)
-	if g.Book().Due(key, epoch) || g.Use("a", "k").Requests != 0 || !g.Coverage().Until.IsZero() {
+	if g.Book().Due(key, epoch) || !g.Use("a", "k").LastUsed.IsZero() || !g.Coverage().Until.IsZero() {
 		t.Error("it does")
 	}
 }

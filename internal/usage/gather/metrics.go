@@ -5,54 +5,64 @@ package gather
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// The results of a question, as labels say.
+const (
+	resultSuccess = "success"
+	resultFailure = "failure"
 )
 
 // metrics are those of the gathering, without names.
 type metrics struct {
+	prometheus.Collector
+
 	questions *prometheus.CounterVec
 	gaps      prometheus.Counter
 }
 
-func newMetrics() *metrics {
+func newMetrics(g *Gatherer) *metrics {
+	group := prometheus.NewRegistry()
+	create := promauto.With(group)
 	m := &metrics{
-		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Collector: group,
+		questions: create.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_usage_gatherings_total",
-			Help: "Auth servers that were asked for what they have counted, each time that one was.",
+			Help: "Questions to auth servers about what they have counted, by result.",
 		}, []string{"result"}),
-		gaps: prometheus.NewCounter(prometheus.CounterOpts{
+		gaps: create.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_usage_gaps_total",
-			Help: "Auth servers that ended, or were fenced, without having handed over what they had counted: a replaced key is then kept for longer.",
+			Help: "Auth servers that ended or were fenced before what they had counted was gathered.",
 		}),
 	}
-	for _, result := range []string{"success", "failure"} {
+	for _, result := range []string{resultSuccess, resultFailure} {
 		m.questions.WithLabelValues(result)
 	}
+	group.MustRegister(coverageAge{g})
 	return m
 }
 
 func (m *metrics) asked(err error) {
-	result := "success"
+	result := resultSuccess
 	if err != nil {
-		result = "failure"
+		result = resultFailure
 	}
 	m.questions.WithLabelValues(result).Inc()
 }
 
 var coverageAgeDesc = prometheus.NewDesc("apikey_usage_coverage_age_seconds",
-	"How long ago the time is up to which every auth server's counts were gathered; absent while one was never heard.", nil, nil)
+	"Time since the moment up to which the counts of every auth server were gathered. Absent while one was never heard.", nil, nil)
+
+// coverageAge tells, when somebody asks, up to when usage is known.
+type coverageAge struct{ gatherer *Gatherer }
 
 // Describe implements prometheus.Collector.
-func (g *Gatherer) Describe(descriptions chan<- *prometheus.Desc) {
-	g.metrics.questions.Describe(descriptions)
-	g.metrics.gaps.Describe(descriptions)
-	descriptions <- coverageAgeDesc
-}
+func (coverageAge) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- coverageAgeDesc }
 
 // Collect implements prometheus.Collector.
-func (g *Gatherer) Collect(collected chan<- prometheus.Metric) {
-	g.metrics.questions.Collect(collected)
-	g.metrics.gaps.Collect(collected)
-	if until := g.Coverage().Until; !until.IsZero() {
-		collected <- prometheus.MustNewConstMetric(coverageAgeDesc, prometheus.GaugeValue, g.Clock.Since(until).Seconds())
+func (c coverageAge) Collect(collected chan<- prometheus.Metric) {
+	if until := c.gatherer.Coverage().Until; !until.IsZero() {
+		collected <- prometheus.MustNewConstMetric(coverageAgeDesc, prometheus.GaugeValue, c.gatherer.Clock.Since(until).Seconds())
 	}
 }

@@ -19,7 +19,7 @@ func merge(a, b []usage.Source) []usage.Source {
 	requests := map[usage.Source]int64{}
 	for _, source := range slices.Concat(a, b) {
 		from := usage.Source{Endpoint: source.Endpoint, Gateway: source.Gateway}
-		requests[from] = sum(requests[from], max(0, source.Requests))
+		requests[from] += source.Requests
 	}
 	var merged []usage.Source
 	var others int64
@@ -35,7 +35,7 @@ func merge(a, b []usage.Source) []usage.Source {
 		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Endpoint, b.Endpoint))
 	})
 	for len(merged) > usage.MaxOrigins {
-		others = sum(others, merged[len(merged)-1].Requests)
+		others += merged[len(merged)-1].Requests
 		merged = merged[:len(merged)-1]
 	}
 	if others > 0 {

@@ -50,30 +50,16 @@ func (l *Ledger) observe(key *v1alpha1.APIKey) {
 
 // observe takes in what a status has of v. It may be older than what was seen before.
 func (v *version) observe(stored *v1alpha1.KeyVersion, now time.Time) {
-	first := !v.known
-	switch {
-	case first:
-		v.known, v.base = true, max(0, int64(0))
-	case int64(0) > v.total():
-		// The last write of the leader before, which came after this one had begun.
-		v.base = sum(v.base, int64(0)-v.total())
-	}
-	v.requests = max(v.requests, int64(0))
 	if at := ptr.Deref(stored.LastUsedTime, metav1.Time{}).Time; at.After(v.stored) {
 		v.stored = at
-		if !first {
+		if v.observed {
 			v.storedAt = now
 		}
 		if at.After(v.lastUsed) {
 			v.lastUsed = at
 		}
 	}
-	if v.filled && int64(0) >= v.attempted {
-		v.filled = false
-		for _, s := range v.shares {
-			s.persisted = max(s.persisted, s.attempted)
-		}
-	}
+	v.observed = true
 	if stored.State != v1alpha1.VersionRetiring {
 		v.past = nil
 	}
@@ -104,14 +90,8 @@ func (l *Ledger) Due(key *v1alpha1.APIKey, now time.Time) bool {
 // due reports whether there is something new, and the last write is long enough ago: as
 // the status tells it, and as this process has seen it, which is later.
 func (v *version) due(stored *v1alpha1.KeyVersion, interval time.Duration, now time.Time) bool {
-	if v.lastUsed.IsZero() {
-		return false
-	}
 	written := ptr.Deref(stored.LastUsedTime, metav1.Time{}).Time
-	if !coarse(v.lastUsed).After(written) && v.total() <= int64(0) {
-		return false
-	}
-	return now.Sub(written) >= interval && now.Sub(v.storedAt) >= interval
+	return coarse(v.lastUsed).After(written) && now.Sub(written) >= interval && now.Sub(v.storedAt) >= interval
 }
 
 // coarse is the time as a status has it.
@@ -130,14 +110,9 @@ func (l *Ledger) Fill(key *v1alpha1.APIKey) {
 		if v == nil || v.lastUsed.IsZero() {
 			continue
 		}
-		// Totals, and never less than there was: what is written twice, because the
-		// first answer was lost or met a newer object, is not counted twice.
+		// Never earlier than it was, so it may be written twice, and by two managers.
 		stored.LastUsedTime = latest(stored.LastUsedTime, v.lastUsed)
 		key.Status.LastUsedTime = latest(key.Status.LastUsedTime, v.lastUsed)
-		v.attempted, v.filled = 0, true
-		for _, s := range v.shares {
-			s.attempted = s.seen
-		}
 	}
 }
 

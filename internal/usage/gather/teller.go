@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/hexcovery/apikey-operator/internal/registry"
@@ -22,9 +21,8 @@ const (
 	maxPages = 1000
 )
 
-// teller is what is remembered of one auth server's process. Its fields are the
-// Gatherer's, under its lock, but for those of the series, of which there is one at a
-// time.
+// teller is what is remembered of one auth server's process. Its fields are the Gatherer's,
+// under its lock, but for the last, which are those of who asks it: there is one at a time.
 type teller struct {
 	registry.Teller
 
@@ -40,11 +38,9 @@ type teller struct {
 	gap bool
 	// gone is when a list did not show it any more; zero if it is there.
 	gone time.Time
-	// leaving: it is about to go, and is being asked.
-	leaving bool
+	// asking: somebody asks it.
+	asking bool
 
-	// series is held by who asks it, and guards the rest.
-	series sync.Mutex
 	caller asker
 	// address and pin are what caller was made for.
 	address, pin string
@@ -77,12 +73,11 @@ func (g *Gatherer) read(ctx context.Context, v visit) (sent time.Time, final boo
 	if err := g.connect(v); err != nil {
 		return sent, false, err
 	}
-	question := v.question(nil)
+	question := v.question()
 	sent = g.Clock.Now()
 	var first *usage.Answer
 	refused := 0
 	for page := 1; ; page++ {
-		question.Acknowledged = g.Ledger.marks(v.who.Process)
 		answer, err := g.ask(ctx, v, question)
 		if err != nil {
 			return sent, false, err
@@ -113,17 +108,12 @@ func (g *Gatherer) connect(v visit) (err error) {
 	if t.caller != nil && t.address == v.who.Address && t.pin == v.who.Pin {
 		return nil
 	}
-	t.close()
+	if t.caller != nil {
+		t.caller.close()
+	}
 	t.caller, err = g.dial(v.who.Address, v.who.Pin)
 	t.address, t.pin = v.who.Address, v.who.Pin
 	return err
-}
-
-func (t *teller) close() {
-	if t.caller != nil {
-		t.caller.close()
-		t.caller = nil
-	}
 }
 
 // ask puts one question, with a new token if the one there was is not accepted.
@@ -141,24 +131,20 @@ func (g *Gatherer) ask(ctx context.Context, v visit, question *usage.Question) (
 				continue
 			}
 		}
-		if err != nil {
-			return nil, err
-		}
-		g.Ledger.acknowledged(v.who.Process, question.Acknowledged)
-		return answer, nil
+		return answer, err
 	}
 }
 
 // dismiss tells an auth server that everything was taken, so that it may go. It waits
 // for that only.
 func (g *Gatherer) dismiss(ctx context.Context, v visit) error {
-	question := v.question(g.Ledger.marks(v.who.Process))
+	question := v.question()
 	question.Taken = true
 	_, err := g.ask(ctx, v, question)
 	return err
 }
 
 // question asks for what is new.
-func (v visit) question(marks []usage.Mark) *usage.Question {
-	return &usage.Question{Process: v.who.Process, Since: v.t.since, Acknowledged: marks}
+func (v visit) question() *usage.Question {
+	return &usage.Question{Process: v.who.Process, Since: v.t.since}
 }

@@ -17,9 +17,6 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		http.Error(w, "the body is no question: "+err.Error(), http.StatusBadRequest)
 		return
-	case len(question.Acknowledged) > usage.MaxVersions:
-		http.Error(w, "too many marks", http.StatusBadRequest)
-		return
 	case question.Process != s.config.Process:
 		// Somebody else was meant, who had this address before.
 		http.Error(w, "another process is here", http.StatusConflict)

@@ -66,12 +66,15 @@ type Config struct {
 	HandOverTimeout time.Duration
 	Clock           clock.Clock
 	Log             logr.Logger
-	// Registerer is for metrics.
-	Registerer prometheus.Registerer
+	// Connections are the metrics that the listeners of the program share. Required.
+	Connections *serving.Metrics
 }
 
 // Server tells a manager what was counted.
 type Server struct {
+	// Collector has its metrics.
+	prometheus.Collector
+
 	config   Config
 	listener *serving.Listener
 	http     *http.Server
@@ -94,11 +97,7 @@ func New(config Config) (*Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+usage.Path, handler)
-	held, err := serving.NewMetrics(config.Registerer)
-	if err != nil {
-		return nil, fmt.Errorf("usage: %w", err)
-	}
-	s.listener = serving.Limit(config.Listener, "usage", serving.Limits{Total: maxConnections}, config.Clock, held)
+	s.listener = serving.Limit(config.Listener, "usage", serving.Limits{Total: maxConnections}, config.Clock, config.Connections)
 	s.http = &http.Server{
 		ConnState:         s.listener.ConnState,
 		ConnContext:       s.listener.ConnContext,
@@ -111,28 +110,8 @@ func New(config Config) (*Server, error) {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(config.Log.V(1)), slog.LevelInfo),
 	}
-	if err := s.register(config.Registerer); err != nil {
-		return nil, fmt.Errorf("usage: register metrics: %w", err)
-	}
+	s.Collector = newMetrics(s)
 	return s, nil
-}
-
-func (s *Server) register(registerer prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "apikey_usage_counters",
-			Help: "Versions of keys that requests are counted for, those included that are gone and whose counts nobody has taken yet.",
-		}, func() float64 { return float64(s.config.Table.Size()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "apikey_usage_lost_requests_total",
-			Help: "Requests that were counted and that no manager was told of. The manager's apikey_usage_gaps_total tells of auth servers that ended without a word.",
-		}, func() float64 { return float64(s.config.Table.Lost() + s.lost.Load()) }),
-	} {
-		if err := registerer.Register(c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Run answers until ctx is done.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	testingclock "k8s.io/utils/clock/testing"
 
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
@@ -27,12 +28,13 @@ func newServer(t *testing.T) (*Server, *usage.Counter, *testingclock.FakeClock, 
 	clock, registry := testingclock.NewFakeClock(epoch), prometheus.NewRegistry()
 	table := usage.NewTable(clock)
 	s, err := New(Config{
-		Table: table, Process: "p", Finish: func() {}, HandOverTimeout: 15 * time.Second, Clock: clock, Log: logr.Discard(), Registerer: registry,
+		Table: table, Process: "p", Finish: func() {}, HandOverTimeout: 15 * time.Second, Clock: clock, Log: logr.Discard(), Connections: serving.NewMetrics(),
 		Filter: func(_ logr.Logger, next http.Handler) (http.Handler, error) { return next, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(s)
 	return s, table.Hold("a", "k", false), clock, registry
 }
 
@@ -45,17 +47,15 @@ func post(s *Server, method, body string) *httptest.ResponseRecorder {
 func TestQuestionsAreChecked(t *testing.T) {
 	s, counter, _, _ := newServer(t)
 	counter.Count(epoch)
-	marks := `"acknowledged":[{"uid":"a","keyID":"k","serial":1,"requests":1}]`
 	for name, test := range map[string]struct {
 		method, body string
 		code         int
 	}{
-		"another process": {"POST", `{"process":"q",` + marks + `}`, http.StatusConflict},
-		"no process":      {"POST", `{` + marks + `}`, http.StatusConflict},
+		"another process": {"POST", `{"process":"q"}`, http.StatusConflict},
+		"no process":      {"POST", `{}`, http.StatusConflict},
 		"no JSON":         {"POST", `process`, http.StatusBadRequest},
 		"nothing":         {"POST", ``, http.StatusBadRequest},
 		"too long":        {"POST", `{"process":"` + strings.Repeat("p", usage.MaxQuestionBytes) + `"}`, http.StatusBadRequest},
-		"too many marks":  {"POST", `{"process":"p","acknowledged":[` + strings.Repeat(`{},`, usage.MaxVersions) + `{}]}`, http.StatusBadRequest},
 		"another method":  {"GET", ``, http.StatusMethodNotAllowed},
 	} {
 		if got := post(s, test.method, test.body).Code; got != test.code {
@@ -69,7 +69,7 @@ func TestQuestionsAreChecked(t *testing.T) {
 	if err := json.Unmarshal(post(s, "POST", `{"process":"p"}`).Body.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
-	if answer.Process != "p" || answer.Final || len(answer.Versions) != 1 || answer.Versions[0].Acknowledged != 0 {
+	if answer.Process != "p" || answer.Final || len(answer.Versions) != 1 || answer.Versions[0].Requests != 1 {
 		t.Errorf("%+v", answer)
 	}
 }
@@ -122,7 +122,7 @@ func TestWhatNobodyTakesIsLost(t *testing.T) {
 			t.Errorf("%v", family)
 		}
 	}
-	if len(families) != 4 { // with those of connections
+	if len(families) != 2 {
 		t.Errorf("%d metrics", len(families))
 	}
 }

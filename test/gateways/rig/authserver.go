@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/surface"
 	"github.com/hexcovery/apikey-operator/webhook"
 )
@@ -29,12 +30,11 @@ type AuthServer struct {
 // is the URL that the built-in proxy is for; empty for no proxy.
 func StartAuthServer(t testing.TB, registry webhook.Authenticator, sessions *Sessions, upstream string) *AuthServer {
 	t.Helper()
-	metrics := prometheus.NewRegistry()
 	config := webhook.Config{
 		Authenticator: registry, Surface: withDashboards{surface.Default()}, OrganizationHeader: webhook.DefaultOrganizationHeader,
 		Gateways: Listen(t), GRPC: Listen(t), Operations: Listen(t),
 		ShutdownTimeout: webhook.DefaultShutdownTimeout,
-		Clock:           clock.RealClock{}, Log: logr.Discard(), Registerer: metrics, Gatherer: metrics,
+		Clock:           clock.RealClock{}, Log: logr.Discard(), Connections: serving.NewMetrics(), Gatherer: prometheus.NewRegistry(),
 	}
 	if sessions != nil {
 		config.Sessions = sessions.verifier(t)

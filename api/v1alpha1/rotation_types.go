@@ -26,8 +26,8 @@ type Rotation struct {
 	// +optional
 	Window *RotationWindow `json:"window,omitempty"`
 
-	// rotateAfter is a time after which no key is the current one that was registered
-	// before it: when it has come, such a key is replaced, once. It may lie ahead.
+	// rotateAfter is a time: when it has come, a key that was not registered after it is
+	// replaced, once. It may lie ahead.
 	// Written as 2027-01-31T00:00:00Z: RFC 3339, to the second.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64

@@ -51,7 +51,7 @@ const (
 	MintDuplicate MintReason = "DuplicateDigest"
 	// MintRevoked: spec.revokedKeyIDs names the key before.
 	MintRevoked MintReason = "KeyRevoked"
-	// MintRotateAfter: the key before was registered before spec.rotation.rotateAfter.
+	// MintRotateAfter: the key before was not registered after spec.rotation.rotateAfter.
 	MintRotateAfter MintReason = "RotateAfter"
 	// MintInterval: the key before was as old as spec.rotation.interval.
 	MintInterval MintReason = "Interval"

@@ -113,7 +113,7 @@ func canWait(key *v1alpha1.APIKey, now time.Time) bool {
 	next, after, active := key.Status.NextRotationTime, key.Spec.Rotation.RotateAfter, lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
 	return len(key.Status.Versions) == 0 ||
 		expires && !now.Before(expiry.Time) && key.Status.Acceptance == v1alpha1.AcceptanceAccepted ||
-		after != nil && active != nil && active.RegistrationTime.Before(after) && !now.Before(after.Time) ||
+		after != nil && active != nil && !active.RegistrationTime.After(after.Time) && !now.Before(after.Time) ||
 		next != nil && !now.Before(next.Time)
 }
 

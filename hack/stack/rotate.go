@@ -12,7 +12,7 @@ import (
 )
 
 // RotateAfter is the first value of spec.rotation.rotateAfter that asks for another key in
-// place of all that there are: the second after the last registration, which may lie ahead.
+// place of all that there are: the last registration, which may lie a second ahead.
 func RotateAfter(key *v1alpha1.APIKey) *metav1.Time {
 	last := key.CreationTimestamp.Time
 	for i := range key.Status.Versions {
@@ -20,5 +20,5 @@ func RotateAfter(key *v1alpha1.APIKey) *metav1.Time {
 			last = registered
 		}
 	}
-	return &metav1.Time{Time: last.Truncate(time.Second).Add(time.Second)}
+	return &metav1.Time{Time: last.Truncate(time.Second)}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
+	"github.com/hexcovery/apikey-operator/internal/rotation"
 )
 
 // recheckConflict is how often something is looked at that no watch tells of.
@@ -136,7 +137,7 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 		d.next.AppliedGeneration = d.Key.Generation
 	}
 	d.next.Versions = append(d.next.Versions, version{
-		ID: d.Fresh.KeyID(), SHA256: d.Fresh.String(), State: v1alpha1.VersionPending, MintReason: reason, RegistrationTime: metav1.NewTime(d.Now),
+		ID: d.Fresh.KeyID(), SHA256: d.Fresh.String(), State: v1alpha1.VersionPending, MintReason: reason, RegistrationTime: metav1.NewTime(rotation.RegisteredAt(d.Now, &d.Key.Spec.Rotation)),
 	})
 	if d.next.Drift != nil {
 		d.next.Drift.LostKeyID = ""

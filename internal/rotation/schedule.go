@@ -33,6 +33,20 @@ type Key struct {
 	Activated time.Time
 }
 
+// RegisteredAt is the time that a key is registered with which is minted at now: now, in
+// whole seconds as it is stored, but after a rotateAfter that has come, which is not to
+// replace it. So it may be a second ahead.
+func RegisteredAt(now time.Time, spec *v1alpha1.Rotation) time.Time {
+	registered := now.Truncate(time.Second)
+	if spec.RotateAfter == nil || now.Before(spec.RotateAfter.Time) {
+		return registered
+	}
+	if after := spec.RotateAfter.Truncate(time.Second); !registered.After(after) {
+		return after.Add(time.Second)
+	}
+	return registered
+}
+
 // NextTime returns when key is to be replaced for its age, zero for never; a time that is
 // not after now means now. maxAge is the organization's maxKeyAge, 0 for none: the key is
 // replaced so long before that its overlap.max fits, and if need be outside of the
@@ -90,9 +104,7 @@ func Next(now, planned time.Time, spec *v1alpha1.Rotation, key Key, maxAge time.
 	if spec.RotateAfter == nil {
 		return at, why, err
 	}
-	// To the second, as registrations are stored: no key comes before the time that has
-	// had it minted.
-	if after := spec.RotateAfter.Truncate(time.Second); key.Registered.Before(after) && (at.IsZero() || after.Before(at)) {
+	if after := spec.RotateAfter.Truncate(time.Second); !key.Registered.After(after) && (at.IsZero() || after.Before(at)) {
 		at, why = after, v1alpha1.MintRotateAfter
 	}
 	return at, why, err

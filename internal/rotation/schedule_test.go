@@ -298,6 +298,8 @@ func TestNext(t *testing.T) {
 		// due is how long after the registration, at most: less is taken off. 0 is never.
 		due time.Duration
 		why v1alpha1.MintReason
+		// atOnce: it is due at the registration.
+		atOnce bool
 	}{
 		"nothing is asked for":                        {},
 		"an interval":                                 {spec: interval(month), due: month, why: v1alpha1.MintInterval},
@@ -309,8 +311,8 @@ func TestNext(t *testing.T) {
 		"such a time for a pinned key":                {spec: after(v1alpha1.Rotation{}, day), pinned: true},
 		"a time before the interval":                  {spec: after(interval(month), day), due: day, why: v1alpha1.MintRotateAfter},
 		"a time after the interval":                   {spec: after(interval(day), month), due: day, why: v1alpha1.MintInterval},
-		"a time at which the key was registered":      {spec: after(interval(month), 0), due: month, why: v1alpha1.MintInterval},
-		"a time in the second of the registration":    {spec: after(interval(month), time.Second-1), due: month, why: v1alpha1.MintInterval},
+		"a time at which the key was registered":      {spec: after(interval(month), 0), atOnce: true},
+		"a time in the second of the registration":    {spec: after(interval(month), time.Second-1), atOnce: true},
 		"a time in the second after the registration": {spec: after(interval(month), time.Second), due: time.Second, why: v1alpha1.MintRotateAfter},
 		"a time before the registration":              {spec: after(interval(month), -day), due: month, why: v1alpha1.MintInterval},
 	} {
@@ -318,6 +320,12 @@ func TestNext(t *testing.T) {
 			at, why, err := Next(registered, time.Time{}, &test.spec, key, test.maxAge, test.pinned)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if test.atOnce {
+				if !at.Equal(registered) || why != v1alpha1.MintRotateAfter {
+					t.Errorf("due at %s, %s; want at once", at, why)
+				}
+				return
 			}
 			if test.due == 0 {
 				if !at.IsZero() {
@@ -329,6 +337,25 @@ func TestNext(t *testing.T) {
 				t.Errorf("due after %s, %s; want %s, %s", due, why, test.due, test.why)
 			}
 		})
+	}
+}
+
+// A key that is minted for a rotateAfter, or beside one that has come, is not replaced for it.
+func TestNoKeyIsReplacedForATimeThatHadCome(t *testing.T) {
+	now := time.Date(2026, 3, 4, 10, 0, 0, 900_000_000, time.UTC)
+	for _, after := range []time.Duration{-time.Hour, -900 * time.Millisecond, -time.Millisecond, 0, time.Millisecond, time.Second, time.Hour} {
+		spec := v1alpha1.Rotation{RotateAfter: &metav1.Time{Time: now.Add(after)}}
+		registered := RegisteredAt(now, &spec)
+		if registered.Nanosecond() != 0 || registered.Sub(now) > time.Second || now.Sub(registered) >= time.Second {
+			t.Errorf("a time in %s: registered at %s", after, registered)
+		}
+		at, why, err := Next(now, time.Time{}, &spec, Key{Registered: registered, Activated: registered}, 0, false)
+		if err != nil || at.IsZero() != (after <= 0) {
+			t.Errorf("a time in %s: due at %s, %s, %v", after, at, why, err)
+		}
+	}
+	if got := RegisteredAt(now, &v1alpha1.Rotation{}); !got.Equal(now.Truncate(time.Second)) {
+		t.Errorf("without a time: registered at %s", got)
 	}
 }
 

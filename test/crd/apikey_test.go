@@ -49,6 +49,7 @@ var _ = Describe("APIKey", func() {
 		Entry("labels with and without a prefix", secret("labels: {app: web, example.com/tier: back-end_1, empty: ''}")),
 		Entry("labels that policies demand", secret("labels: {app.kubernetes.io/part-of: agent, node.k8s.io/x: x}")),
 		Entry("a label whose prefix only ends like a reserved one", secret("labels: {notkubernetes.io/x: x}")),
+		Entry("an annotation below k8s.io", secret("annotations: {reflector.v1.k8s.emberstack.com/x: x, node.k8s.io/x: x}")),
 		Entry("a label's name of 317 characters", secret("labels: {%s/%s: x}", dns(253), chars(63))),
 		Entry("a label's value of 63 characters", secret("labels: {app: %s}", chars(63))),
 		Entry("32 labels", secret("labels: %s", entries(32, "label-%d"))),
@@ -131,7 +132,9 @@ var _ = Describe("APIKey", func() {
 
 		Entry("an annotation's name with a space", secret("annotations: {'my note': x}"), "spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"),
 		Entry("the operator's annotation", secret("annotations: {auth.hexcovery.io/key-id: 0123456789ab}"), "spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io, kubectl.kubernetes.io and k8s.io cannot be set"),
+		Entry("an annotation of kubernetes.io", secret("annotations: {kubernetes.io/service-account.name: x}"), "spec.secret.annotations has a reserved name"),
 		Entry("kubectl's annotation", secret("annotations: {kubectl.kubernetes.io/last-applied-configuration: x}"), "spec.secret.annotations has a reserved name"),
+		Entry("an annotation of k8s.io", secret("annotations: {k8s.io/x: x}"), "spec.secret.annotations has a reserved name"),
 		Entry("an annotation of 4097 characters", secret("annotations: {note: %s}", chars(4097)), "spec.secret.annotations.note: Too long: may not be more than 4096"),
 		Entry("33 annotations", secret("annotations: %s", entries(33, "note-%d")), "spec.secret.annotations: Too many: 33: must have at most 32 items"),
 
@@ -232,12 +235,14 @@ var _ = Describe("APIKey", func() {
 	})
 
 	It("shows what people look for, under its short name and its category", func(ctx SpecContext) {
-		create(ctx, named(apiKey(more("expirationTime: 2099-12-31T23:59:59Z")), "shown"))
+		key := create(ctx, named(apiKey(acme), "shown"))
+		key.Object["status"] = fields(validStatus)
+		Expect(manager.Status().Update(ctx, key)).To(Succeed())
 		for _, resource := range []string{"ak", "hexcovery"} {
 			out, err := cluster.Kubectl(ctx, "get", resource, "--namespace", teamNamespace).CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), "%s", out)
 			Expect(string(out)).To(MatchRegexp(`NAME +ORG +READY +STATUS +KEY ID +LAST USED +EXPIRES +AGE`))
-			Expect(string(out)).To(MatchRegexp(`shown +acme +.*\d+[ydhms]`))
+			Expect(string(out)).To(MatchRegexp(`shown +acme +True +Active +0123456789ab +\d+[ydhms]+ +2099-12-31T23:59:59Z +\d+[ydhms]`))
 		}
 	})
 

@@ -98,10 +98,12 @@ var _ = Describe("Organization", func() {
 	)
 
 	It("shows what people look for, under its short name", func(ctx SpecContext) {
-		create(ctx, named(organization("suspend: true"), "shown"))
+		org := create(ctx, named(organization("suspend: true"), "shown"))
+		org.Object["status"] = fields(`{id: globex-7, conditions: [{type: Ready, status: "True", reason: Suspended, message: "", lastTransitionTime: 2026-01-02T03:04:06Z}]}`)
+		Expect(manager.Status().Update(ctx, org)).To(Succeed())
 		out, err := cluster.Kubectl(ctx, "get", "hxorg").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), "%s", out)
 		Expect(string(out)).To(MatchRegexp(`NAME +ID +READY +STATUS +AGE`))
-		Expect(string(out)).To(MatchRegexp(`shown +true +\d+[ydhms]`))
+		Expect(string(out)).To(MatchRegexp(`shown +globex-7 +True +Suspended +\d+[ydhms]`))
 	})
 })

@@ -223,7 +223,8 @@ func largestStatus(key client.Object) []byte {
 	for i := range 16 {
 		status.Versions = append(status.Versions, v1alpha1.KeyVersion{
 			ID: fmt.Sprintf("%012x", i), SHA256: fmt.Sprintf("%064x", i), State: v1alpha1.VersionRetiring, Origin: v1alpha1.OriginImported,
-			RegistrationTime: at, ActivationTime: &at, ReplacementTime: &at, LastUsedTime: &at, MintReason: v1alpha1.MintDrifted, RevocationReason: v1alpha1.RevokedForbidden, RevokedBy: &v1alpha1.UserReference{Username: chars(253), UID: chars(128)},
+			RegistrationTime: at, ActivationTime: &at, ReplacementTime: &at, LastUsedTime: &at, MintReason: v1alpha1.MintDrifted, RevocationReason: v1alpha1.RevokedForbidden,
+			RevokedBy: &v1alpha1.UserReference{Username: chars(253), UID: chars(128)},
 		})
 		status.Conditions = append(status.Conditions, metav1.Condition{
 			Type: fmt.Sprintf("Condition%d", i), Status: metav1.ConditionTrue, Reason: chars(64), LastTransitionTime: at, Message: chars(1024),

@@ -17,9 +17,14 @@ import (
 // validStatus is one that the manager could write.
 const validStatus = `
 observedGeneration: 1
+appliedGeneration: 1
+acceptance: Accepted
 organizationID: acme
 keyID: 0123456789ab
 secretRef: {name: prod-agent}
+scopes: [ingest, query, annotations, heartbeats]
+expirationTime: 2099-12-31T23:59:59Z
+lastUsedTime: 2026-01-02T03:04:06Z
 versions:
 - id: 0123456789ab
   sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
@@ -28,6 +33,7 @@ versions:
   activationTime: 2026-01-02T03:04:06Z
 conditions:
 - {type: Ready, status: "True", reason: Ready, message: "", observedGeneration: 1, lastTransitionTime: 2026-01-02T03:04:06Z}
+- {type: Serving, status: "True", reason: Active, message: "", observedGeneration: 1, lastTransitionTime: 2026-01-02T03:04:06Z}
 `
 
 // tryStatus asks the API server whether it would let as write this status.
@@ -52,6 +58,11 @@ var _ = Describe("The status of an APIKey", func() {
 		return "versions: [" + strings.Join(list, ", ") + "]"
 	}
 
+	// revokedBy is a version that this user has revoked.
+	revokedBy := func(user string) string {
+		return fmt.Sprintf("versions: [{id: 0123456789ab, sha256: %s, state: Revoked, registrationTime: 2026-01-02T03:04:05Z, revokedBy: {%s}}]", digest, user)
+	}
+
 	// refused has n hashes that were refused.
 	refused := func(n int) string {
 		list := make([]string, n)
@@ -68,6 +79,9 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("complete", validStatus),
 		Entry("a version that is Pending", "versions: ["+version("0123456789ab", digest, "Pending")+"]"),
 		Entry("16 versions", versions(16)),
+		Entry("withdrawn", "acceptance: Withdrawn"),
+		Entry("expired", "acceptance: Expired"),
+		Entry("a version that a user has revoked", revokedBy("username: "+chars(253)+", uid: "+chars(128))),
 		Entry("a uid of 128 characters", "uid: "+chars(128)),
 		Entry("16 conditions", conditions(16)),
 		Entry("8 refused imports", refused(8)),
@@ -78,6 +92,14 @@ var _ = Describe("The status of an APIKey", func() {
 	DescribeTable("may not be", func(ctx SpecContext, status, message string) {
 		Expect(tryStatus(ctx, manager, create(ctx, apiKey(acme)), status)).To(beRefused(message))
 	},
+		Entry("an acceptance that does not exist", "acceptance: Maybe", `status.acceptance: Unsupported value: "Maybe": supported values: "Accepted", "Withdrawn", "Expired"`),
+		Entry("a scope that does not exist", "scopes: [sql]", `status.scopes[0]: Unsupported value: "sql"`),
+		Entry("a scope twice", "scopes: [query, query]", `status.scopes[1]: Duplicate value: "query"`),
+		Entry("five scopes", "scopes: [ingest, query, annotations, heartbeats, ingest]", "status.scopes: Too many: 5: must have at most 4 items"),
+		Entry("a version that nobody has revoked", revokedBy("uid: x"), "status.versions[0].revokedBy.username: Required value"),
+		Entry("a version that a user without a name has revoked", revokedBy("username: ''"), "revokedBy.username in body should be at least 1 chars long"),
+		Entry("a version that a user with a name of 254 characters has revoked", revokedBy("username: "+chars(254)), "revokedBy.username: Too long: may not be more than 253"),
+		Entry("a version that a user with a uid of 129 characters has revoked", revokedBy("username: x, uid: "+chars(129)), "revokedBy.uid: Too long: may not be more than 128"),
 		Entry("17 versions", versions(17), "status.versions: Too many: 17: must have at most 16 items"),
 		Entry("a version twice", "versions: ["+version("0123456789ab", digest, "Active")+", "+version("0123456789ab", digest, "Active")+"]", "status.versions[1]: Duplicate value"),
 		Entry("a short sha256", "versions: ["+version("0123456789ab", digest[:63], "Active")+"]", "versions[0].sha256 in body should match '^[0-9a-f]{64}$'"),

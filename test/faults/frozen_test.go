@@ -145,7 +145,9 @@ func awaitNamed(ctx context.Context, s *subject, lease string) time.Time {
 	last := s.last()
 	Expect(last.gone).To(BeFalse(), "it is gone, and its status never said who was waited for")
 	c := meta.FindStatusCondition(last.key.Status.Conditions, v1alpha1.ConditionRegistered)
-	Expect(c.Message).To(ContainSubstring("Waiting for 1 of 3 auth servers to drop the key: " + lease))
+	Expect(c.Message).To(MatchRegexp(`^Waiting for 1 of 3 auth servers to drop the key: %s( \(last renewed [0-9TZ:-]+\))?\.$`, lease))
+	serving := meta.FindStatusCondition(last.key.Status.Conditions, v1alpha1.ConditionServing)
+	Expect(serving.Status).To(Equal(metav1.ConditionUnknown), "the frozen one may still accept it")
 	return at
 }
 

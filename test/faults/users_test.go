@@ -140,26 +140,30 @@ func (w *world) setSuspended(ctx context.Context, s *subject, suspended bool) (i
 	return key.Generation, err
 }
 
-// ready is an APIKey that was reported as ready in a generation.
+// ready is an APIKey that was reported as ready and working in a generation.
 func ready(generation int64) func(sighting) bool {
 	return func(seen sighting) bool {
-		if seen.key == nil || seen.gone {
-			return false
-		}
-		c := meta.FindStatusCondition(seen.key.Status.Conditions, v1alpha1.ConditionReady)
-		return c != nil && c.Reason == v1alpha1.ReasonReady && c.ObservedGeneration >= generation
+		return says(seen, v1alpha1.ConditionReady, metav1.ConditionTrue, generation) && says(seen, v1alpha1.ConditionServing, metav1.ConditionTrue, generation)
 	}
 }
 
-// revoked is one whose suspension was reported as complete.
+// revoked is one whose suspension was reported as complete, in whichever way comes first.
 func revoked(generation int64) func(sighting) bool {
 	return func(seen sighting) bool {
-		if seen.key == nil || seen.gone {
-			return false
+		if says(seen, v1alpha1.ConditionServing, metav1.ConditionFalse, generation) || says(seen, v1alpha1.ConditionReady, metav1.ConditionTrue, generation) {
+			return true
 		}
-		s := &seen.key.Status
-		return s.Acceptance == v1alpha1.AcceptanceWithdrawn && s.AppliedGeneration >= generation
+		return seen.key != nil && !seen.gone && seen.key.Status.Acceptance == v1alpha1.AcceptanceWithdrawn && seen.key.Status.AppliedGeneration >= generation
 	}
+}
+
+// says reports whether an APIKey has a condition with this status, of a generation.
+func says(seen sighting, conditionType string, status metav1.ConditionStatus, generation int64) bool {
+	if seen.key == nil || seen.gone {
+		return false
+	}
+	c := meta.FindStatusCondition(seen.key.Status.Conditions, conditionType)
+	return c != nil && c.Status == status && c.ObservedGeneration >= generation
 }
 
 // describe says how an APIKey stands, for a message about one that is stuck.
@@ -173,7 +177,7 @@ func (w *world) describe(s *subject) string {
 		}
 		return err.Error()
 	}
-	text := fmt.Sprintf("generation %d, deleted %v", key.Generation, key.DeletionTimestamp)
+	text := fmt.Sprintf("generation %d, deleted %v, %s, applied generation %d", key.Generation, key.DeletionTimestamp, key.Status.Acceptance, key.Status.AppliedGeneration)
 	for _, v := range key.Status.Versions {
 		text += fmt.Sprintf("; key %s is %s (%s%s)", v.ID, v.State, v.MintReason, v.RevocationReason)
 	}

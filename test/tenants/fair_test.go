@@ -188,7 +188,7 @@ func (t *tenant) rage(ctx context.Context, perSecond int) (changes int) {
 			case 2:
 				_ = patch(ctx, t.as, key, `{"spec":{"suspend":false}}`)
 			case 3:
-				_ = patch(ctx, t.as, key, fmt.Sprintf(`{"spec":{"rotation":{"trigger":"%d","retire":"%d"}}}`, round, round))
+				_ = patch(ctx, t.as, key, fmt.Sprintf(`{"spec":{"rotation":{"rotateAfter":%q}}}`, time.Now().UTC().Format(time.RFC3339)))
 			case 4:
 				_ = t.as.Delete(ctx, key)
 			}

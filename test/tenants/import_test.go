@@ -24,11 +24,12 @@ var _ = Describe("The hash of somebody else's key", func() {
 
 		loot := thief.key("loot", fmt.Sprintf("importedKeys: [{sha256: %s}]", hashOf(key)))
 		Expect(thief.as.Create(ctx, loot)).To(Succeed())
-		awaitServing(ctx, loot)
 		Eventually(func(g Gomega) {
 			g.Expect(refresh(ctx, loot)).To(Succeed())
-			status, _, _ := condition(loot, "Imported")
-			g.Expect(status).To(Equal("False"))
+			for conditionType, want := range map[string]string{"Imported": "False", "Ready": "False", "Serving": "True"} {
+				status, reason, message := condition(loot, conditionType)
+				g.Expect(status).To(Equal(want), "%s is %s: %s", conditionType, reason, message)
+			}
 		}).Should(Succeed())
 		awaitAccepted(ctx, plaintext)
 

@@ -116,9 +116,9 @@ func (l *look) noteGivenUp(status *v1alpha1.APIKeyStatus) {
 	}
 	for i := range status.Versions {
 		if v := &status.Versions[i]; v.ID == l.facts.Minted && v.RevocationReason == v1alpha1.RevokedAbandoned {
-			m := l.remember(l.facts.Key.UID)
-			m.repairs.GivenUp, m.repairs.GaveUp = lifecycle.Another(m.repairs.GivenUp, m.repairs.GaveUp, l.facts.Now), l.facts.Now
-			l.facts.Repairs = m.repairs
+			l.facts.Repairs = l.remember(l.facts.Key.UID, func(m *memory) {
+				m.repairs.GivenUp, m.repairs.GaveUp = lifecycle.Another(m.repairs.GivenUp, m.repairs.GaveUp, l.facts.Now), l.facts.Now
+			}).repairs
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (l *look) removeSecrets(ctx context.Context) error {
 		}
 	}
 	l.facts.Removed = true
-	l.remember(l.facts.Key.UID).removed = true
+	l.remember(l.facts.Key.UID, func(m *memory) { m.removed = true })
 	return nil
 }
 
@@ -163,12 +163,12 @@ func (l *look) release(ctx context.Context) error {
 	// lost with this process.
 	l.emitEarly(ctx, lifecycle.Endings(key))
 	// Before the write: the watch may show its effect before its answer comes.
-	l.remember(key.UID).released = true
+	l.remember(key.UID, func(m *memory) { m.released = true })
 	released := key.DeepCopy()
 	controllerutil.RemoveFinalizer(released, v1alpha1.Finalizer)
 	err := l.patch(released, func(p client.Patch) error { return l.Patch(ctx, released, p) })
 	if client.IgnoreNotFound(err) != nil {
-		l.remember(key.UID).released = false
+		l.remember(key.UID, func(m *memory) { m.released = false })
 		return l.unwritable(ctx, fmt.Errorf("remove finalizer: %w", err))
 	}
 	// Where it was not found, an earlier look has done it, whose answer was lost.

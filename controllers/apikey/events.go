@@ -23,7 +23,7 @@ func (l *look) emitEarly(ctx context.Context, transitions []lifecycle.Transition
 		if m := l.recall(l.facts.Key.UID); !t.Early || m.told.Has(t.KeyID) {
 			continue
 		}
-		l.remember(l.facts.Key.UID).told.Insert(t.KeyID)
+		l.remember(l.facts.Key.UID, func(m *memory) { m.told.Insert(t.KeyID) })
 		l.record(ctx, t)
 	}
 }

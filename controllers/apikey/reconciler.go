@@ -90,8 +90,8 @@ type Reconciler struct {
 	claims sync.Map
 }
 
-// memory is what this process has done about one APIKey. One look at a time is made at an
-// APIKey, so nobody else has it at hand.
+// memory is what this process has done about one APIKey. It is replaced as a whole: one look
+// at a time is made at an APIKey, and the watch that sees it go reads what that has left.
 type memory struct {
 	// told are the IDs of keys whose end was told: a write that nobody can make would have
 	// it told again and again.
@@ -108,15 +108,18 @@ type memory struct {
 // recall returns what is remembered of an APIKey; it is not kept.
 func (r *Reconciler) recall(uid types.UID) memory {
 	if m, ok := r.memories.Load(uid); ok {
-		return *m.(*memory)
+		return m.(memory)
 	}
 	return memory{}
 }
 
-// remember returns the memory of an APIKey, which is kept until it is seen to be gone.
-func (r *Reconciler) remember(uid types.UID) *memory {
-	m, _ := r.memories.LoadOrStore(uid, &memory{told: sets.New[string]()})
-	return m.(*memory)
+// remember changes the memory of an APIKey, which is kept until it is seen to be gone.
+func (r *Reconciler) remember(uid types.UID, change func(*memory)) memory {
+	m := r.recall(uid)
+	m.told = m.told.Clone()
+	change(&m)
+	r.memories.Store(uid, m)
+	return m
 }
 
 // Reconcile looks at one APIKey, and does what is to be done.

@@ -188,15 +188,16 @@ func pathIs(path fieldpath.Path, names ...string) bool {
 // noteWritten remembers in what form the Secret was written, and tells if it had that form
 // before: somebody has changed it.
 func (l *look) noteWritten(w *lifecycle.SecretWrite) {
-	m := l.remember(l.facts.Key.UID)
-	if m.repairs.Form != w.Form {
-		m.repairs.Form, m.repairs.Again = w.Form, 0
-	} else {
-		m.repairs.Again, m.repairs.Last = lifecycle.Another(m.repairs.Again, m.repairs.Last, l.facts.Now), l.facts.Now
+	again := l.facts.Repairs.Form == w.Form
+	l.facts.Repairs = l.remember(l.facts.Key.UID, func(m *memory) {
+		if m.repairs.Form, m.repairs.Again = w.Form, 0; again {
+			m.repairs.Again, m.repairs.Last = lifecycle.Another(l.facts.Repairs.Again, l.facts.Repairs.Last, l.facts.Now), l.facts.Now
+		}
+	}).repairs
+	if again {
 		l.Events.Warning(l.facts.Key, v1alpha1.EventSecretRepaired, "Publish",
 			"Secret %s was edited, but not its api-key. It is put right, and the key stays.", l.facts.Key.SecretName())
 	}
-	l.facts.Repairs = m.repairs
 }
 
 // deleteSecret deletes a Secret if it is the APIKey's own. Its data is not read for that.

@@ -25,6 +25,7 @@ func (d *decision) acknowledge() bool {
 	}
 	ack, known := d.await(Register, fmt.Sprintf("key %s, generation %d", v.ID, d.Key.Generation))
 	if known && ack.Complete {
+		d.registration = loadedByAll
 		return true
 	}
 	finding := d.waiting()
@@ -42,6 +43,8 @@ func (d *decision) acknowledge() bool {
 	}
 	return false
 }
+
+var loadedByAll = finding{v1alpha1.ReasonRegistered, "All auth servers have loaded the key's hash."}
 
 var noAuthServer = finding{v1alpha1.ReasonNoAuthServer, "No auth server is running, so nothing could accept the key. Deploy the auth server."}
 
@@ -71,14 +74,17 @@ func (d *decision) apply(v *version) bool {
 	resumed := d.next.AppliedGeneration != 0
 	if !resumed {
 		ack, known := d.await(Register, fmt.Sprintf("key %s again, generation %d", v.ID, generation))
-		if resumed = known && ack.Complete; !resumed {
-			d.registration = d.waiting()
-			switch {
-			case ack.None:
-				d.registration = noAuthServer
-			case ack.Slow:
-				d.registration.message = waitingToLoad(ack)
-			}
+		resumed = known && ack.Complete
+		switch d.registration = d.waiting(); {
+		case resumed:
+			d.registration = loadedByAll
+		case ack.None:
+			d.registration = noAuthServer
+		case ack.Slow:
+			d.registration.message = waitingToLoad(ack)
+		default:
+			// What is waited for is in the status, from the write that has the key work again.
+			d.brief = true
 		}
 	}
 	switch ack, known := d.await(Revoke, fmt.Sprintf("generation %d", generation)); {

@@ -103,10 +103,10 @@ func (d *decision) registered() finding {
 		return d.withdrawal
 	case d.registration.reason != "":
 		return d.registration
-	case active(&d.next) != nil:
-		return finding{v1alpha1.ReasonRegistered, "All auth servers have loaded the key's hash."}
+	case active(&d.next) != nil && d.next.AppliedGeneration != 0:
+		return loadedByAll
 	}
-	return finding{v1alpha1.ReasonWaitingForAuthServers, "Waiting for auth servers to load the key's hash."}
+	return d.waiting()
 }
 
 // published is the same for the Secret.

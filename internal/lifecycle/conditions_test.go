@@ -130,7 +130,7 @@ func TestConditionsOfAKey(t *testing.T) {
 		"suspended":                             {given("a:Active", always(suspend)), "+Permitted Revoking +Published"},
 		"suspended, and known to be dropped":    {given("a:Active", always(suspend), stored(func(s *status) { s.Acceptance, s.AppliedGeneration = "Withdrawn", 0 }), withdrawn(complete)), "+Permitted Revoked +Published"},
 		"a Secret in the way":                   {given("", holds("z"), secret(foreign), live), "+Permitted NotRegistered SecretConflict"},
-		"registered, and the Secret is refused": {given("a:Pending", noSecret, minted("a"), loaded("a", complete), refused), "+Permitted WaitingForAuthServers SecretRefused"},
+		"registered, and the Secret is refused": {given("a:Pending", noSecret, minted("a"), loaded("a", complete), refused), "+Permitted +Registered SecretRefused"},
 		"a successor that waits":                {given("a:Active b:Pending", minted("b"), loaded("b", quick)), "+Permitted +Registered +Published"},
 	} {
 		t.Run(name, func(t *testing.T) {

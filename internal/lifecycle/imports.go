@@ -167,8 +167,8 @@ func (i *importing) consider(hash string) {
 	case v != nil && v.SHA256 != hash:
 		// Twelve digits can be made to agree, with some effort.
 		i.decline(hash)
-	case v != nil && v.Imported() && !v.State.Accepted():
-		i.postponed = append(i.postponed, v.ID)
+	case v != nil && v.Imported() && !v.State.Accepted(), v == nil && i.pruned(digest.KeyID()):
+		i.postponed = append(i.postponed, digest.KeyID())
 	case v != nil:
 		// It works already. When it ends it has ended.
 		i.registered = append(i.registered, hash)
@@ -179,6 +179,12 @@ func (i *importing) consider(hash string) {
 	default:
 		i.wanted = append(i.wanted, digest)
 	}
+}
+
+// pruned reports whether the version of that ID is in the status as it is stored alone: that
+// it has ended is written, and told, before it can begin anew.
+func (d *decision) pruned(id string) bool {
+	return d.Key.StatusIsOwn() && versionOf(&d.Key.Status, id) != nil && versionOf(&d.next, id) == nil
 }
 
 // giveWay gives up the imported keys that an older APIKey has, too.

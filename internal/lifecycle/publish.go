@@ -32,16 +32,18 @@ func (d *decision) publish() bool {
 func (d *decision) publishNow(v *version) bool {
 	old := active(&d.next)
 	first := v.State == v1alpha1.VersionPending && old == nil
+	// A Secret that holds the key already was written before the manager that did it ended.
+	replaces := first && d.Secret.Secret != nil && d.main.id != v.ID
 	switch {
 	case !d.Secret.Live && d.main.state != secretAbsent, !d.Secret.Live && !first:
 		// The cache has no keys, and what is written must be what was seen.
 		return d.askSecrets()
 	case d.givenUp(v):
 		return d.replaceGivenUp(v)
-	case first && d.Secret.Secret != nil && d.Superseded == nil:
+	case replaces && d.Superseded == nil:
 		d.plan.Ask.Superseded = true
 		return false
-	case first && ptr.Deref(d.Superseded, false):
+	case replaces && ptr.Deref(d.Superseded, false):
 		// Another manager leads since this one was paused. The watch brings what the APIKey
 		// has become.
 		d.again(recheckConflict)

@@ -47,6 +47,8 @@ func TestPublishTheFirstKey(t *testing.T) {
 		"and overwritten, so that nothing of it stays":             {facts: ready(holds("z"), secret(asVelero), live, superseded(false)), want: "Secret a anew"},
 		"by nobody who was superseded":                             {facts: ready(holds("z"), secret(asVelero), live, superseded(true)), want: "Status a:Pending", again: recheckConflict},
 		"its own Secret with another key in it is rewritten":       {facts: ready(holds("z"), live, superseded(false)), want: "Secret a"},
+		"one that holds it already, in another form, is rewritten by whoever finds it": {
+			facts: given("a:Pending", holds("a"), always(labelled), live, loaded("a", complete), superseded(true)), want: "Secret a"},
 		"a Secret of somebody else ends it": {
 			facts: ready(holds("z"), secret(foreign), live), want: "Status a:Revoked(SecretConflict)", ready: "SecretConflict", serving: "SecretConflict", stuck: "Stalled SecretConflict"},
 		"a form that only the key tells to be wrong is said": {

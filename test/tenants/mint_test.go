@@ -25,19 +25,24 @@ import (
 var _ = Describe("A Secret that somebody else writes, too", Ordered, ContinueOnFailure, func() {
 	// quarrel is how long somebody writes as fast as the API server lets them.
 	const quarrel = 6 * time.Second
-	var planted, added, edited *quarrelling
+	var planted, added, edited, previous *quarrelling
 
 	BeforeAll(func(ctx SpecContext) {
-		planted, added, edited = plant(ctx), mintFor(ctx), mintFor(ctx)
+		planted, added, edited, previous = plant(ctx), mintFor(ctx), mintFor(ctx), mintFor(ctx)
+		Expect(patch(ctx, previous.as, previous.key, fmt.Sprintf(`{"spec":{"rotation":{"rotateAfter":%q}}}`, time.Now().UTC().Format(time.RFC3339)))).To(Succeed())
+		awaitReason(ctx, previous.key, "Rotated", "Retiring")
 		var writing sync.WaitGroup
 		until, cancel := context.WithTimeout(ctx, quarrel)
 		defer cancel()
 		// An entry of its own, and the key itself, as often as the manager puts them right.
-		writing.Go(func() { added.write(until, "extra") })
-		writing.Go(func() { edited.write(until, "api-key") })
+		writing.Go(func() { added.write(until, "key", "extra") })
+		writing.Go(func() { edited.write(until, "key", "api-key") })
+		writing.Go(func() { previous.replant(until) })
 		writing.Wait()
 		<-until.Done()
-		for name, q := range map[string]*quarrelling{"a token that a controller writes": planted, "an added entry": added, "an edited key": edited} {
+		for name, q := range map[string]*quarrelling{
+			"a token that a controller writes": planted, "an added entry": added, "an edited key": edited, "the previous key's Secret": previous,
+		} {
 			q.audited()
 			fmt.Fprintf(os.Stderr, "tenants: %s, for %s: %d keys minted, %d lines of audit, %d writes by the other\n", name, quarrel, q.mints, q.lines, q.writes)
 		}
@@ -60,6 +65,13 @@ var _ = Describe("A Secret that somebody else writes, too", Ordered, ContinueOnF
 		Expect(edited.mints).To(BeNumerically("<=", 5))
 		Expect(edited.lines).To(BeNumerically("<=", 10*edited.mints))
 		neverAccepted(ctx, edited.plaintext, time.Second)
+	})
+
+	It("costs no key if it is that of the previous key", func(ctx SpecContext) {
+		Expect(previous.mints).To(BeNumerically("==", 2))
+		Expect(previous.lines).To(BeNumerically("<=", 10))
+		awaitAccepted(ctx, previous.plaintext)
+		awaitAccepted(ctx, plaintextOf(ctx, previous.key))
 	})
 
 	It("delays nobody else", func(ctx SpecContext) { bystanders.live(ctx) })
@@ -118,12 +130,30 @@ func plant(ctx context.Context) *quarrelling {
 	return q
 }
 
-// write sets an entry of the Secret, over and over.
-func (q *quarrelling) write(ctx context.Context, entry string) {
+// write sets an entry of a Secret, over and over.
+func (q *quarrelling) write(ctx context.Context, name, entry string) {
 	for ; ctx.Err() == nil; q.writes++ {
 		text := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "written-%d", q.writes))
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: q.namespace, Name: "key"}}
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: q.namespace, Name: name}}
 		// While there is none it fails, and so it does at the end.
 		_ = q.as.Patch(ctx, secret, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"data":{%q:%q}}`, entry, text)))
+	}
+}
+
+// replant puts a Secret of the APIKey's in the place of its previous one, over and over: the
+// manager deletes each.
+func (q *quarrelling) replant(ctx context.Context) {
+	for ; ctx.Err() == nil; q.writes++ {
+		_ = q.as.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: q.namespace, Name: "key-previous",
+				Labels:          map[string]string{"auth.hexcovery.io/apikey": "key"},
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: groupVersion.String(), Kind: "APIKey", Name: "key", UID: q.key.GetUID(), Controller: ptr.To(true)}},
+			},
+			StringData: map[string]string{"api-key": fmt.Sprint("written-", q.writes)},
+		})
+		// The manager's own, and what was just created, if it is still there.
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: q.namespace, Name: "key-previous"}}
+		_ = q.as.Patch(ctx, secret, client.RawPatch(types.MergePatchType, []byte(`{"data":{"api-key":"bWluZQ=="}}`)))
 	}
 }

@@ -313,9 +313,9 @@ func loaded(name string, ack Ack) option {
 	return func(f *Facts) { acked(Register, ack, "key %s, generation %d", idOf(name), f.Key.Generation)(f) }
 }
 
-func loadedAgain(name string, ack Ack) option {
+func loadedAgain(ack Ack) option {
 	return func(f *Facts) {
-		acked(Register, ack, "key %s again, generation %d", idOf(name), f.Key.Generation)(f)
+		acked(Register, ack, "key %s again, generation %d", idOf("a"), f.Key.Generation)(f)
 	}
 }
 

@@ -22,6 +22,9 @@ func (d *decision) pin() bool {
 	case d.Secret.Live && d.main.id == "":
 		// Somebody has touched the Secret: register ends every key.
 		return true
+	case id == now.ID && d.agedOut(now):
+		// What takes its place for that does, pinned or not.
+		return true
 	case id == now.ID:
 		d.blocked = !d.giveUp(successor)
 		return true
@@ -34,7 +37,7 @@ func (d *decision) pin() bool {
 	switch {
 	case pinned == nil || pinned.Imported() || !pinned.State.Accepted():
 		return unavailable("does not work")
-	case rotation.TooOld(d.Now, &d.Key.Spec.Rotation, scheduled(d.Key, pinned), d.maxKeyAge()):
+	case d.agedOut(pinned):
 		return unavailable("is too old for the Organization's spec.maxKeyAge")
 	case !d.Held.Has(id) && !d.Secret.Live:
 		d.askSecrets()
@@ -47,6 +50,11 @@ func (d *decision) pin() bool {
 		d.activate(pinned)
 	}
 	return true
+}
+
+// agedOut reports whether v would be replaced at once for the Organization's maxKeyAge.
+func (d *decision) agedOut(v *version) bool {
+	return rotation.TooOld(d.Now, &d.Key.Spec.Rotation, scheduled(d.Key, v), d.maxKeyAge())
 }
 
 // giveUp ends a key that is on its way into the Secret, and reports whether it has.

@@ -102,6 +102,9 @@ func TestGoingBack(t *testing.T) {
 			facts: given("a:Active b:Pending", pinA, secret(func(s *corev1.Secret) { s.OwnerReferences = nil; s.Labels = nil }), live),
 			want:  "Status a:Revoked(SecretConflict) b:Revoked(SecretConflict) unapplied"},
 
+		"one that takes its place for maxKeyAge goes on": {
+			facts: given("a:Active b:Pending", always(pinned("a")), aging(2*time.Hour), minted("b"), loaded("b", complete), live), want: "Secret a previous"},
+
 		// With revokedKeyIDs, in one change.
 		"go back, and end the newer key: first the two change places": {
 			facts: given("a:Retiring b:Active", spec(pinned("a")), spec(revoking("b")), live), want: "Status a:Active b:Retiring unapplied"},

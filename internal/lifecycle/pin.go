@@ -22,6 +22,9 @@ func (d *decision) pin() bool {
 	case d.Secret.Live && d.main.id == "":
 		// Somebody has touched the Secret: register ends every key.
 		return true
+	case successor != nil && successor.ID == d.main.id:
+		// It has come into the Secret, and is going to be the one that can be gone back from.
+		return true
 	case id == now.ID && d.agedOut(now):
 		// What takes its place for that does, pinned or not.
 		return true
@@ -59,10 +62,13 @@ func (d *decision) agedOut(v *version) bool {
 
 // giveUp ends a key that is on its way into the Secret, and reports whether it has.
 func (d *decision) giveUp(successor *version) bool {
-	if successor == nil {
+	switch {
+	case successor == nil:
 		return true
-	}
-	if d.Minted != successor.ID && !d.fenced(successor) {
+	case !d.Secret.Live:
+		// It may have come into the Secret since.
+		return d.askSecrets()
+	case d.Minted != successor.ID && !d.fenced(successor):
 		return false
 	}
 	end(successor, v1alpha1.RevokedAbandoned)

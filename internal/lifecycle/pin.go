@@ -22,6 +22,12 @@ func (d *decision) pin() bool {
 	case d.Secret.Live && d.main.id == "":
 		// Somebody has touched the Secret: register ends every key.
 		return true
+	case successor != nil && successor.ID == d.main.id:
+		// It has come into the Secret, and is going to be the one that can be gone back from.
+		return true
+	case id == now.ID && d.agedOut(now):
+		// What takes its place for that does, pinned or not.
+		return true
 	case id == now.ID:
 		d.blocked = !d.giveUp(successor)
 		return true
@@ -34,7 +40,7 @@ func (d *decision) pin() bool {
 	switch {
 	case pinned == nil || pinned.Imported() || !pinned.State.Accepted():
 		return unavailable("does not work")
-	case rotation.TooOld(d.Now, &d.Key.Spec.Rotation, scheduled(d.Key, pinned), d.maxKeyAge()):
+	case d.agedOut(pinned):
 		return unavailable("is too old for the Organization's spec.maxKeyAge")
 	case !d.Held.Has(id) && !d.Secret.Live:
 		d.blocked, d.yielding = !d.askSecrets(), now.ID
@@ -50,12 +56,20 @@ func (d *decision) pin() bool {
 	return true
 }
 
+// agedOut reports whether v would be replaced at once for the Organization's maxKeyAge.
+func (d *decision) agedOut(v *version) bool {
+	return rotation.TooOld(d.Now, &d.Key.Spec.Rotation, scheduled(d.Key, v), d.maxKeyAge())
+}
+
 // giveUp ends a key that is on its way into the Secret, and reports whether it has.
 func (d *decision) giveUp(successor *version) bool {
-	if successor == nil {
+	switch {
+	case successor == nil:
 		return true
-	}
-	if d.Minted != successor.ID && !d.fenced(successor) {
+	case !d.Secret.Live:
+		// It may have come into the Secret since.
+		return d.askSecrets()
+	case d.Minted != successor.ID && !d.fenced(successor):
 		return false
 	}
 	end(successor, v1alpha1.RevokedAbandoned)

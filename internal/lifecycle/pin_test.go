@@ -87,6 +87,11 @@ func TestGoingBack(t *testing.T) {
 		"a successor that is pinned itself goes on": {facts: given("a:Active b:Pending", spec(pinned("b")), minted("b")), want: "ask register key b, generation 4"},
 		"a successor is given up at once where this process minted it": {
 			facts: given("a:Active b:Pending", pinA, minted("b"), live), want: "Status a:Active b:Revoked(Abandoned) unapplied"},
+		"for which the Secret is read: the key may be in it": {facts: given("a:Active b:Pending", pinA, minted("b")), want: "ask Secrets"},
+		"one that has come into the Secret is published, and gone back from": {
+			facts: given("a:Active b:Pending", pinA, minted("b"), holds("b"), live, loaded("b", complete)), want: "Status a:Retiring b:Active unapplied"},
+		"whoever minted it": {
+			facts: given("a:Active b:Pending", pinA, holds("b"), live, loaded("b", complete)), want: "Status a:Retiring b:Active unapplied"},
 		"where another did the Secret is read": {facts: given("a:Active b:Pending", pinA), want: "ask Secrets"},
 		"and marked first":                     {facts: given("a:Active b:Pending", pinA, live), want: "Secret a mark b"},
 		"and when the mark stands it ends":     {facts: given("a:Active b:Pending", pinA, marked("b"), live), want: "Status a:Active b:Revoked(Abandoned) unapplied"},
@@ -101,6 +106,9 @@ func TestGoingBack(t *testing.T) {
 		"so does one that is somebody else's": {
 			facts: given("a:Active b:Pending", pinA, secret(func(s *corev1.Secret) { s.OwnerReferences = nil; s.Labels = nil }), live),
 			want:  "Status a:Revoked(SecretConflict) b:Revoked(SecretConflict) unapplied"},
+
+		"one that takes its place for maxKeyAge goes on": {
+			facts: given("a:Active b:Pending", always(pinned("a")), aging(2*time.Hour), minted("b"), loaded("b", complete), live), want: "Secret a previous"},
 
 		// With revokedKeyIDs, in one change.
 		"go back, and end the newer key: first the two change places": {

@@ -263,7 +263,7 @@ func typical() *APIKey {
 		},
 		Status: APIKeyStatus{
 			ObservedGeneration: 3, UID: "7f3c1e62-8f2f-4a53-9d26-2cbd7a4c8f0e", OrganizationID: "acme", KeyID: "0123456789ab", ExpirationTime: &at,
-			Versions: []KeyVersion{{ID: "0123456789ab", SHA256: strings.Repeat("0123456789abcdef", 4), State: VersionActive, RegistrationTime: at, ActivationTime: &at, LastUsedTime: &at, Requests: 12345}},
+			Versions: []KeyVersion{{ID: "0123456789ab", SHA256: strings.Repeat("0123456789abcdef", 4), State: VersionActive, RegistrationTime: at, ActivationTime: &at, LastUsedTime: &at}},
 			Conditions: []metav1.Condition{
 				{Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonReady, LastTransitionTime: at, Message: "Secret \"prod-agent\" holds key 0123456789ab, and the auth servers know it"},
 				{Type: ConditionPermitted, Status: metav1.ConditionTrue, Reason: ReasonPermitted, LastTransitionTime: at, Message: "Organization \"acme\" permits namespace and scopes"},

@@ -51,6 +51,7 @@ SEED ?= 0
 CGROUP ?=
 
 CONTROLLER_GEN := bin/controller-gen
+CRD_REF_DOCS := bin/crd-ref-docs
 GOLANGCI_LINT := bin/golangci-lint
 GINKGO := bin/ginkgo
 
@@ -72,8 +73,8 @@ build: ## Build bin/manager, bin/authserver and bin/kubectl-apikey, static.
 	go build -ldflags '-s -w' -o bin/ ./cmd/manager ./cmd/authserver ./cmd/kubectl-apikey
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate the deepcopy functions and the CRDs from api/.
-	hack/tools/generate.sh $(CONTROLLER_GEN)
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Generate the deepcopy functions, the CRDs and docs/reference.md from api/.
+	hack/tools/generate.sh $(CONTROLLER_GEN) $(CRD_REF_DOCS)
 
 .PHONY: manifests
 manifests: ## Print what an installation applies (config/default).
@@ -93,8 +94,8 @@ clean: ## Remove what was built, but for bin/k8s and bin/gateways, which take lo
 verify: verify-generated tidy-check versions vet lint ## Everything that is checked without running the code. Changes nothing.
 
 .PHONY: verify-generated
-verify-generated: $(CONTROLLER_GEN) ## Fail if generated files are not what api/ generates.
-	$(run) "generated files" hack/tools/verify-generated.sh $(CONTROLLER_GEN)
+verify-generated: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Fail if generated files are not what api/ generates.
+	$(run) "generated files" hack/tools/verify-generated.sh $(CONTROLLER_GEN) $(CRD_REF_DOCS)
 
 .PHONY: tidy-check
 tidy-check: ## Fail if a go.mod or go.sum is not tidy.
@@ -114,9 +115,13 @@ vet: ## Run go vet.
 	$(run) "go vet of test/gateways" go -C test/gateways vet ./...
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Run golangci-lint: imports, clocks, errors, formatting and more (.golangci.yml).
+lint: $(GOLANGCI_LINT) lint-api ## Run golangci-lint: imports, clocks, errors, formatting and more (.golangci.yml), and lint-api.
 	$(run) "golangci-lint" $(GOLANGCI_LINT) run
 	$(run) "golangci-lint of test/gateways" bash -c 'cd test/gateways && ../../$(GOLANGCI_LINT) run --config ../../.golangci.yml'
+
+.PHONY: lint-api
+lint-api: $(GOLANGCI_LINT) ## Run kube-api-linter over api/ (.golangci-kal.yml).
+	$(run) "kube-api-linter" $(GOLANGCI_LINT) run --config .golangci-kal.yml ./api/...
 
 ##@ Test
 
@@ -308,14 +313,17 @@ gateways: ## Bring about the gateways and clients that no distribution has, in b
 	$(run) "Caddy, prom-label-proxy, Prometheus, OpenTelemetry Collector" go run ./hack/build/cmd/build gateways >/dev/null
 
 .PHONY: tools
-tools: $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(GINKGO) ## Build the tools pinned in hack/tools/go.mod.
+tools: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(GOLANGCI_LINT) $(GINKGO) ## Build the tools pinned in hack/tools/go.mod.
 
 # Not by hack/build, which does not compile while what is to be generated is behind api/.
 $(CONTROLLER_GEN): hack/tools/go.mod hack/tools/go.sum
 	$(run) "build controller-gen" go build -C hack/tools -o $(CURDIR)/$@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
-$(GOLANGCI_LINT): hack/tools/go.mod hack/tools/go.sum
-	$(run) "build golangci-lint" go run ./hack/build/cmd/build tool $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(CRD_REF_DOCS): hack/tools/go.mod hack/tools/go.sum
+	$(run) "build crd-ref-docs" go build -C hack/tools -o $(CURDIR)/$@ github.com/elastic/crd-ref-docs
+
+$(GOLANGCI_LINT): hack/tools/go.mod hack/tools/go.sum hack/tools/golangci-lint.go
+	$(run) "build golangci-lint" go run ./hack/build/cmd/build tool $@ .
 
 $(GINKGO): hack/tools/go.mod hack/tools/go.sum
 	$(run) "build ginkgo" go run ./hack/build/cmd/build tool $@ github.com/onsi/ginkgo/v2/ginkgo

@@ -8,7 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// APIKey asks for one key to the Hexcovery API, in one Secret.
+// APIKey asks for one key to the Hexcovery API. The manager mints the key and writes it into
+// a Secret in the APIKey's namespace. Deleting the APIKey revokes the key: when the deletion
+// is complete, no auth server accepts it.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=ak,categories=hexcovery
@@ -22,13 +24,15 @@ import (
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name is longer than 63 characters: it becomes a label of the Secret; choose a shorter name"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == (has(oldSelf.spec.secret) && has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)",message="spec.secret.name is immutable: what mounts the Secret would keep a key that nothing renews; create another APIKey instead",fieldPath=".spec.secret.name",reason=FieldValueForbidden
 type APIKey struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata. The name has at most 63 characters.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is the desired state of the key.
+	// spec is the key that is wanted, and the Secret that it is written into.
 	// +required
-	Spec APIKeySpec `json:"spec"`
-	// status is written by the manager alone; an admission policy sees to it.
+	Spec APIKeySpec `json:"spec,omitzero"`
+	// status is what the manager has done and observed. Only the manager can write it.
 	// +optional
 	Status APIKeyStatus `json:"status,omitzero"`
 
@@ -41,110 +45,130 @@ type APIKey struct {
 	Trimmed bool `json:"-"`
 }
 
-// APIKeySpec says what key is wanted and where it goes.
+// APIKeySpec is the key that is wanted, and the Secret that it is written into.
 // +kubebuilder:validation:XValidation:rule="!(has(self.expirationTime) && has(self.ttl))",message="spec.expirationTime and spec.ttl are both set: use one of them"
 type APIKeySpec struct {
-	// organizationRef names the one Organization that the key belongs to. It
-	// cannot be changed.
+	// organizationRef names the Organization that the key belongs to. What is sent or queried
+	// with the key lands in that organization. It is immutable.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.organizationRef is immutable: a key belongs to one organization; create another APIKey instead",reason=FieldValueForbidden
-	OrganizationRef OrganizationReference `json:"organizationRef"`
+	OrganizationRef OrganizationReference `json:"organizationRef,omitzero"`
 
-	// description tells people what the key is for; it has no effect.
+	// description tells people what the key is for: one line of plain text, at most 1024
+	// characters, such as "Agents on the production nodes". It has no effect.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.description has a line break, or a control or formatting character: write one line of plain text"
 	Description string `json:"description,omitempty"`
 
-	// scopes are the parts of the programmatic surface that the key reaches.
-	// Default: ingest, query, annotations and heartbeats, as far as the organization has
-	// them. A scope that a later release adds has to be named here.
+	// scopes are what the key can be used for: ingest (send metrics, logs and traces over
+	// OTLP), query (POST /api/v1/dsl), annotations (/api/v1/annotations) and heartbeats (of
+	// cron jobs). If one is listed that the Organization does not have, the key is refused and
+	// the condition Permitted is False.
+	// Default: ingest, query, annotations and heartbeats, as far as the Organization has them.
+	// A scope that a later release adds has to be listed here.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
 	Scopes []Scope `json:"scopes,omitempty"`
 
-	// secret says where the key is written and in what form.
+	// secret describes the Secret that the key is written into.
 	// +optional
 	Secret SecretTemplate `json:"secret,omitzero"`
 
-	// expirationTime is when the key stops working. The auth servers judge it by
-	// themselves, to the second. A later time makes the same key work again.
-	// Written as 2027-01-31T00:00:00Z: RFC 3339, with T and Z in upper case, and a year
-	// from 1970 to 9899.
+	// expirationTime is when the key expires: from that second on, auth servers refuse it.
+	// A later time makes the same key work again. Write it as 2027-01-31T00:00:00Z: RFC 3339,
+	// T and Z in upper case, a year from 1970 to 9899. Do not set ttl beside it.
+	// Default: the key does not expire.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^(19[7-9]|[2-8][0-9]{2}|9[0-8][0-9])[0-9]-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29T') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="spec.expirationTime is a 29th of February in a year that has none"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29T') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="spec.expirationTime is a 29th of February in a year that has none: use the 28th, or the 1st of March"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Schemaless
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
-	// ttl is how long after the creation of the APIKey the key stops working, in place
-	// of expirationTime: at least a minute, at most ten years.
+	// ttl is how long after the creation of the APIKey the key expires: from 1m to 87840h (ten
+	// years), written as 720h or 1h30m. A longer ttl makes the same key work again. Do not set
+	// expirationTime beside it.
+	// Default: the key does not expire.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('1m') && duration(self) <= duration('87840h')",message="spec.ttl is not between 1m and 87840h (ten years): write it as 720h"
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 
-	// rotation says when the key is replaced, and when the one before it ends.
+	// rotation says when a new key replaces the current one, and for how long the replaced
+	// key still works.
+	// Default: the key is replaced only when the Organization's maxKeyAge requires it.
 	// +optional
 	Rotation Rotation `json:"rotation,omitzero"`
 
-	// revokedKeyIDs are keys of this APIKey that are refused from now on, and for good: one
-	// that is taken out of the list stays revoked. If the current key is among them another
-	// takes its place, without overlap. An ID that is not in status.versions has no effect.
+	// revokedKeyIDs are the IDs of keys of this APIKey that are revoked. Auth servers refuse
+	// them at once and for good: a key whose ID is removed from the list stays revoked. If the
+	// current key is listed, a new key replaces it without overlap. IDs are in status.keyID
+	// and status.versions, such as 0123456789ab; any other ID has no effect. At most 64.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{12}$`
 	RevokedKeyIDs []string `json:"revokedKeyIDs,omitempty"`
 
-	// activeKeyID pins the current key by its ID. As long as it is set no other takes its
-	// place, unless it is revoked or too old for the Organization's maxKeyAge. The ID of the
-	// key that was replaced last undoes that: while it still works the two change places.
-	// Default: the key that was minted last.
+	// activeKeyID pins the current key by its ID, such as 0123456789ab. While it is set, the
+	// key is not rotated; it is still replaced when it is revoked, or when the Organization's
+	// maxKeyAge requires it. To undo a rotation, set the ID of the key that was replaced last:
+	// while that key works, it becomes the current key again. Any other ID changes nothing, and
+	// Ready is False with reason ActiveKeyUnavailable. When activeKeyID is removed, the current
+	// key stays until the next rotation is due.
+	// Default: the key that was minted last is the current key.
 	// +optional
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{12}$`
 	ActiveKeyID string `json:"activeKeyID,omitempty"`
 
-	// importedKeys are keys issued elsewhere that are to work here, too, until the first
-	// rotation retires them, or they are taken out of this list.
+	// importedKeys are keys that were issued elsewhere and work here too, if the Organization's
+	// spec.imports permits it. Each works until the next rotation retires it, or until it is
+	// removed from this list. They are in no Secret. At most 8.
 	// +optional
 	// +listType=map
 	// +listMapKey=sha256
 	// +kubebuilder:validation:MaxItems=8
 	ImportedKeys []ImportedKey `json:"importedKeys,omitempty"`
 
-	// suspend stops the key, until it is false again.
+	// suspend stops all keys of this APIKey while it is true: auth servers refuse them. When it
+	// is false again, the same keys work again.
+	// Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
 // OrganizationReference names an Organization.
 type OrganizationReference struct {
-	// name of the Organization.
+	// name is the metadata.name of the Organization.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 }
 
-// SecretTemplate describes the Secret that holds the key.
+// SecretTemplate describes the Secret that holds the key. Names and values of its labels,
+// annotations and data have at most 64 KiB together. Whoever sets or changes one of these
+// needs the right to create Secrets in the namespace.
 // +kubebuilder:validation:XValidation:rule="(has(self.data) ? self.data.map(k, size(bytes(k)) + size(bytes(self.data[k]))).sum() : 0) + (has(self.labels) ? self.labels.map(k, size(bytes(k)) + size(bytes(self.labels[k]))).sum() : 0) + (has(self.annotations) ? self.annotations.map(k, size(bytes(k)) + size(bytes(self.annotations[k]))).sum() : 0) <= 65536",message="spec.secret is larger than 64 KiB: shorten its data, labels and annotations, names and values taken together"
 type SecretTemplate struct {
-	// name of the Secret, in the APIKey's namespace. Default: the APIKey's name.
-	// It cannot be changed.
+	// name is the name of the Secret, in the APIKey's namespace. If a Secret of that name exists
+	// and is not owned by the APIKey, it is left alone, and the condition Published is False
+	// with reason SecretConflict. It is immutable.
+	// Default: the APIKey's name.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"
 	Name string `json:"name,omitempty"`
 
-	// labels added to the Secret. Those under auth.hexcovery.io, kubernetes.io/ and
-	// k8s.io/ are reserved; app.kubernetes.io/ and the like are yours.
+	// labels are added to the Secret, at most 32. Names under auth.hexcovery.io, kubernetes.io,
+	// kubectl.kubernetes.io and k8s.io are reserved; app.kubernetes.io/ can be used.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.labels has a name that is not valid for a label: use [prefix/]name"
@@ -152,19 +176,20 @@ type SecretTemplate struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.labelValue().validate(self[k]).hasValue())",message="spec.secret.labels has a value that is not valid for a label: at most 63 letters, digits, '-', '_' and '.'"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations added to the Secret. Those under auth.hexcovery.io,
-	// kubernetes.io/ and k8s.io/ are reserved.
+	// annotations are added to the Secret, at most 32 with at most 4096 characters each. The
+	// names that are reserved for labels are reserved here too.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="spec.secret.annotations has a name that is not valid for an annotation: use [prefix/]name"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^(([^/]*[.])?auth[.]hexcovery[.]io|kubernetes[.]io|kubectl[.]kubernetes[.]io|k8s[.]io)/'))",message="spec.secret.annotations has a reserved name: names under auth.hexcovery.io, kubernetes.io, kubectl.kubernetes.io and k8s.io cannot be set; app.kubernetes.io/ can"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
-	// data are the entries of the Secret beside api-key, which is always there.
-	// $(API_KEY), $(API_KEY_ID) and $(ORGANIZATION_ID) stand for their values,
-	// $$(API_KEY) for the text itself.
-	// Default: HEXCOVERY_API_KEY: $(API_KEY) and
-	// OTEL_EXPORTER_OTLP_HEADERS: x-api-key=$(API_KEY).
+	// data are the entries of the Secret beside api-key, which always holds the key itself: the
+	// name of each, and a template of its text. $(API_KEY), $(API_KEY_ID) and $(ORGANIZATION_ID)
+	// in a template are replaced by their values; $$ is a dollar sign, so $$(API_KEY) is the text
+	// $(API_KEY). At most 32 entries, with at most 16384 characters each.
+	// Default: HEXCOVERY_API_KEY with $(API_KEY), and OTEL_EXPORTER_OTLP_HEADERS with
+	// x-api-key=$(API_KEY), which suit envFrom.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..'))",message="spec.secret.data has a name that a Secret cannot hold: use letters, digits, '-', '_' and '.', and no '..' at the beginning"
@@ -172,119 +197,130 @@ type SecretTemplate struct {
 	Data map[string]DataTemplate `json:"data,omitempty"`
 }
 
-// LabelValue is the value of a label.
+// LabelValue is the value of a label: at most 63 letters, digits, '-', '_' and '.'.
 // +kubebuilder:validation:MaxLength=63
 type LabelValue string
 
-// AnnotationValue is the value of an annotation.
+// AnnotationValue is the value of an annotation: at most 4096 characters.
 // +kubebuilder:validation:MaxLength=4096
 type AnnotationValue string
 
-// DataTemplate is the text of one entry of the Secret, with $(API_KEY) and the
-// other variables in it.
+// DataTemplate is a template of the text of one entry of the Secret: at most 16384
+// characters, among them $(API_KEY), $(API_KEY_ID) and $(ORGANIZATION_ID).
 // +kubebuilder:validation:MaxLength=16384
 type DataTemplate string
 
 // APIKeyStatus is what the manager has done and observed.
 type APIKeyStatus struct {
-	// observedGeneration is the generation of the spec that conditions describe.
+	// conditions are for people and tools; no program of the operator decides by them. Ready
+	// is whether the spec is realized, Serving whether the key works now. Permitted, Registered
+	// and Published say how far the key has come, Rotated and Imported what becomes of other
+	// keys. ExpiringSoon, Reconciling and Stalled are present only while they are True.
 	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the metadata.generation that the conditions describe.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// appliedGeneration is the latest generation of the spec that every auth server is known
-	// to apply. It is 0 from when the key is stopped, or works again, until each has applied
-	// that.
+	// appliedGeneration is the latest metadata.generation whose spec all auth servers are known
+	// to apply. It is absent from when acceptance changes until all auth servers apply that.
 	// +optional
+	// +kubebuilder:validation:Minimum=1
 	AppliedGeneration int64 `json:"appliedGeneration,omitempty"`
 
-	// acceptance says whether auth servers may accept the keys in versions. Accepted is
-	// necessary and not sufficient: they also judge deletion, suspension, expiry and
-	// permission by themselves. A value that they do not know refuses.
+	// acceptance says whether auth servers may accept the keys in versions: Accepted; Withdrawn,
+	// because the APIKey is suspended or not permitted; or Expired. Accepted is necessary and
+	// not sufficient: auth servers also judge deletion, suspension, expiry and permission by
+	// themselves. An auth server refuses a value that it does not know.
 	// +optional
 	Acceptance Acceptance `json:"acceptance,omitempty"`
 
-	// uid is that of the APIKey that this status was written for. One that was copied
-	// to another APIKey, as from a backup, counts for nothing: its keys are not accepted.
+	// uid is the metadata.uid of the APIKey that this status was written for. In an APIKey with
+	// another uid, such as one restored from a backup, the status is ignored, and none of its
+	// keys is accepted.
 	// +optional
 	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	UID types.UID `json:"uid,omitempty"`
 
-	// organizationID is the id of the organization that the key was minted for.
-	// The key is not accepted for any other, even if an Organization of the same
-	// name is made anew with another id.
+	// organizationID is the id of the organization that the key was minted for. If an
+	// Organization of the same name is created again with another id, the key is refused.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	OrganizationID string `json:"organizationID,omitempty"`
 
-	// keyID names the key that the Secret holds: the first 12 hexadecimal digits
-	// of its SHA-256. It is what logs, audit and people use.
+	// keyID is the ID of the current key, which the Secret holds: the first 12 hexadecimal
+	// digits of the key's SHA-256, such as 0123456789ab. Logs, audit and people name keys by it.
 	// +optional
+	// +kubebuilder:validation:MinLength=12
 	// +kubebuilder:validation:MaxLength=12
 	KeyID string `json:"keyID,omitempty"`
 
-	// secretRef names the Secret that holds the key.
+	// secretRef names the Secret that holds the current key.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 
-	// scopes are those that the key has: spec.scopes or the default, as far as the
-	// organization has them.
+	// scopes are the scopes of the key: spec.scopes or its default, without those that the
+	// Organization does not have.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4
 	Scopes []Scope `json:"scopes,omitempty"`
 
-	// expirationTime is when the key stops working: spec.expirationTime, or what spec.ttl gives.
+	// expirationTime is when the key expires: spec.expirationTime, or the creation of the APIKey
+	// and spec.ttl. It is absent if the key does not expire.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
-	// lastUsedTime is when a key of this APIKey was last used, as far as was gathered.
-	// It is coarse: the manager writes it once an hour at most, by default.
+	// lastUsedTime is when a request last bore a key of this APIKey, as far as the manager has
+	// learned of it from auth servers. It is coarse: by default it is written once an hour at
+	// most.
 	// +optional
 	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
 
-	// nextRotationTime is when the key is going to be replaced.
+	// nextRotationTime is when a new key is going to replace the current one. It is absent if
+	// none is due.
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 
-	// versions are the hashes of this APIKey's keys: Pending, Active and Retiring ones
-	// are those that auth servers accept.
+	// versions are the keys of this APIKey, each by its SHA-256. Those that are Pending, Active
+	// or Retiring may be accepted, as acceptance says; those that are Revoked are refused. At
+	// most 16.
 	// +optional
 	// +listType=map
 	// +listMapKey=sha256
 	// +kubebuilder:validation:MaxItems=16
 	Versions []KeyVersion `json:"versions,omitempty"`
 
-	// imports are the hashes of spec.importedKeys that were taken up. One that has ended since
-	// does not come back, unless it is taken out of spec.importedKeys first.
+	// imports are the SHA-256 of those spec.importedKeys that were imported, in hexadecimal. A
+	// key that has been revoked since is not imported again, unless it is removed from
+	// spec.importedKeys first.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	Imports []string `json:"imports,omitempty"`
 
-	// refusedImports are the hashes of spec.importedKeys that were refused because each was
-	// another APIKey's. One of them is not taken up, also when nobody has it any more,
-	// unless it is taken out of spec.importedKeys first.
+	// refusedImports are the SHA-256 of those spec.importedKeys that were not imported, because
+	// each was a key of another APIKey. None is imported later either, unless it is removed from
+	// spec.importedKeys first.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	RefusedImports []string `json:"refusedImports,omitempty"`
 
-	// drift is how often the key was lost because its Secret was touched. The time until
-	// another is minted doubles with each.
+	// drift counts the keys that were lost because somebody deleted or edited the Secret. With
+	// each the manager waits longer before it mints another: 1s, 2s, 4s, up to 10m.
 	// +optional
 	Drift *DriftStatus `json:"drift,omitempty"`
-
-	// conditions are for people and tools; no program of the operator decides by them. Ready
-	// says whether the spec is realized, Serving whether the key works now. Reconciling and
-	// Stalled are there while they hold.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // Acceptance says whether auth servers may accept an APIKey's keys.
@@ -301,29 +337,32 @@ const (
 	AcceptanceExpired Acceptance = "Expired"
 )
 
-// DriftStatus is how often a key was lost because its Secret was touched: deleted, given
-// another api-key, or replaced by somebody else's.
+// DriftStatus counts the keys that were lost because somebody deleted the Secret, edited its
+// api-key, or put another Secret in its place.
 type DriftStatus struct {
-	// count of keys that were lost, since the Secret was last left alone for 20 minutes.
+	// count is the number of keys that were lost. It begins again at 1 when the Secret has been
+	// left alone for 20 minutes.
 	// +required
 	// +kubebuilder:validation:Minimum=1
-	Count int32 `json:"count"`
+	Count int32 `json:"count,omitempty"`
 	// lastTime is when the last of them was lost.
 	// +required
 	LastTime metav1.Time `json:"lastTime"`
-	// lostKeyID is the key that was lost last, until another is minted in its place.
+	// lostKeyID is the ID of the key that was lost last. It is absent when another has been
+	// minted.
 	// +optional
+	// +kubebuilder:validation:MinLength=12
 	// +kubebuilder:validation:MaxLength=12
 	LostKeyID string `json:"lostKeyID,omitempty"`
 }
 
 // SecretReference names a Secret in the APIKey's namespace.
 type SecretReference struct {
-	// name of the Secret.
+	// name is the metadata.name of the Secret.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 }
 
 // APIKeyList is a list of APIKeys.

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Organization is a tenant of the Hexcovery API, and the admin's word on which
-// namespaces may have keys for it.
+// Organization is a tenant of the Hexcovery API. A platform admin says in it which namespaces
+// may have keys for it, and what those keys may reach at most.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=hxorg,categories=hexcovery
@@ -21,13 +21,15 @@ import (
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.id) ? self.spec.id : self.metadata.name) == (has(oldSelf.spec.id) ? oldSelf.spec.id : oldSelf.metadata.name)",message="spec.id is immutable: data is stored under it; create another Organization instead",fieldPath=".spec.id",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.spec.id) || size(self.metadata.name) <= 150",message="metadata.name is longer than the 150 characters of an id: set spec.id",fieldPath=".spec.id"
 type Organization struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is the desired state of the organization.
+	// spec is what a platform admin decides about the organization.
 	// +required
 	Spec OrganizationSpec `json:"spec"`
-	// status is what the manager last observed.
+	// status is what the manager has done and observed. Only the manager can write it.
 	// +optional
 	Status OrganizationStatus `json:"status,omitzero"`
 
@@ -35,28 +37,33 @@ type Organization struct {
 	Refusal string `json:"-"`
 }
 
-// OrganizationSpec is what an admin decides about an organization.
+// OrganizationSpec is what a platform admin decides about an organization.
 type OrganizationSpec struct {
-	// id is what upstreams know the organization by (the value of X-Scope-OrgID).
-	// Default: metadata.name. It cannot be changed.
+	// id is what upstreams know the organization by: the value of the header X-Scope-OrgID. It
+	// has 1 to 150 letters, digits, '.', '_' and '-', and does not begin with '.', such as
+	// acme-prod. It is immutable.
+	// Default: metadata.name.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=150
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`
 	ID string `json:"id,omitempty"`
 
-	// displayName is what people read; it has no effect.
+	// displayName is what people call the organization: one line of plain text, at most 256
+	// characters, such as "Acme, production". It has no effect.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[^\\p{C}\\p{Zl}\\p{Zp}]*$')",message="spec.displayName has a line break, or a control or formatting character: write one line of plain text"
 	DisplayName string `json:"displayName,omitempty"`
 
-	// namespaces says which namespaces may have keys for this organization.
+	// namespaces says which namespaces may have keys for this organization. A namespace that is
+	// no longer permitted has its keys refused; permit it again, and the same keys work again.
 	// Default: none.
 	// +optional
 	Namespaces NamespacePolicy `json:"namespaces,omitzero"`
 
-	// scopes is the most that a key of this organization may reach.
+	// scopes are the most that a key of this organization can be used for: ingest, query,
+	// annotations and heartbeats. A key that asks for another is refused.
 	// Default: all scopes.
 	// +optional
 	// +listType=set
@@ -64,23 +71,29 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	Scopes []Scope `json:"scopes,omitempty"`
 
-	// maxKeyAge is the age, since it was registered, at which a key of this organization
-	// is refused, whatever its APIKey says: at least an hour, at most ten years. Keys are
-	// rotated in time before it. Default: none.
+	// maxKeyAge is the age at which auth servers refuse a key of this organization, whatever its
+	// APIKey says, counted from its registration: from 1h to 87840h (ten years), such as 2160h
+	// (90 days). The manager replaces each key in time before that. A key that is older already
+	// is refused at once, and replaced.
+	// Default: no bound.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|µs|ns))+)$') && duration(self) >= duration('1h') && duration(self) <= duration('87840h')",message="spec.maxKeyAge is not between 1h and 87840h (ten years): write it as 2160h"
 	MaxKeyAge *metav1.Duration `json:"maxKeyAge,omitempty"`
 
-	// imports says which keys that were issued elsewhere an APIKey of this organization
-	// may import. Whoever may read the status of an APIKey knows its hashes and could
-	// import one, so this is for a platform admin to decide. Default: Forbidden.
+	// imports says which keys that were issued elsewhere an APIKey of this organization may list
+	// in spec.importedKeys: Forbidden, none; Foreign, keys of any form but that of the keys which
+	// are minted here (hxk_...); or Any, also keys that another installation has minted. With
+	// Any, whoever learns the SHA-256 of a key that has ended can import it, and receives what
+	// its holder still sends.
+	// Default: Forbidden.
 	// +optional
 	Imports ImportPolicy `json:"imports,omitempty"`
 
-	// blocked are APIKeys of this organization whose keys are refused, whatever their own
-	// spec says. Only who may change the Organization can lift it.
+	// blocked are APIKeys whose keys for this organization are refused, whatever their own spec
+	// says, each by its namespace and name. Only whoever may change the Organization can lift
+	// that: also an APIKey that is created again under the same name is refused. At most 256.
 	// +optional
 	// +listType=map
 	// +listMapKey=namespace
@@ -88,7 +101,9 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxItems=256
 	Blocked []BlockedAPIKey `json:"blocked,omitempty"`
 
-	// suspend stops every key of the organization, until it is false again.
+	// suspend stops all keys of the organization while it is true: auth servers refuse them.
+	// When it is false again, the same keys work again.
+	// Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -109,51 +124,58 @@ const (
 	ImportAny ImportPolicy = "Any"
 )
 
-// BlockedAPIKey names an APIKey whose keys are refused.
+// BlockedAPIKey names an APIKey whose keys are refused. It may not exist yet.
 type BlockedAPIKey struct {
-	// namespace of the APIKey.
+	// namespace is the namespace of the APIKey.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	Namespace string `json:"namespace"`
-	// name of the APIKey.
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="spec.blocked has a namespace that no APIKey can be in: use lower case letters, digits and '-'"
+	Namespace string `json:"namespace,omitempty"`
+	// name is the metadata.name of the APIKey.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	Name string `json:"name"`
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.blocked has a name that no APIKey can have: use lower case letters, digits, '-' and '.'"
+	Name string `json:"name,omitempty"`
 }
 
-// NamespacePolicy permits the namespaces that match a selector.
+// NamespacePolicy permits the namespaces that a selector selects.
 type NamespacePolicy struct {
-	// selector matches labels of namespaces that may have keys. A namespace is named by its
-	// label kubernetes.io/metadata.name, which nobody can change. An empty selector ({})
-	// matches every namespace; no selector matches none.
+	// selector selects the namespaces that may have keys, by their labels. To name a namespace,
+	// use its label kubernetes.io/metadata.name, which nobody can change. An empty selector ({})
+	// selects every namespace.
+	// Default: no namespace.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
-// OrganizationStatus is what the manager last observed.
+// OrganizationStatus is what the manager has done and observed.
 type OrganizationStatus struct {
-	// observedGeneration is the generation of the spec that conditions describe.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// appliedGeneration is the latest generation of the spec that every auth server is known
-	// to apply.
-	// +optional
-	AppliedGeneration int64 `json:"appliedGeneration,omitempty"`
-
-	// id is the organization's effective id.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	ID string `json:"id,omitempty"`
-
-	// conditions are for people and tools: Ready, and Reconciling or Stalled while they hold.
+	// conditions are for people and tools; no program of the operator decides by them. Ready is
+	// whether the spec is realized. Reconciling and Stalled are present only while they are True.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the metadata.generation that the conditions describe.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// appliedGeneration is the latest metadata.generation whose spec all auth servers are known
+	// to apply.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	AppliedGeneration int64 `json:"appliedGeneration,omitempty"`
+
+	// id is what upstreams know the organization by: spec.id, or metadata.name.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ID string `json:"id,omitempty"`
 }
 
 // OrganizationList is a list of Organizations.

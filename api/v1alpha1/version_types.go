@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// VersionState is how far a version has come.
+// VersionState is how far a key has come.
 // +kubebuilder:validation:Enum=Pending;Active;Retiring;Revoked
 type VersionState string
 
@@ -89,65 +89,73 @@ const (
 	RevokedInUse RevocationReason = "MaxReachedInUse"
 )
 
-// KeyVersion is one key of an APIKey, known by its hash.
+// KeyVersion is one key of an APIKey, known by its SHA-256.
 type KeyVersion struct {
-	// id is the key ID: the first 12 hexadecimal digits of sha256.
+	// id is the ID of the key: the first 12 hexadecimal digits of sha256, such as 0123456789ab.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{12}$`
-	ID string `json:"id"`
+	ID string `json:"id,omitempty"`
 
-	// sha256 of the whole key, in lower case hexadecimal.
+	// sha256 is the SHA-256 of the whole key, in 64 lower case hexadecimal digits.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256,omitempty"`
 
-	// state is how far the version has come.
+	// state is how far the key has come: Pending, until auth servers have loaded its hash and the
+	// Secret holds it; Active; Retiring, replaced and still accepted; or Revoked, refused, until
+	// all auth servers are known to refuse it and the entry is removed.
 	// +required
-	State VersionState `json:"state"`
+	State VersionState `json:"state,omitempty"`
 
-	// registrationTime is when the hash was registered; of an imported key, when its APIKey
-	// was created. It is what the organization's maxKeyAge counts from.
+	// registrationTime is when the key was registered; of an imported key, when its APIKey was
+	// created. The Organization's maxKeyAge counts from it.
 	// +required
 	RegistrationTime metav1.Time `json:"registrationTime"`
 
-	// origin is where the key comes from. Default: Minted.
+	// origin is where the key comes from: Minted, by the manager, or Imported, from
+	// spec.importedKeys.
+	// Default: Minted.
 	// +optional
 	Origin VersionOrigin `json:"origin,omitempty"`
 
-	// activationTime is when the key was published, or published again.
+	// activationTime is when the key was last written into the Secret as the current one.
 	// +optional
 	ActivationTime *metav1.Time `json:"activationTime,omitempty"`
 
-	// replacementTime is when the key was replaced.
+	// replacementTime is when another key took its place. rotation.overlap counts from it.
 	// +optional
 	ReplacementTime *metav1.Time `json:"replacementTime,omitempty"`
 
-	// mintReason is why the key was minted. It is absent where it was imported.
+	// mintReason is why the key was minted, such as Interval. It is absent from an imported key.
 	// +optional
 	MintReason MintReason `json:"mintReason,omitempty"`
 
-	// revocationReason is why the key was revoked.
+	// revocationReason is why the key was revoked, such as Unused. It is absent from a key that
+	// is not Revoked.
 	// +optional
 	RevocationReason RevocationReason `json:"revocationReason,omitempty"`
 
-	// lastUsedTime is when the key was last used, as far as was gathered.
+	// lastUsedTime is when a request last bore the key, as far as the manager has learned of it
+	// from auth servers.
 	// +optional
 	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
 
-	// revokedBy is the user who revoked the key, where a user did.
+	// revokedBy is the user who revoked the key. It is absent if no user did, as for a key that
+	// is revoked because it is unused.
 	// +optional
 	RevokedBy *UserReference `json:"revokedBy,omitempty"`
 }
 
-// UserReference names a user of the Kubernetes API, as its admission has seen them.
+// UserReference names a user of the Kubernetes API, as admission has seen them.
 type UserReference struct {
-	// username of the user.
+	// username is the user's name, such as alice or system:serviceaccount:argocd:argocd.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	Username string `json:"username"`
-	// uid of the user, where the API server knows one.
+	Username string `json:"username,omitempty"`
+	// uid is the user's UID. It is absent if the API server knows none.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	UID string `json:"uid,omitempty"`
 }

@@ -67,7 +67,7 @@ var _ = Describe("Rotation of an APIKey", func() {
 		Entry("a min of more than a year", rotation("overlap: {min: 8785h, max: 8784h}"), "spec.rotation.overlap.min is not between 0s and 8784h"),
 		Entry("an idle of more than a year", rotation("overlap: {idle: 8785h}"), "spec.rotation.overlap.idle is not between 0s and 8784h"),
 		Entry("a max of more than a year", rotation("overlap: {max: 8785h}"), "spec.rotation.overlap.max is not between 0s and 8784h"),
-		Entry("a min after max", rotation("overlap: {min: 2h, max: 1h}"), "spec.rotation.overlap.min (default 15m) is longer than max (default 168h): no time is both after min and before max"),
+		Entry("a min after max", rotation("overlap: {min: 2h, max: 1h}"), "spec.rotation.overlap.min (default 15m) is longer than max (default 168h): lower min, or raise max"),
 		Entry("a max before the default min", rotation("overlap: {max: 1m}"), "spec.rotation.overlap.min (default 15m) is longer than max"),
 		Entry("a min after the default max", rotation("overlap: {min: 169h}"), "spec.rotation.overlap.min (default 15m) is longer than max (default 168h)"),
 		Entry("a policy of restarts that does not exist", rotation("restart: {policy: All}"), `spec.rotation.restart.policy: Unsupported value: "All"`),

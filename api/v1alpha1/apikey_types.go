@@ -259,7 +259,7 @@ type APIKeyStatus struct {
 	// keyID is the ID of the current key, which the Secret holds: the first 12 hexadecimal
 	// digits of the key's SHA-256, such as 0123456789ab. Logs, audit and people name keys by it.
 	// +optional
-	// +kubebuilder:validation:MinLength=12
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=12
 	KeyID string `json:"keyID,omitempty"`
 
@@ -351,7 +351,7 @@ type DriftStatus struct {
 	// lostKeyID is the ID of the key that was lost last. It is absent when another has been
 	// minted.
 	// +optional
-	// +kubebuilder:validation:MinLength=12
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=12
 	LostKeyID string `json:"lostKeyID,omitempty"`
 }

@@ -72,6 +72,8 @@ type world struct {
 	// minted counts keys, touched what was written of Secrets, writes what was written in
 	// this look, and restarts the processes.
 	minted, touched, writes, restarts int
+	// steps are what was decided, in words.
+	steps func(string)
 	// calm: nobody interferes any more.
 	calm bool
 
@@ -210,7 +212,7 @@ func (w *world) answer(f *Facts, q *Questions) {
 	}
 	if q.Digest {
 		w.minted++
-		digest := digestOf(fmt.Sprintf("key %d", w.minted))
+		digest := digestOf(fmt.Sprintf("key-%d", w.minted))
 		f.Fresh, w.process.escrow = &digest, digest.KeyID()
 		f.Held.Insert(digest.KeyID())
 		w.note("key %d is %s", w.minted, digest.KeyID())
@@ -393,7 +395,7 @@ func (w *world) touch(s *corev1.Secret) *corev1.Secret {
 // plaintext is what has the key ID.
 func (w *world) plaintext(id string) string {
 	for n := range w.minted + 1 {
-		if name := fmt.Sprintf("key %d", n); idOf(name) == id {
+		if name := fmt.Sprintf("key-%d", n); idOf(name) == id {
 			return name
 		}
 	}
@@ -411,6 +413,9 @@ func (w *world) look(interfere func()) *Plan {
 		generation := f.Key.Generation
 		w.log = append(w.log, func() string { return sketch(generation, &plan) })
 		w.check(f, &plan)
+		if w.steps != nil {
+			w.steps(described(f, &plan))
+		}
 		if !plan.Asks() && plan.Step == StepNone {
 			w.process.waits = keep(w.process.waits, plan.Waits)
 			return &plan

@@ -33,7 +33,7 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-// FuzzDecide does the same by a script.
+// FuzzDecide does the same, and decides about any facts, by a script.
 func FuzzDecide(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed, []byte{})
@@ -41,6 +41,9 @@ func FuzzDecide(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
 		d := rolling(seed)
 		d.script = script
+		if text := d.follow(d.anyFacts()); text != "" {
+			t.Fatal(text)
+		}
 		newWorld(t, d).live(60)
 	})
 }

@@ -45,6 +45,12 @@ var names = func() map[string]string {
 			names[idOf(name)] = name
 		}
 	}
+	// Those that worlds mint.
+	for n := range 10 {
+		name := fmt.Sprintf("key-%d", n)
+		names[hashOf(name)] = name
+		names[idOf(name)] = name
+	}
 	return names
 }()
 

@@ -67,7 +67,7 @@ func TestTheStepsOfAKey(t *testing.T) {
 			k.Generation = 3
 			k.Spec.ActiveKeyID = idOf("key-1")
 		}, []string{
-			"ask Secrets", "Status key-1:Active key-2:Retiring unapplied", "ask revoke generation 3", "Status key-1:Active key-2:Retiring",
+			"ask Secrets", "ask revoke generation 3", "Status key-1:Active key-2:Retiring",
 			"Secret key-1", "Status key-1:Active key-2:Retiring", "Secret key-2 previous", "nothing",
 		}},
 		{"the newer key is revoked", func(k *v1alpha1.APIKey) {

@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -164,9 +165,7 @@ func (w *world) observe() *Facts {
 		return f
 	}
 	w.observePermission(f)
-	for hash, rivals := range w.rivals {
-		f.Rivals[hash] = rivals
-	}
+	maps.Copy(f.Rivals, w.rivals)
 	if v := pending(&key.Status); v != nil && v.ID == p.escrow {
 		f.Minted = v.ID
 		f.Held.Insert(v.ID)
@@ -245,7 +244,7 @@ func (w *world) ask(f *Facts, purpose Purpose) Ack {
 		waiting = wait{w.revisionOf(f), f.Now}
 		w.process.waits[purpose] = waiting
 	}
-	ack := Ack{Complete: true, Slow: f.Now.Sub(waiting.since) >= time.Second, Waiting: "1 of 3 auth servers: east", Again: time.Second}
+	ack := Ack{Complete: true, Slow: f.Now.Sub(waiting.since) >= time.Second, Missing: 1, Of: 3, Names: "east", Again: time.Second}
 	if purpose.Kind == Register && len(w.servers) == 0 {
 		return Ack{None: true, Slow: ack.Slow, Again: time.Second}
 	}

@@ -60,19 +60,19 @@ func TestAcknowledge(t *testing.T) {
 		"then all are asked about both": {
 			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 })), want: "ask register key a again, generation 3; revoke generation 3"},
 		"it does not work for all yet, as the status says since that write": {
-			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", quick), applied(quick)), want: "nothing",
+			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain(quick), applied(quick)), want: "nothing",
 			ready: "Resuming", serving: "Resuming", stuck: "Reconciling Resuming"},
 		"also when one of the two is known": {
-			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", slow), applied(complete)), want: "Status a:Active unapplied",
+			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain(slow), applied(complete)), want: "Status a:Active unapplied",
 			ready: "Resuming", serving: "Resuming", stuck: "Reconciling Resuming"},
 		"without any auth server nobody accepts it": {
-			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", none), applied(complete)), want: "Status a:Active unapplied",
+			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain(none), applied(complete)), want: "Status a:Active unapplied",
 			ready: "NoAuthServer", serving: "Resuming", stuck: "Reconciling NoAuthServer"},
 		"it works when all have loaded it, although one has not applied the generation": {
-			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", complete), applied(slow)), want: "Status a:Active unapplied",
+			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain(complete), applied(slow)), want: "Status a:Active unapplied",
 			ready: "Applying", serving: "Active", stuck: "Reconciling Applying"},
 		"and the generation is applied when all have": {
-			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", complete), applied(complete)), want: "Status a:Active",
+			facts: given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain(complete), applied(complete)), want: "Status a:Active",
 			ready: "Ready", serving: "Active"},
 	})
 }
@@ -86,7 +86,7 @@ func TestWhoIsWaitedForIsNamedAfterAWhile(t *testing.T) {
 		"not at once":           {given("a:Pending", noSecret, minted("a"), loaded("a", quick)), "Registered", "Waiting for auth servers to load the key's hash."},
 		"without auth servers":  {given("a:Pending", noSecret, minted("a"), loaded("a", none)), "Registered", "Deploy the auth server."},
 		"a successor":           {given("a:Active b:Pending", minted("b"), loaded("b", slow)), "Rotated", "Waiting for 1 of 3 auth servers: east to load the key's hash."},
-		"a key that is resumed": {given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain("a", slow), applied(slow)), "Registered", "Waiting for 1 of 3 auth servers: east to load the key's hash."},
+		"a key that is resumed": {given("a:Active", stored(func(s *status) { s.AppliedGeneration = 0 }), loadedAgain(slow), applied(slow)), "Registered", "Waiting for 1 of 3 auth servers: east to load the key's hash."},
 		"a generation":          {given("a:Active", spec(scoped("ingest")), applied(slow)), "Ready", "Waiting for 1 of 3 auth servers: east to apply generation 4."},
 	} {
 		plan := Decide(test.facts)

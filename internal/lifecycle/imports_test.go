@@ -225,7 +225,7 @@ func TestABlockedAPIKeyForfeitsItsImports(t *testing.T) {
 	f.Key.Status = plan.Status
 	f.Organization.Spec.Blocked = nil
 	// Lifted, they have to be listed anew.
-	plan = Decide(f.with(dropped("x", complete), loadedAgain("a", complete)))
+	plan = Decide(f.with(dropped("x", complete), loadedAgain(complete)))
 	if got := described(f, &plan); got != "Status a:Active unapplied" || letters(plan.Status.RefusedImports) != "x y z" {
 		t.Errorf("when the block is lifted: %s, refused %s", got, letters(plan.Status.RefusedImports))
 	}

@@ -26,10 +26,10 @@ func edited(s *corev1.Secret) { s.Data["HEXCOVERY_API_KEY"] = []byte("x") }
 // superseded answers the question for it.
 func superseded(yes bool) option { return func(f *Facts) { f.Superseded = ptr.To(yes) } }
 
-// repaired says how often this process has put the Secret right.
-func repaired(name string, again int32, ago time.Duration) option {
+// repaired says how often this process has put the Secret of key a right.
+func repaired(again int32, ago time.Duration) option {
 	return func(f *Facts) {
-		f.Repairs.Form = fmt.Sprintf("%d acme %s", f.Key.Generation, idOf(name))
+		f.Repairs.Form = fmt.Sprintf("%d acme %s", f.Key.Generation, idOf("a"))
 		f.Repairs.Again, f.Repairs.Last = again, noon.Add(-ago)
 	}
 }
@@ -91,11 +91,11 @@ func TestRepair(t *testing.T) {
 		"a Secret of an earlier form is read first":            {facts: given("a:Active", always(labelled)), want: "ask Secrets"},
 		"and rewritten with the same key":                      {facts: given("a:Active", always(labelled), live), want: "Secret a"},
 		"an entry that was edited is put right":                {facts: given("a:Active", secret(edited), live), want: "Secret a"},
-		"one that was put right before is a repair":            {facts: given("a:Active", secret(edited), live, repaired("a", 0, 0)), want: "Secret a again"},
-		"a repair is put off when it was made before":          {facts: given("a:Active", secret(edited), live, repaired("a", 1, 0)), want: "nothing", again: time.Second, ready: "Ready", serving: "Active"},
-		"for longer when it was made often":                    {facts: given("a:Active", secret(edited), live, repaired("a", 3, time.Second)), want: "nothing", again: 3 * time.Second},
-		"and made when the time has come":                      {facts: given("a:Active", secret(edited), live, repaired("a", 3, 4*time.Second)), want: "Secret a again"},
-		"what the spec asks for now does not wait":             {facts: given("a:Active", secret(edited), live, repaired("a", 3, 0), spec(labelled), applied(complete), stored(func(s *status) { s.AppliedGeneration = generation + 1 })), want: "Secret a"},
+		"one that was put right before is a repair":            {facts: given("a:Active", secret(edited), live, repaired(0, 0)), want: "Secret a again"},
+		"a repair is put off when it was made before":          {facts: given("a:Active", secret(edited), live, repaired(1, 0)), want: "nothing", again: time.Second, ready: "Ready", serving: "Active"},
+		"for longer when it was made often":                    {facts: given("a:Active", secret(edited), live, repaired(3, time.Second)), want: "nothing", again: 3 * time.Second},
+		"and made when the time has come":                      {facts: given("a:Active", secret(edited), live, repaired(3, 4*time.Second)), want: "Secret a again"},
+		"what the spec asks for now does not wait":             {facts: given("a:Active", secret(edited), live, repaired(3, 0), spec(labelled), applied(complete), stored(func(s *status) { s.AppliedGeneration = generation + 1 })), want: "Secret a"},
 		"an immutable Secret is left alone while it is right":  {facts: given("a:Active", secret(func(s *corev1.Secret) { s.Immutable = ptr.To(true) })), want: "nothing"},
 		"and written when it is not":                           {facts: given("a:Active", secret(func(s *corev1.Secret) { s.Immutable = ptr.To(true) }), always(labelled), live), want: "Secret a"},
 		"the key that retires is never put right with its own": {facts: given("a:Retiring b:Active", holds("a"), secret(edited), live, fresh("n")), want: "Status a:Revoked(SecretDrifted) b:Revoked(SecretDrifted) n:Pending"},

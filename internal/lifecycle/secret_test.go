@@ -18,13 +18,13 @@ import (
 )
 
 // held judges a Secret that holds key a of an APIKey with these versions, after a change.
-func held(versions string, previous bool, change func(*corev1.Secret, *Facts)) (holding, *Facts) {
+func held(versions string, previous bool, change func(*corev1.Secret, *Facts)) holding {
 	f := given(versions)
 	s := secretOf(f, "a", previous)
 	change(s, f)
 	f.Secret.Secret = s
 	d := &decision{Facts: f, next: *f.Key.Status.DeepCopy()}
-	return d.holding(&f.Secret, previous), f
+	return d.holding(&f.Secret, previous)
 }
 
 func TestStateOfASecret(t *testing.T) {
@@ -59,7 +59,7 @@ func TestStateOfASecret(t *testing.T) {
 		"immutable":                   {func(s *corev1.Secret, _ *Facts) { s.Immutable = ptr.To(true) }, secretCurrent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, _ := held("a:Active", false, test.change)
+			got := held("a:Active", false, test.change)
 			if got.state != test.want {
 				t.Errorf("state %d, want %d", got.state, test.want)
 			}
@@ -76,10 +76,10 @@ func TestStateOfASecret(t *testing.T) {
 // Whoever may read the previous Secret can put its key into the main one.
 func TestAKeyThatRetiresIsInTheSecretOnlyAsItWasWritten(t *testing.T) {
 	edit := func(s *corev1.Secret, _ *Facts) { s.Data["HEXCOVERY_API_KEY"] = []byte("x") }
-	if got, _ := held("a:Retiring b:Active", false, func(*corev1.Secret, *Facts) {}); got != (holding{secretCurrent, idOf("a")}) {
+	if got := held("a:Retiring b:Active", false, func(*corev1.Secret, *Facts) {}); got != (holding{secretCurrent, idOf("a")}) {
 		t.Errorf("as it was written it is %+v", got)
 	}
-	if got, _ := held("a:Retiring b:Active", false, edit); got != (holding{state: secretStale}) {
+	if got := held("a:Retiring b:Active", false, edit); got != (holding{state: secretStale}) {
 		t.Errorf("edited it is %+v", got)
 	}
 }
@@ -100,7 +100,7 @@ func TestStateOfThePreviousSecret(t *testing.T) {
 		"somebody else's":      {func(s *corev1.Secret, _ *Facts) { foreign(s) }, secretForeign},
 		"from a backup":        {func(s *corev1.Secret, _ *Facts) { asVelero(s) }, secretLeftover},
 	} {
-		if got, _ := held("a:Retiring b:Active", true, test.change); got.state != test.want {
+		if got := held("a:Retiring b:Active", true, test.change); got.state != test.want {
 			t.Errorf("%s: state %d, want %d", name, got.state, test.want)
 		}
 	}
@@ -147,7 +147,7 @@ func TestASecretFromABackup(t *testing.T) {
 			// Also of a key that the APIKey itself has: it is not relied on, once somebody has
 			// taken the owner away.
 			for _, versions := range []string{"", "a:Active"} {
-				got, _ := held(versions, false, func(s *corev1.Secret, _ *Facts) { test.change(s) })
+				got := held(versions, false, func(s *corev1.Secret, _ *Facts) { test.change(s) })
 				if got != (holding{state: test.want}) {
 					t.Errorf("with versions %q: %+v, want %d", versions, got, test.want)
 				}

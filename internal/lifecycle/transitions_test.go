@@ -248,7 +248,7 @@ func TestTheLifeOfAKeyIsTold(t *testing.T) {
 	write(always(suspend))
 	write(withdrawn(complete))
 	write(always(func(s *v1alpha1.APIKeySpec) { s.Suspend = false }))
-	write(loadedAgain("a", complete), applied(complete))
+	write(loadedAgain(complete), applied(complete))
 	write(always(after(noon.Add(time.Second))), later(time.Second), fresh("b"))
 	write(loaded("b", complete), holds("b"), holdsPrevious("a"))
 	write(always(revoking("a")))

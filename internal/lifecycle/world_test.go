@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -164,9 +165,7 @@ func (w *world) observe() *Facts {
 		return f
 	}
 	w.observePermission(f)
-	for hash, rivals := range w.rivals {
-		f.Rivals[hash] = rivals
-	}
+	maps.Copy(f.Rivals, w.rivals)
 	if v := pending(&key.Status); v != nil && v.ID == p.escrow {
 		f.Minted = v.ID
 		f.Held.Insert(v.ID)

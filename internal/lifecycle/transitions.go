@@ -41,10 +41,12 @@ const (
 	InUse What = "InUse"
 	// Ended: no auth server accepts a key any more.
 	Ended What = "Ended"
-	// Refused, Suspended and Expired: the APIKey's keys are refused.
-	Refused   What = "Refused"
+	// Refused: the APIKey's keys are refused because they are not permitted.
+	Refused What = "Refused"
+	// Suspended: they are refused because somebody has suspended or blocked them.
 	Suspended What = "Suspended"
-	Expired   What = "Expired"
+	// Expired: they are refused because their time is over.
+	Expired What = "Expired"
 	// Resumed: they are accepted again.
 	Resumed What = "Resumed"
 	// Widened: they reach more scopes.

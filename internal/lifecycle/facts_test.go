@@ -319,6 +319,7 @@ func loaded(name string, ack Ack) option {
 	return func(f *Facts) { acked(Register, ack, "key %s, generation %d", idOf(name), f.Key.Generation)(f) }
 }
 
+// loadedAgain says who has loaded key a since it works again.
 func loadedAgain(ack Ack) option {
 	return func(f *Facts) {
 		acked(Register, ack, "key %s again, generation %d", idOf("a"), f.Key.Generation)(f)

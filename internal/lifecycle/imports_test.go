@@ -77,6 +77,8 @@ func TestImports(t *testing.T) {
 			given("a:Active +x:Active", always(listing("x y")), reserved("y", true)), "Status a:Active +x:Active +y:Pending", "a:Active +x:Active +y:Pending", "x y", "", "Importing"},
 		"it is accepted when each auth server has loaded it": {
 			given("a:Active +x:Pending", acked(Register, complete, "imported %s, generation 3", idOf("x"))), "Status a:Active +x:Active", "a:Active +x:Active", "x", "", "Imported"},
+		"and not before": {
+			given("a:Active +x:Pending", acked(Register, quick, "imported %s, generation 3", idOf("x"))), "Status a:Active +x:Pending", "a:Active +x:Pending", "x", "", "Importing"},
 		"which they are asked": {given("a:Active +x:Pending"), "ask register imported x, generation 3", "a:Active +x:Pending", "x", "", "Importing"},
 		"for two at once":      {given("a:Active +x:Pending +y:Pending"), "ask register imported x y, generation 3", "a:Active +x:Pending +y:Pending", "x y", "", "Importing"},
 

@@ -115,6 +115,8 @@ func TestRegister(t *testing.T) {
 			facts: given("a:Active", noSecret, live, fresh("n"), drifted(1, time.Minute, "")), want: "Status a:Revoked(SecretDrifted)", again: time.Second},
 		"the key that was replaced, put in the place of the current one, is a loss": {
 			facts: given("a:Retiring b:Active", holds("a"), live, fresh("n")), want: "Status a:Revoked(SecretDrifted) b:Revoked(SecretDrifted) n:Pending"},
+		"also where the two Secrets have changed places": {
+			facts: given("a:Retiring b:Active", holds("a"), holdsPrevious("b"), live, fresh("n")), want: "Status a:Revoked(SecretDrifted) b:Revoked(SecretDrifted) n:Pending"},
 		"unless the two have changed places, and the Secret was not written since": {
 			facts: given("a:Active b:Retiring", holds("b"), stored(func(s *status) { s.KeyID = idOf("b") }), live, func(f *Facts) { f.Held.Insert(idOf("a")) }), want: "Secret a"},
 		"a key that is in no Secret and not held is a loss": {

@@ -26,7 +26,7 @@ func edited(s *corev1.Secret) { s.Data["HEXCOVERY_API_KEY"] = []byte("x") }
 // superseded answers the question for it.
 func superseded(yes bool) option { return func(f *Facts) { f.Superseded = ptr.To(yes) } }
 
-// repaired says how often this process has put the Secret right that holds key a.
+// repaired says how often this process has put the Secret of key a right.
 func repaired(again int32, ago time.Duration) option {
 	return func(f *Facts) {
 		f.Repairs.Form = fmt.Sprintf("%d acme %s", f.Key.Generation, idOf("a"))

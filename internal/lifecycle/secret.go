@@ -67,9 +67,6 @@ type holding struct {
 // While a new key waits for the auth servers nothing is asked that the creation of its
 // Secret is going to find out: it fails if there is one.
 func (d *decision) inspect() bool {
-	if d.blocked {
-		return false
-	}
 	v := pending(&d.next)
 	awaits := v != nil && active(&d.next) == nil && d.Minted == v.ID
 	if d.main.state != secretCurrent && !d.Secret.Live && (!awaits || d.Secret.Secret != nil) {

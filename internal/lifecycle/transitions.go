@@ -41,11 +41,11 @@ const (
 	InUse What = "InUse"
 	// Ended: no auth server accepts a key any more.
 	Ended What = "Ended"
-	// Refused: the APIKey's keys are refused, for they are not permitted.
+	// Refused: the APIKey's keys are refused because they are not permitted.
 	Refused What = "Refused"
-	// Suspended: they are refused, for somebody wants that.
+	// Suspended: they are refused because somebody has suspended or blocked them.
 	Suspended What = "Suspended"
-	// Expired: they are refused, for their time is over.
+	// Expired: they are refused because their time is over.
 	Expired What = "Expired"
 	// Resumed: they are accepted again.
 	Resumed What = "Resumed"

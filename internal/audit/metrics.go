@@ -24,7 +24,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		}),
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_audit_lost_total",
-			Help: "Audit lines that could not be written, or found no place to wait for it; the line after them says how many are missing.",
+			Help: "Audit lines dropped because too many waited for the writer. The next line in the trail says how many.",
 		}),
 	}
 	if registerer != nil {

@@ -19,24 +19,22 @@ import (
 
 // auditOptions say where the audit trail goes, and hold it once it is open.
 type auditOptions struct {
-	trail.Options
-
+	log      *string
 	recorder *audit.Recorder
 	refusals *audit.Refusals
 }
 
-func (o *auditOptions) bind(flags *flag.FlagSet) { o.Bind(flags) }
+func (o *auditOptions) bind(flags *flag.FlagSet) { o.log = trail.Flag(flags) }
 
 // open begins the trail of the auth server of that name. It goes on until close was called, which
 // has to be after the last request was answered.
 func (o *auditOptions) open(ctx context.Context, name string) (closeTrail func(), err error) {
 	log := ctrl.Log.WithName("audit")
-	t, err := o.Open(ctx, "authserver", metrics.Registry, log)
+	o.recorder, err = trail.Open(ctx, *o.log, "authserver", metrics.Registry, log)
 	if err != nil {
 		return nil, err
 	}
-	o.recorder = t.Recorder
-	o.refusals = audit.NewRefusals(t.Recorder, audit.AuthServer(name), clock.RealClock{}, log)
+	o.refusals = audit.NewRefusals(o.recorder, audit.AuthServer(name), clock.RealClock{}, log)
 	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan error, 1)
 	go func() { told <- o.refusals.Run(telling) }()
@@ -45,7 +43,7 @@ func (o *auditOptions) open(ctx context.Context, name string) (closeTrail func()
 		if err := <-told; err != nil {
 			log.Error(err, "tell of refusals")
 		}
-		if err := t.Close(ctx); err != nil {
+		if err := o.recorder.Close(); err != nil {
 			log.Error(err, "close the audit trail")
 		}
 	}, nil

@@ -26,15 +26,16 @@ func auditVerify(arguments []string, stdin io.Reader, stdout, stderr io.Writer) 
 	flags.BoolVar(&options.Closed, "closed", false, "demand that every chain ends with its last line, as it does when its program was stopped in an orderly way; without it, lines that are missing at the very end of a chain are not seen")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: kubectl apikey audit verify [flags] FILE...\n"+
-			"Verifies the lines of the files, oldest first; - is standard input. Exits with 0 if nothing is wrong,\n"+
-			"1 if something is, and 2 if it could not be verified.")
+			"Verifies audit lines, and the OTLP JSON lines of an OpenTelemetry collector's file exporter, in any order\n"+
+			"and with repetitions; - is standard input. Exits with 0 if nothing is wrong, also where a chain has known gaps,\n"+
+			"1 if something is wrong, and 2 if the files could not be read.")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(arguments); err != nil {
 		return exitUsage, err
 	}
 	if flags.NArg() == 0 {
-		return exitUsage, errors.New("name the files to verify, oldest first; - is standard input")
+		return exitUsage, errors.New("name the files to verify; - is standard input")
 	}
 	verifier := audit.NewVerifier(options)
 	for _, name := range flags.Args() {
@@ -66,7 +67,10 @@ func printSummary(output io.Writer, summary audit.Summary) int {
 		}
 		fmt.Fprintf(output, "chain %s: %d lines, the last is %d with hash %s; %s\n", plain.Text(c.Process), c.Lines, c.Sequence, plain.Text(c.Hash), end)
 	}
-	fmt.Fprintf(output, "%d lines in %d chains: %d defects\n", summary.Lines, len(summary.Chains), summary.Defects)
+	fmt.Fprintf(output, "%d lines in %d chains: %d defects, %d known gaps\n", summary.Lines, len(summary.Chains), summary.Defects, summary.Gaps)
+	if summary.Pieces > 0 {
+		fmt.Fprintf(output, "%d lines are pieces of a line: a write ended in its middle\n", summary.Pieces)
+	}
 	if summary.Defects > 0 {
 		return exitDefect
 	}

@@ -29,7 +29,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{words: []string{"audit", "verify"}, about: "check that no line of an audit trail was deleted, edited, repeated or moved", run: auditVerify},
+		{words: []string{"audit", "verify"}, about: "check that no line of an audit trail was deleted, altered or replaced", run: auditVerify},
 	}
 }
 

@@ -45,8 +45,7 @@ func run(ctx context.Context) (err error) {
 	flag.DurationVar(&options.GatherInterval, "usage-gather-interval", options.GatherInterval, "how often each auth server is asked for what it has counted")
 	keyMetrics := flag.Bool("per-key-metrics", false, "have metrics for each key, with its namespace, name and ID as labels")
 	keyMetricsLimit := flag.Int("per-key-metrics-limit", gather.DefaultKeyMetricsLimit, "how many keys have metrics of their own at most")
-	auditing := trail.Options{}
-	auditing.Bind(flag.CommandLine)
+	auditLog := trail.Flag(flag.CommandLine)
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
@@ -63,12 +62,11 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("find the API server: %w", err)
 	}
 	connection.Harden(config)
-	audit, err := auditing.Open(ctx, "manager", metrics.Registry, ctrl.Log.WithName("audit"))
+	options.Audit, err = trail.Open(ctx, *auditLog, "manager", metrics.Registry, ctrl.Log.WithName("audit"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, audit.Close(ctx)) }()
-	options.Audit = audit.Recorder
+	defer func() { err = errors.Join(err, options.Audit.Close()) }()
 	manager, err := controllers.NewManager(ctx, config, options)
 	if err != nil {
 		return err

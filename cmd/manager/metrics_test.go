@@ -54,18 +54,18 @@ func discovery(t *testing.T) *rest.Config {
 func registered(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	auditing := trail.Options{Log: filepath.Join(t.TempDir(), "audit.log"), Collector: "http://127.0.0.1:1"}
-	audit, err := auditing.Open(t.Context(), "manager", registry, logr.Discard())
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	audit, err := trail.Open(t.Context(), filepath.Join(t.TempDir(), "audit.log"), "manager", registry, logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := audit.Close(t.Context()); err != nil {
+		if err := audit.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	options := controllers.DefaultOptions()
-	options.Audit, options.Metrics, options.KeyMetricsLimit = audit.Recorder, registry, 1
+	options.Audit, options.Metrics, options.KeyMetricsLimit = audit, registry, 1
 	options.LeaderElection, options.SharedProcess = false, true
 	options.MetricsAddress, options.ProbeAddress = "0", "0"
 	if _, err := controllers.NewManager(t.Context(), discovery(t), options); err != nil {

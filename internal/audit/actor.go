@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -91,7 +92,7 @@ func UserOf(kind string, object metav1.Object) Actor {
 func Deletion(object metav1.Object) Actor {
 	actor := Actor{Kind: ActorDeletion, LastChangedBy: User(object).Name}
 	if deleted := object.GetDeletionTimestamp(); deleted != nil {
-		actor.Time = ptrTo(deleted.UTC())
+		actor.Time = ptr.To(deleted.UTC())
 	}
 	return actor
 }
@@ -104,5 +105,3 @@ func AuthServer(name string) Actor { return Actor{Kind: ActorAuthServer, Name: n
 
 // ByFile is whoever changed a file.
 func ByFile(name string) Actor { return Actor{Kind: ActorFile, Name: name} }
-
-func ptrTo(t time.Time) *time.Time { return &t }

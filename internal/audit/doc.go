@@ -2,25 +2,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package audit writes what happened to each key, one JSON line an event, apart
-// from the logs, and verifies such lines offline. docs/audit.md is its schema.
+// from the logs, and verifies such lines offline. docs/audit.md is the schema.
 //
-//	Record ──► queue ──► line ──► writer (stdout or a File)
-//	                       └────► Exporter (a copy of the same line)
+//	Record ──► line ──► bounded queue ──► writer (standard output or a File)
+//	             └────► Exporter (a copy of the same line)
 //	Refusals ──► Record, once for the first of a kind, then once a minute
 //
-// Lines are chained: each bears the hash of the line before it that the same
-// process wrote, and its own. So a line that is deleted, edited, repeated or moved
-// is found, and so is the place where it was.
+// Each line holds the hash of the line before it in its process, and its own.
 //
 // What this package promises:
-//   - Every line names an action, an object and an actor, in one schema with a version.
-//   - A line names a key by its ID, never by anything that it could be derived from.
+//   - Every line names an action, an object and an actor, in one versioned schema.
+//   - A line names a key by its ID, never by anything that the key could be derived from.
 //   - A line has a bounded length, whatever the strings in it.
-//   - A write that fails leaves a chain that can be verified: the next line says how
-//     many are missing.
-//   - A writer that is stuck holds a caller up for a second, and the next ones not at
-//     all: a bounded number of lines waits for it, and the next line counts the others.
+//   - A line that was deleted, altered or replaced is found.
+//   - A writer that fails or blocks delays one caller by at most a second, and the next ones
+//     not at all. A bounded number of lines waits and is written in order.
+//   - Lines beyond that bound are dropped. The next line is preceded by a record in the
+//     chain that says how many, and since when.
 //
-// What it must never do: keep its caller from going on. Record returns an error where
-// a line is missing; a key is revoked all the same.
+// What it must never do: keep its caller from revoking a key or answering a request.
 package audit

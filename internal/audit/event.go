@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -15,8 +16,10 @@ type Action string
 const (
 	// Started is the first line of a chain: a program began to write.
 	Started Action = "Started"
-	// Stopped is the last line of a chain: the program has ended in an orderly way.
+	// Stopped is the last line of a chain: the program ended gracefully.
 	Stopped Action = "Stopped"
+	// LinesDropped: Count events since Since have no line, because too many lines waited for the writer.
+	LinesDropped Action = "LinesDropped"
 
 	// Minted: a hash was registered for a new key.
 	Minted Action = "Minted"
@@ -35,10 +38,10 @@ const (
 	DriftRepaired Action = "DriftRepaired"
 	// Suspended: spec.suspend, or the organization's, has stopped the key.
 	Suspended Action = "Suspended"
-	// Resumed: a key that was suspended, expired or not permitted works again.
-	Resumed Action = "Resumed"
 	// Widened: a key that exists reaches more scopes than before.
 	Widened Action = "Widened"
+	// Resumed: a key that was suspended, expired or not permitted works again.
+	Resumed Action = "Resumed"
 	// Expired: the key's time is over.
 	Expired Action = "Expired"
 	// Revoked: the APIKey was deleted, and no auth server accepts its key.
@@ -98,19 +101,20 @@ const (
 	maxWord    = 128
 )
 
-// bounded is e with no string longer than its bound.
+// bounded is e with no string longer than its bound, and with an actor.
 func (e Event) bounded() Event {
 	cut := func(n int, texts ...*string) {
 		for _, text := range texts {
 			*text = shorten(*text, n)
 		}
 	}
-	uid, kind := string(e.UID), string(e.Actor.Kind)
 	cut(maxName, &e.Namespace, &e.Name, &e.Organization, &e.Actor.Name, &e.Actor.Of, &e.Actor.LastChangedBy)
-	cut(maxWord, &uid, &kind, &e.Kind, &e.KeyID, &e.PreviousKeyID, &e.Reason, &e.Endpoint, &e.Before, &e.After, &e.Actor.UID, &e.Actor.Cause)
+	cut(maxWord, (*string)(&e.Action), (*string)(&e.UID), (*string)(&e.Actor.Kind), &e.Kind, &e.KeyID, &e.PreviousKeyID, &e.Reason,
+		&e.Endpoint, &e.Before, &e.After, &e.Actor.UID, &e.Actor.Cause)
 	cut(maxMessage, &e.Message)
-	e.UID, e.Actor.Kind = types.UID(uid), ActorKind(kind)
-	e.Action = Action(shorten(string(e.Action), maxWord))
+	if e.Actor.Kind == "" {
+		e.Actor.Kind = ActorUnknown
+	}
 	return e
 }
 
@@ -120,9 +124,6 @@ func shorten(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}
-	end := n - len(more)
-	for end > 0 && text[end]&0xc0 == 0x80 { // not in the middle of a character
-		end--
-	}
-	return text[:end] + more
+	// A character that was cut in its middle is no UTF-8 any more.
+	return strings.ToValidUTF8(text[:n-len(more)], "") + more
 }

@@ -6,105 +6,66 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 )
 
-// File is a file that lines are appended to. One that was renamed or removed, as
-// logrotate does, is left for a new one of its name before the next line.
+// File is a file that lines are appended to. Once it was renamed or removed, as logrotate does, the
+// next line goes to a new file of its name.
 //
-// A line that was written survives the end of the process. It is in the file's own
-// storage when the kernel has written it there, or the File was closed or left: a
-// machine that loses power may lose the last lines.
+// A line that was written survives the end of the process. It is on the disk once the kernel wrote
+// it there, or the File was closed or rotated: a machine that loses power may lose the last lines.
 type File struct {
 	name string
 	file *os.File
 	info os.FileInfo
-	torn bool
 }
 
-// fileMode: what happened to whose key is for nobody else to read.
-const fileMode = 0o600
-
-// OpenFile opens a file to append to, and creates it if there is none.
+// OpenFile opens a file to append to, and creates it with mode 0600: what happened to whose key is
+// for nobody else to read.
 func OpenFile(name string) (*File, error) {
 	f := &File{name: name}
-	if err := f.open(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f, f.open()
 }
-
-// Torn reports whether the file, when it was opened, ended in the middle of a line.
-// That line was ended then.
-func (f *File) Torn() bool { return f.torn }
 
 // Write appends whole lines. It is for one goroutine at a time.
 func (f *File) Write(data []byte) (int, error) {
-	if f.replaced() {
-		if err := f.Close(); err != nil {
-			return 0, err
-		}
-		if err := f.open(); err != nil {
+	info, err := os.Stat(f.name)
+	if f.file == nil || err != nil || !os.SameFile(info, f.info) {
+		if err := errors.Join(f.Close(), f.open()); err != nil {
 			return 0, err
 		}
 	}
 	return f.file.Write(data)
 }
 
-// Close has what was written stored.
-func (f *File) Close() error {
+// Close stores what was written on the disk.
+func (f *File) Close() (err error) {
 	if f.file == nil {
 		return nil
 	}
-	err := f.file.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || notStored(f.info) {
-		err = nil
+	if f.info.Mode().IsRegular() { // a pipe or a device stores nothing
+		err = f.file.Sync()
 	}
 	err = errors.Join(err, f.file.Close())
 	f.file = nil
 	return err
 }
 
-// notStored reports whether a file is a pipe or a device, which nothing can be stored
-// of.
-func notStored(info os.FileInfo) bool { return !info.Mode().IsRegular() }
-
-// replaced reports whether the name stands for another file, or for none.
-func (f *File) replaced() bool {
-	if f.file == nil { // it could not be opened again
-		return true
-	}
-	info, err := os.Stat(f.name)
-	return err != nil || !os.SameFile(info, f.info)
-}
-
-func (f *File) open() error {
-	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_CREATE|os.O_APPEND, fileMode)
-	if err != nil {
+func (f *File) open() (err error) {
+	if f.file, err = os.OpenFile(f.name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		f.file = nil
 		return fmt.Errorf("open audit trail: %w", err)
 	}
-	info, err := file.Stat()
-	if err != nil {
-		return errors.Join(fmt.Errorf("open audit trail: %w", err), file.Close())
-	}
-	f.file, f.info = file, info
-	f.torn = endsInALine(file, info)
-	if f.torn {
-		if _, err := io.WriteString(file, "\n"); err != nil {
-			f.file = nil
-			return errors.Join(fmt.Errorf("end the last line of the audit trail: %w", err), file.Close())
+	if f.info, err = f.file.Stat(); err == nil && f.info.Mode().IsRegular() && f.info.Size() > 0 {
+		// A process that died while it wrote left a piece of a line: end it.
+		last := make([]byte, 1)
+		if _, err = f.file.ReadAt(last, f.info.Size()-1); err == nil && last[0] != '\n' {
+			_, err = f.file.Write([]byte("\n"))
 		}
 	}
-	return nil
-}
-
-// endsInALine reports whether what is in the file does not end with a newline.
-func endsInALine(file *os.File, info os.FileInfo) bool {
-	if notStored(info) || info.Size() == 0 {
-		return false
+	if err != nil {
+		err = errors.Join(fmt.Errorf("open audit trail: %w", err), f.file.Close())
+		f.file = nil
 	}
-	last := make([]byte, 1)
-	_, err := file.ReadAt(last, info.Size()-1)
-	return err == nil && last[0] != '\n'
+	return err
 }

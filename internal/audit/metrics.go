@@ -26,7 +26,7 @@ func newMetrics() *metrics {
 		}),
 		lost: create.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_audit_lost_lines_total",
-			Help: "Audit lines lost: they could not be written, or found the queue full.",
+			Help: "Audit lines dropped because too many waited for the writer. The next line in the trail says how many.",
 		}),
 	}
 }

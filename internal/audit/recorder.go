@@ -9,136 +9,175 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/utils/buffer"
 	"k8s.io/utils/clock"
 )
 
-// Copy is a line, for whoever keeps it elsewhere.
-type Copy struct {
-	Time     time.Time
-	Process  string
-	Sequence uint64
-	Event    Event
-	// Line is the line itself, byte for byte, without its newline.
-	Line string
-}
+const (
+	// maxWaiting bounds the lines that wait for the writer, about a kilobyte each.
+	maxWaiting = 8192
+	// reserved is how many of them a new event may need: itself, LinesDropped before it, and both
+	// LinesDropped and Stopped at the end.
+	reserved = 4
+	// patience is how long a caller waits for its line to be written.
+	patience = time.Second
+	// retryInterval is how long a writer that failed is left alone.
+	retryInterval = time.Second
+	// closeTimeout is how long Close waits for the queue to be written.
+	closeTimeout = 5 * time.Second
+)
 
-// Exporter keeps copies of lines elsewhere.
+var (
+	errClosed  = errors.New("audit recorder is closed")
+	errDropped = fmt.Errorf("audit line dropped: %d lines wait for the writer", maxWaiting)
+)
+
+// Exporter stores copies of lines elsewhere.
 type Exporter interface {
-	// Export must not block. It gets the lines in their order, also those that could
-	// not be written.
-	Export(Copy)
+	// Export gets the lines in order, before they are written; encoded is a line byte for byte, without
+	// its newline. It must not block.
+	Export(l Line, encoded string)
+	// Close stores what waits, within some seconds.
+	Close() error
 }
 
-// Recorder writes events to one writer, as one chain. It is safe for concurrent use.
+// Recorder writes events as one chain. It is safe for concurrent use.
 type Recorder struct {
 	// Collector has its metrics.
 	prometheus.Collector
 
+	writer   io.Writer
 	clock    clock.PassiveClock
 	program  string
 	process  string
 	exporter Exporter
 	metrics  *metrics
 	log      logr.Logger
-	// patience and closeTimeout are the constants; tests of what is written have more.
-	patience, closeTimeout time.Duration
 
-	mu sync.Mutex
-	// queue has what is to be written. While writing, one goroutine writes it, and ends
-	// when there is nothing left.
-	queue   *buffer.Ring[*entry]
-	writing bool
-	// stuck: somebody has waited in vain since the queue was last empty.
-	stuck bool
-	// dropped is how many events found no place in the queue since the last that did.
-	dropped uint64
-	// started and closed: the first and the last line of the chain are in the queue, or
-	// were.
-	started, closed bool
+	// queue is written by one goroutine, which then closes the writer, and then drained.
+	queue   chan *entry
+	drained chan error
+	// blocked: a write failed or took longer than patience, and the queue was not empty since.
+	blocked atomic.Bool
 
-	// The rest belongs to the goroutine that writes.
-
-	writer io.Writer
-	// sequence and previous are those of the line that was made last.
+	// mu guards the chain, and makes its order that of the queue.
+	mu       sync.Mutex
 	sequence uint64
 	previous string
-	// written is the hash of the line that was written last.
-	written string
-	// lost is what the next line has to tell.
-	lost Loss
-	// torn: what was written ends in the middle of a line.
-	torn bool
+	closed   bool
+	// dropped counts the lines dropped since droppedSince that no line tells of yet.
+	dropped      int64
+	droppedSince time.Time
+}
+
+// entry is a line that waits, between two newlines.
+type entry struct {
+	data    []byte
+	written chan struct{}
 }
 
 // Option is an option of NewRecorder.
 type Option func(*Recorder)
 
-// WithProgram names the program in the first and the last line of the chain.
+// WithProgram names the program in the lines about the chain itself.
 func WithProgram(name string) Option { return func(r *Recorder) { r.program = name } }
 
-// WithExporter has copies of the lines kept elsewhere, too.
+// WithExporter exports copies of the lines.
 func WithExporter(exporter Exporter) Option { return func(r *Recorder) { r.exporter = exporter } }
 
-// WithLog has what nobody waits to be told logged.
+// WithLog logs when the writer blocks.
 func WithLog(log logr.Logger) Option { return func(r *Recorder) { r.log = log } }
 
-// NewRecorder returns a Recorder that writes whole lines to writer, each with one
-// call of Write. Its chain begins with the first event.
+// NewRecorder returns a Recorder that writes to writer until Close, one call of Write a line. Its
+// chain begins with the first event.
 func NewRecorder(writer io.Writer, clock clock.PassiveClock, options ...Option) *Recorder {
 	metrics := newMetrics()
 	r := &Recorder{
 		Collector: metrics, metrics: metrics,
-		writer: writer, clock: clock, process: string(uuid.NewUUID()), queue: newQueue(),
-		patience: patience, closeTimeout: closeTimeout,
+		writer: writer, clock: clock, process: string(uuid.NewUUID()),
+		queue: make(chan *entry, maxWaiting), drained: make(chan error, 1),
 	}
 	r.previous = genesis(r.process)
-	r.written = r.previous
-	// A file may end in the middle of a line: its last writer died while it wrote.
-	if file, ok := writer.(interface{ Torn() bool }); ok && file.Torn() {
-		r.lost.Fragments = 1
-	}
 	for _, option := range options {
 		option(r)
 	}
+	go r.drain()
 	return r
 }
 
-// Record writes one event, or leaves it to be written where that takes long. An error
-// means that the line is missing; it has been counted.
-//
-// It waits for the writer, so that what was recorded is written when the process is
-// killed after it; but a writer that is stuck is waited for once, and for no longer than
-// patience.
+// Record queues one event and waits for its line to be written, so that the line survives a crash of the
+// process after it. It waits at most patience, and not at all while the writer is blocked. An
+// error means that the line was dropped.
 func (r *Recorder) Record(event Event) error {
-	e, stuck, err := r.enqueue(event)
-	if err != nil || stuck {
+	queued, err := r.enqueue(event)
+	if err != nil || r.blocked.Load() {
 		return err
 	}
-	return r.await(e)
-}
-
-// Close writes the last line of the chain, and closes the writer if it can be. What
-// is recorded later is lost, and so is what a writer that is stuck has not taken within
-// closeTimeout.
-func (r *Recorder) Close() error {
-	last, end := r.end()
-	if end == nil {
-		return nil
-	}
-	waiting, cancel := context.WithTimeout(context.Background(), r.closeTimeout)
+	waiting, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	select {
-	case <-end.done:
-		return errors.Join(last.err, end.err)
+	case <-queued.written:
 	case <-waiting.Done():
-		return r.abandon(end)
+		r.block(nil)
 	}
+	return nil
+}
+
+// enqueue queues an event, or counts it as dropped. It never waits.
+func (r *Recorder) enqueue(event Event) (queued *entry, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		err = errClosed
+	case cap(r.queue)-len(r.queue) < reserved:
+		err = errDropped
+	default:
+		queued, err = r.chain(event)
+	}
+	if err != nil {
+		if r.dropped == 0 {
+			r.droppedSince = r.clock.Now().UTC()
+		}
+		r.dropped++
+		r.metrics.lost.Inc()
+	}
+	return queued, err
+}
+
+// chain queues the next line of the chain, and before it what the chain has to tell of itself.
+func (r *Recorder) chain(event Event) (last *entry, err error) {
+	var events []Event
+	if r.sequence == 0 {
+		events = append(events, r.own(Started))
+	}
+	if r.dropped > 0 {
+		gap, since := r.own(LinesDropped), r.droppedSince
+		gap.Count, gap.Since = r.dropped, &since
+		events, r.dropped = append(events, gap), 0
+	}
+	for _, event := range append(events, event) {
+		l := Line{
+			Schema: Schema, Time: r.clock.Now().UTC(), Process: r.process,
+			Sequence: r.sequence + 1, Previous: r.previous, Event: event.bounded(),
+		}
+		sealed, hash, err := l.seal()
+		if err != nil {
+			return nil, err
+		}
+		r.sequence, r.previous = l.Sequence, hash
+		if r.exporter != nil {
+			r.exporter.Export(l, string(sealed))
+		}
+		last = &entry{data: fmt.Appendf(nil, "\n%s\n", sealed), written: make(chan struct{})}
+		r.queue <- last
+	}
+	return last, nil
 }
 
 // own is an event about the chain itself.
@@ -146,59 +185,72 @@ func (r *Recorder) own(action Action) Event {
 	return Event{Action: action, Object: Object{Kind: "Process", Name: r.program}, Actor: Actor{Kind: ActorKind(r.program)}}
 }
 
-// write makes the next line of the chain, and writes it. The chain goes on from it
-// even if it cannot be written, so that a copy of it elsewhere is part of the chain.
-func (r *Recorder) write(e *entry) error {
-	r.lost.Dropped += e.dropped
-	l := line{
-		chained: chained{Schema: Schema, Time: e.at.UTC(), Process: r.process, Sequence: r.sequence + 1, Previous: r.previous},
-		Event:   e.event,
+// drain writes the queue until it is closed, and then closes the writer if it can be closed.
+func (r *Recorder) drain() {
+	for e := range r.queue {
+		r.write(e.data)
+		r.metrics.lines.Inc()
+		if len(r.queue) == 0 {
+			r.blocked.Store(false)
+		}
+		close(e.written)
 	}
-	if r.lost != (Loss{}) {
-		lost := r.lost
-		lost.Since = r.written
-		l.Lost = &lost
+	var err error
+	if closer, ok := r.writer.(io.Closer); ok {
+		err = closer.Close()
 	}
-	sealed, hash, err := l.seal()
-	if err != nil { // no event is like that
-		r.metrics.lost.Inc()
-		return err
-	}
-	r.sequence, r.previous = l.Sequence, hash
-	if r.exporter != nil {
-		r.exporter.Export(Copy{Time: l.Time, Process: r.process, Sequence: l.Sequence, Event: l.Event, Line: string(sealed)})
-	}
-	if err := r.put(sealed); err != nil {
-		r.lost.Lines++
-		r.metrics.lost.Inc()
-		return fmt.Errorf("write audit line: %w", err)
-	}
-	r.written, r.lost = hash, Loss{}
-	r.metrics.lines.Inc()
-	return nil
+	r.drained <- err
 }
 
-// put writes a line, and keeps account of how much of it was written.
-func (r *Recorder) put(sealed []byte) error {
-	data := make([]byte, 0, len(sealed)+2)
-	if r.torn {
-		data = append(data, '\n')
+// write writes a line until it is there as a whole.
+func (r *Recorder) write(data []byte) {
+	n, err := r.writer.Write(data[1:])
+	for err != nil {
+		r.block(err)
+		retry, cancel := context.WithTimeout(context.Background(), retryInterval)
+		<-retry.Done()
+		cancel()
+		// Where a piece of the line is there, a newline ends it.
+		if n > 0 {
+			_, err = r.writer.Write(data)
+		} else {
+			n, err = r.writer.Write(data[1:])
+		}
 	}
-	begin := len(data)
-	data = append(append(data, sealed...), '\n')
-	n, err := r.writer.Write(data)
-	switch {
-	case err == nil:
-		r.torn = false
+}
+
+// block has Record wait no more until the queue is empty.
+func (r *Recorder) block(err error) {
+	if r.blocked.CompareAndSwap(false, true) {
+		r.log.Error(err, "Audit writer blocked; buffering.")
+	}
+}
+
+// Close writes the last line of the chain, and closes the writer, if it can be closed, and the exporter.
+// Lines that the writer does not take within closeTimeout are lost if the process ends.
+func (r *Recorder) Close() (err error) {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
 		return nil
-	case n >= begin+len(sealed): // all that counts is there
-		r.torn = n < len(data)
-		return nil
-	case n > begin:
-		r.torn = true
-		r.lost.Fragments++
-	case n == begin && begin > 0: // the newline that ends the fragment
-		r.torn = false
+	}
+	r.closed = true
+	if r.sequence > 0 {
+		_, err = r.chain(r.own(Stopped))
+	}
+	close(r.queue)
+	r.mu.Unlock()
+
+	waiting, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	select {
+	case closed := <-r.drained:
+		err = errors.Join(err, closed)
+	case <-waiting.Done():
+		err = fmt.Errorf("close audit trail: %d lines were not written within %s", len(r.queue)+1, closeTimeout)
+	}
+	if r.exporter != nil {
+		err = errors.Join(err, r.exporter.Close())
 	}
 	return err
 }

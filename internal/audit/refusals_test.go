@@ -64,6 +64,7 @@ func tellRefusals(t *testing.T, story func(r *Refusals, told func() []Event)) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		closed(t, recorder)
 		if defects, _ := verified(t, out.String()); len(defects) > 0 {
 			t.Error(defects)
 		}
@@ -95,8 +96,8 @@ func TestTheFirstRefusalIsToldAtOnceAndTheOthersByTheMinute(t *testing.T) {
 			t.Errorf("after a minute: %+v", more)
 		}
 		<-clock.RealClock{}.After(refusalInterval)
-		if more := told(); len(more) != 0 || r.size.Load() != 0 || r.kinds.Size() != 0 {
-			t.Errorf("after a quiet minute: %+v, %d kinds", more, r.size.Load())
+		if more := told(); len(more) != 0 || len(r.kinds) != 0 {
+			t.Errorf("after a quiet minute: %+v, %d kinds", more, len(r.kinds))
 		}
 		r.Note(kind)
 		if more := told(); len(more) != 1 || more[0].Count != 1 {
@@ -105,18 +106,32 @@ func TestTheFirstRefusalIsToldAtOnceAndTheOthersByTheMinute(t *testing.T) {
 	})
 }
 
-// Run may read a tally as soon as it is there: one that is not counted by then would be
-// told of a minute later.
-func TestTheFirstRefusalIsCountedBeforeAnybodyReadsIt(t *testing.T) {
-	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}, unhurried), AuthServer("a"), clock.RealClock{}, logr.Discard())
-	kind := Kind{Endpoint: "original", Reason: "scope_missing"}
-	if counted, first := r.admit(kind, nil); !first || counted.count.Load() != 1 {
-		t.Errorf("first: %t, counted: %d", first, counted.count.Load())
-	}
-	r.Note(kind)
-	if counted, _ := r.kinds.Load(kind); counted.count.Load() != 2 {
-		t.Errorf("counted: %d", counted.count.Load())
-	}
+// A request is behind Note: it waits for no writer, whatever there is to record.
+func TestARefusalWaitsForNoWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blocked := newGate()
+		recorder := recorder(blocked)
+		r := NewRefusals(recorder, AuthServer("a"), clock.RealClock{}, logr.Discard())
+		if waited := took(func() {
+			for i := range 2 * maxRefusalKinds {
+				r.Note(Kind{Endpoint: "original", Reason: "scope_missing", KeyID: fmt.Sprint(i)})
+			}
+			r.flush(false)
+			r.flush(true)
+			r.Note(Kind{Reason: "after the end"})
+		}); waited > 0 {
+			t.Errorf("waited for %v", waited)
+		}
+		close(blocked.opened)
+		closed(t, recorder)
+		var count int64
+		for _, event := range events(t, blocked.String()) {
+			count += event.Count
+		}
+		if count != 2*maxRefusalKinds+1 {
+			t.Errorf("%d refusals", count)
+		}
+	})
 }
 
 func TestALineTellsOfTheLatestRefusal(t *testing.T) {
@@ -183,7 +198,7 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return out.Write(p)
-	}), clock.RealClock{}, unhurried)
+	}), clock.RealClock{})
 	r := NewRefusals(recorder, AuthServer("a"), clock.RealClock{}, logr.Discard())
 	const writers, each = 4, 20_000
 	var noting, sweeping sync.WaitGroup
@@ -192,14 +207,10 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 		for {
 			select {
 			case <-stop:
-				r.sweep()
+				r.flush(true)
 				return
-			case kind := <-r.fresh:
-				if counted, ok := r.kinds.Load(kind); ok {
-					r.tell(kind, counted, time.Now())
-				}
 			default:
-				r.sweep()
+				r.flush(false)
 			}
 		}
 	})
@@ -213,32 +224,38 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 	noting.Wait()
 	close(stop)
 	sweeping.Wait()
+	r.Note(Kind{Reason: "after the end"})
+	closed(t, recorder)
 	var count int64
 	for _, event := range events(t, out.String()) {
 		count += event.Count
 	}
-	if count != writers*each {
-		t.Errorf("%d of %d", count, writers*each)
+	if count != writers*each+1 {
+		t.Errorf("%d of %d", count, writers*each+1)
 	}
 }
 
-func TestWhatIsRefusedAfterTheEndIsToldAtOnce(t *testing.T) {
+func TestWhatIsRefusedAfterTheEndIsRecordedAtOnce(t *testing.T) {
 	var out bytes.Buffer
-	r := NewRefusals(NewRecorder(&out, clock.RealClock{}, unhurried), Manager(CausePermission), clock.RealClock{}, logr.Discard())
+	recorder := recorder(&out)
+	r := NewRefusals(recorder, Manager(CausePermission), clock.RealClock{}, logr.Discard())
 	ctx, cancel := context.WithCancel(t.Context())
+	r.Note(Kind{Reason: "a"})
 	r.Note(Kind{Reason: "a"})
 	cancel()
 	if err := r.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
 	r.Note(Kind{Reason: "b"})
-	if told := events(t, out.String()); len(told) != 2 || told[0].Reason != "a" || told[1].Reason != "b" {
+	r.Note(Kind{Reason: "b"})
+	closed(t, recorder)
+	if told := events(t, out.String()); len(told) != 4 || told[1].Reason != "a" || told[3].Reason != "b" {
 		t.Errorf("%+v", told)
 	}
 }
 
 func TestARefusalOfAKnownKindAllocatesNothing(t *testing.T) {
-	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}, unhurried), AuthServer("a"), clock.RealClock{}, logr.Discard())
+	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}), AuthServer("a"), clock.RealClock{}, logr.Discard())
 	kind := Kind{Endpoint: "original", Reason: "scope_missing", Organization: "acme", KeyID: "0123456789ab"}
 	if n := testing.AllocsPerRun(1000, func() { r.Note(kind) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -246,7 +263,7 @@ func TestARefusalOfAKnownKindAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkNote(b *testing.B) {
-	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}, unhurried), AuthServer("a"), clock.RealClock{}, logr.Discard())
+	r := NewRefusals(NewRecorder(&bytes.Buffer{}, clock.RealClock{}), AuthServer("a"), clock.RealClock{}, logr.Discard())
 	for _, kind := range []Kind{
 		{Endpoint: "original", Reason: "unknown_key"},
 		{Endpoint: "original", Reason: "scope_missing", Organization: "acme", KeyID: "0123456789ab", Object: Object{Namespace: "team", Name: "agent"}},

@@ -7,8 +7,12 @@ import (
 	"bytes"
 	"flag"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -17,28 +21,28 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/audit"
 )
 
-func parsed(t *testing.T, arguments ...string) *Options {
+// open opens a trail as the arguments say.
+func open(t *testing.T, arguments ...string) (*audit.Recorder, error) {
 	t.Helper()
-	o := &Options{Environment: func(string) string { return "" }}
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	o.Bind(flags)
+	name := Flag(flags)
 	if err := flags.Parse(arguments); err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return Open(t.Context(), *name, "manager", prometheus.NewRegistry(), logr.Discard())
 }
 
 func TestATrailInAFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.log")
-	opened, err := parsed(t, "--audit-log", name).Open(t.Context(), "manager", prometheus.NewRegistry(), logr.Discard())
+	recorder, err := open(t, "--audit-log", name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := opened.Recorder.Record(audit.Event{Action: audit.Minted}); err != nil {
+	if err := recorder.Record(audit.Event{Action: audit.Minted}); err != nil {
 		t.Fatal(err)
 	}
-	if err := opened.Close(t.Context()); err != nil {
+	if err := recorder.Close(); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(name)
@@ -47,33 +51,30 @@ func TestATrailInAFile(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeOpenedIsSaidByItsFlag(t *testing.T) {
-	for _, arguments := range [][]string{
-		{"--audit-log", t.TempDir()},
-		{"--audit-otlp-endpoint", "collector:4317"},
-	} {
-		if _, err := parsed(t, arguments...).Open(t.Context(), "manager", prometheus.NewRegistry(), logr.Discard()); err == nil {
-			t.Errorf("%v: opened", arguments)
-		}
+func TestWhatCannotBeOpenedIsSaidByItsName(t *testing.T) {
+	if _, err := open(t, "--audit-log", t.TempDir()); err == nil || !strings.Contains(err.Error(), "--audit-log") {
+		t.Error(err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+	if _, err := open(t); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_ENDPOINT") {
+		t.Error(err)
 	}
 }
 
-// A collector is asked for by the flag, or by the environment that every program with
-// OpenTelemetry goes by.
-func TestACollectorIsAskedFor(t *testing.T) {
-	for name, want := range map[string]bool{"OTEL_EXPORTER_OTLP_ENDPOINT": true, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": true, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": false} {
-		o := parsed(t)
-		o.Environment = func(asked string) string {
-			if asked == name {
-				return "http://127.0.0.1:4318"
-			}
-			return ""
-		}
-		if o.exports() != want {
-			t.Errorf("%s: %v", name, !want)
-		}
+// The copies are sent before Close returns.
+func TestTheEnvironmentNamesACollector(t *testing.T) {
+	var requests atomic.Int64
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	t.Cleanup(collector.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	recorder, err := open(t, "--audit-log", filepath.Join(t.TempDir(), "audit.log"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if parsed(t).exports() || !parsed(t, "--audit-otlp-endpoint", "http://127.0.0.1:4318").exports() {
-		t.Error("the flag")
+	if err := recorder.Record(audit.Event{Action: audit.Minted}); err != nil {
+		t.Fatal(err)
+	}
+	if err := recorder.Close(); err != nil || requests.Load() == 0 {
+		t.Errorf("%v, %d requests", err, requests.Load())
 	}
 }

@@ -21,8 +21,9 @@ func registered(t *testing.T) *prometheus.Registry {
 	registry, before := prometheus.NewRegistry(), controllermetrics.Registry
 	controllermetrics.Registry = registry
 	t.Cleanup(func() { controllermetrics.Registry = before })
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 	options, err := parse([]string{
-		"--audit-log", filepath.Join(t.TempDir(), "audit.log"), "--audit-otlp-endpoint", "http://127.0.0.1:1",
+		"--audit-log", filepath.Join(t.TempDir(), "audit.log"),
 		"--surface", "../../config/authserver/surface.yaml", "--oidc-issuer", "https://issuer.example", "--oidc-audience", "dashboard",
 		"--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--usage-listen", "127.0.0.1:0",
 		"--upstream", "http://127.0.0.1:1", "--proxy-listen", "127.0.0.1:0",

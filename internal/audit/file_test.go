@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,7 +65,7 @@ func TestAFileIsAppendedToByOneProcessAfterTheOther(t *testing.T) {
 
 func TestAFileThatIsRotatedIsLeftForANewOne(t *testing.T) {
 	directory := t.TempDir()
-	name, old := filepath.Join(directory, "audit.log"), filepath.Join(directory, "audit.log.1")
+	name, old, older := filepath.Join(directory, "audit.log"), filepath.Join(directory, "audit.log.1"), filepath.Join(directory, "audit.log.2")
 	r := openTrail(t, name)
 	record(t, r, 3)
 	if err := os.Rename(name, old); err != nil {
@@ -75,18 +76,22 @@ func TestAFileThatIsRotatedIsLeftForANewOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	record(t, r, 2)
-	if err := r.Close(); err != nil {
+	// logrotate's create makes the new one itself.
+	if err := errors.Join(os.Rename(name, older), os.WriteFile(name, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	record(t, r, 2)
+	closed(t, r)
 	if first := lines(read(t, old)); len(first) != 4 {
 		t.Errorf("%d lines in the first file", len(first))
 	}
-	second := read(t, name)
-	if len(lines(second)) != 3 {
-		t.Errorf("%d lines in the last file", len(lines(second)))
+	second := read(t, older)
+	third := read(t, name)
+	if len(lines(second)) != 2 || len(lines(third)) != 3 {
+		t.Errorf("%d and %d lines in the last files", len(lines(second)), len(lines(third)))
 	}
 	// Three lines went with the file that was removed.
-	if defects, _ := verified(t, read(t, old)+second); len(defects) != 1 || !strings.Contains(defects[0].Problem, "lines 5 to 7 are missing") {
+	if defects, _ := verified(t, read(t, old)+second+third); len(defects) != 1 || !strings.Contains(defects[0].Problem, "lines 5 to 7 are missing") {
 		t.Error(defects)
 	}
 }

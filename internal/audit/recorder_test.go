@@ -343,11 +343,14 @@ func TestLinesThatAreDroppedLeaveAKnownGap(t *testing.T) {
 		blocked, registry, kept := newGate(), prometheus.NewRegistry(), &copies{}
 		r := recorder(blocked, small, WithExporter(kept))
 		registry.MustRegister(r)
+		now := testclock.NewFakePassiveClock(noon)
+		r.clock = now
 		const tooMany = 7
 		dropped := 0
 		for dropped < tooMany {
 			if err := r.Record(Event{Action: Revoked}); errors.Is(err, errDropped) {
 				dropped++
+				now.SetTime(noon.Add(time.Duration(dropped) * time.Second))
 			} else if err != nil {
 				t.Fatal(err)
 			}

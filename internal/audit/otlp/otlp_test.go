@@ -123,6 +123,7 @@ func start(t testing.TB, c *collector, registry *prometheus.Registry) *Exporter 
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(exporter)
 	return exporter
 }
 

@@ -132,6 +132,10 @@ func (d *decision) withdraw() bool {
 		return !d.Namespace.Terminating
 	}
 	d.forfeit()
+	if d.Key.Refusal == "" {
+		// For good, also if the entry goes before the key works again.
+		d.revokeNamed()
+	}
 	if len(d.next.Versions) == 0 {
 		d.next.AppliedGeneration = generation
 		return false

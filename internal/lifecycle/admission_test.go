@@ -131,6 +131,7 @@ func TestWithdrawal(t *testing.T) {
 	}
 	organizationSuspended := organization(func(o *v1alpha1.Organization) { o.Spec.Suspend = true })
 	decide(t, map[string]row{
+		"one that spec.revokedKeyIDs names ends for good":   {facts: suspended(always(revoking("a")), withdrawn(complete)), want: "Status a:Revoked(Requested) Withdrawn"},
 		"auth servers are asked when the status says it":    {facts: suspended(), want: "ask revoke withdrawn, generation 4"},
 		"suspended is Ready only after each has dropped it": {facts: suspended(withdrawn(complete)), want: "Status a:Active Withdrawn", ready: "Suspended", serving: "Suspended"},
 		"until then it may be accepted":                     {facts: suspended(withdrawn(quick)), want: "Status a:Active Withdrawn unapplied", ready: "Revoking", serving: "Revoking", stuck: "Reconciling Revoking", again: time.Second},

@@ -99,3 +99,13 @@ func (d *decision) revoke() bool {
 	}
 	return !d.blocked
 }
+
+// revokeNamed ends the keys that spec.revokedKeyIDs names, of an APIKey none of whose keys
+// is to work.
+func (d *decision) revokeNamed() {
+	for i := range d.next.Versions {
+		if v := &d.next.Versions[i]; v.State.Accepted() && slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID) {
+			d.endBy(v, v1alpha1.RevokedRequested)
+		}
+	}
+}

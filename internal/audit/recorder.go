@@ -202,20 +202,20 @@ func (r *Recorder) drain() {
 	r.drained <- err
 }
 
-// write writes a line until it is there as a whole.
+// write writes a line, again until it is there as a whole.
 func (r *Recorder) write(data []byte) {
-	n, err := r.writer.Write(data[1:])
-	for err != nil {
+	for rest := data[1:]; ; {
+		n, err := r.writer.Write(rest)
+		if err == nil {
+			return
+		}
+		if n > 0 {
+			rest = data // a newline ends the piece that is there
+		}
 		r.block(err)
 		retry, cancel := context.WithTimeout(context.Background(), retryInterval)
 		<-retry.Done()
 		cancel()
-		// Where a piece of the line is there, a newline ends it.
-		if n > 0 {
-			_, err = r.writer.Write(data)
-		} else {
-			n, err = r.writer.Write(data[1:])
-		}
 	}
 }
 

@@ -123,8 +123,11 @@ var _ = Describe("The audit trail", Ordered, func() {
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectLine(key, audit.Retired, byUser("rex"))
 
-		changeAs(ctx, "rob", key, pinning(""))
-		changeAs(ctx, "rob", key, rotating)
+		// In one change: without the pin the rotateAfter that was there is due at once.
+		changeAs(ctx, "rob", key, func(k *v1alpha1.APIKey) {
+			pinning("")(k)
+			rotating(k)
+		})
 		awaitReplaced(ctx, key, first)
 		for range 3 {
 			Expect(server.status(plaintextOf(ctx, key))).To(Equal(200))

@@ -5,6 +5,7 @@ package apikey
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -61,7 +62,7 @@ func (l *look) event(ctx context.Context, t *lifecycle.Transition) {
 	case lifecycle.InUse:
 		from := "No auth server has told from where."
 		if t.Use.From != "" {
-			from = "Since it was replaced it was used for: " + strings.TrimSuffix(t.Use.From, ", ") + "."
+			from = fmt.Sprintf("Since it was replaced it was used for %d requests: %s.", t.Use.Requests, strings.TrimSuffix(t.Use.From, ", "))
 		}
 		l.Events.Warning(key, v1alpha1.EventRetiredInUse, "Retire", "Key %s is revoked at spec.rotation.overlap.max and may still be in use. %s", t.KeyID, from)
 	case lifecycle.Refused, lifecycle.Suspended:

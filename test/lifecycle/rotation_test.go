@@ -170,7 +170,7 @@ var _ = Describe("Rotation", func() {
 		awaitVersions(ctx, key, v1alpha1.VersionActive)
 		expectStatus(old, http.StatusUnauthorized)
 		Eventually(eventNotes).WithArguments(ctx, key, v1alpha1.EventRetiredInUse).Should(ContainElement(And(
-			ContainSubstring(oldID), ContainSubstring("1 by original from 192.0.2.7"))))
+			ContainSubstring(oldID), ContainSubstring("1 requests"), ContainSubstring("original from 192.0.2.7"))))
 	})
 
 	It("waits as long as it is not known who uses the key that was replaced", func(ctx SpecContext) {

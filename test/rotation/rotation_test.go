@@ -287,7 +287,7 @@ func TestClientsAreCutOffByHaste(t *testing.T) {
 	}
 	t.Logf("requests=%d unauthorized=%d", w.load.tally.sent.Load(), w.load.tally.unauthorized.Load())
 
-	told := regexp.MustCompile(`^Key ` + old + ` is revoked .*used for: [1-9][0-9]* by original from 127\.0\.0\.1\.$`)
+	told := regexp.MustCompile(`^Key ` + old + ` is revoked .*used for [1-9][0-9]* requests: [1-9][0-9]* by original from 127\.0\.0\.1\.$`)
 	w.awaitEvent(ctx, v1alpha1.EventRetiredInUse, told)
 }
 

@@ -89,7 +89,7 @@ func (d *decision) revoke() bool {
 		retiring := v.State == v1alpha1.VersionRetiring
 		switch {
 		case !v.State.Accepted() || retiring && v.ID == d.next.KeyID || v.ID == d.yielding:
-		case slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID):
+		case d.named(v):
 			d.endBy(v, v1alpha1.RevokedRequested)
 		case retiring:
 			if decision := rotation.Retire(d.Now, d.facts(v), overlap); decision.Kept == "" && decision.Revoked != v1alpha1.RevokedUnused {
@@ -100,11 +100,14 @@ func (d *decision) revoke() bool {
 	return !d.blocked
 }
 
+// named reports whether spec.revokedKeyIDs names v.
+func (d *decision) named(v *version) bool { return slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID) }
+
 // revokeNamed ends the keys that spec.revokedKeyIDs names, of an APIKey none of whose keys
 // is to work.
 func (d *decision) revokeNamed() {
 	for i := range d.next.Versions {
-		if v := &d.next.Versions[i]; v.State.Accepted() && slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID) {
+		if v := &d.next.Versions[i]; v.State.Accepted() && d.named(v) {
 			d.endBy(v, v1alpha1.RevokedRequested)
 		}
 	}

@@ -145,9 +145,9 @@ func enqueueAt(q Queue, priority int, request reconcile.Request) {
 // enqueueKeys enqueues the APIKeys that a changed object concerns. Those that have keys
 // come first, for the change may revoke them. Anybody may name an Organization: those that
 // it has refused come last.
-func (r *Reconciler) enqueueKeys(concerned func(client.Object) client.ListOption) handler.Funcs {
+func (r *Reconciler) enqueueKeys(concerned func(context.Context, client.Object) []v1alpha1.APIKey) handler.Funcs {
 	enqueue := func(ctx context.Context, obj client.Object, initial bool, q Queue) {
-		keys := r.matching(ctx, concerned(obj))
+		keys := concerned(ctx, obj)
 		for i := range keys {
 			priority := 0
 			switch {

@@ -33,6 +33,8 @@ import (
 const (
 	// indexOrganization finds the APIKeys of an Organization, by its name.
 	indexOrganization = "spec.organizationRef.name"
+	// indexOrganizationID finds the Organizations of an id.
+	indexOrganizationID = "spec.id"
 	// indexDigest finds the APIKeys that have a hash.
 	indexDigest = "status.versions.sha256"
 	// indexKeyID finds the APIKeys that have a hash with a key ID.
@@ -69,8 +71,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{UpdateFunc: r.hashesChanged, DeleteFunc: r.hashesFreed}).
 		Owns(&corev1.Secret{}).
-		Watches(&v1alpha1.Organization{}, r.enqueueKeys(keysOfOrganization), builder.WithPredicates(SpecChanged())).
-		Watches(namespace, r.enqueueKeys(keysOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&v1alpha1.Organization{}, r.enqueueKeys(r.keysOfOrganization), builder.WithPredicates(SpecChanged())).
+		Watches(namespace, r.enqueueKeys(r.keysOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&coordinationv1.Lease{}, WakeUp(r.Members, r.Waiters)).
 		WatchesRawSource(source.Func(r.usageDue)).
 		WatchesRawSource(rollouts).
@@ -106,7 +108,12 @@ func refusalOf(object client.Object) string {
 }
 
 func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
-	var errs []error
+	errs := []error{indexer.IndexField(ctx, &v1alpha1.Organization{}, indexOrganizationID, func(obj client.Object) []string {
+		if organization, ok := obj.(*v1alpha1.Organization); ok {
+			return []string{organization.EffectiveID()}
+		}
+		return nil
+	})}
 	for name, values := range map[string]func(*v1alpha1.APIKey) []string{
 		indexOrganization: func(key *v1alpha1.APIKey) []string { return []string{key.Spec.OrganizationRef.Name} },
 		indexImport: func(key *v1alpha1.APIKey) (hashes []string) {
@@ -187,12 +194,26 @@ func enqueue(q Queue, names []types.NamespacedName) {
 	}
 }
 
-func keysOfOrganization(organization client.Object) client.ListOption {
-	return client.MatchingFields{indexOrganization: organization.GetName()}
+// keysOfOrganization are also those of the Organizations that have its id: the younger may have
+// to give way, or be the only one now.
+func (r *Reconciler) keysOfOrganization(ctx context.Context, obj client.Object) []v1alpha1.APIKey {
+	keys := r.matching(ctx, client.MatchingFields{indexOrganization: obj.GetName()})
+	organization, ok := obj.(*v1alpha1.Organization)
+	if !ok {
+		return keys
+	}
+	others, err := WithSameID(ctx, r.Client, organization)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Enqueue keys of Organizations with the same id.")
+	}
+	for i := range others {
+		keys = append(keys, r.matching(ctx, client.MatchingFields{indexOrganization: others[i].Name})...)
+	}
+	return keys
 }
 
-func keysOfNamespace(namespace client.Object) client.ListOption {
-	return client.InNamespace(namespace.GetName())
+func (r *Reconciler) keysOfNamespace(ctx context.Context, namespace client.Object) []v1alpha1.APIKey {
+	return r.matching(ctx, client.InNamespace(namespace.GetName()))
 }
 
 // matching returns the APIKeys that options select, as the cache knows them: one that it

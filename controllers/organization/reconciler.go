@@ -55,6 +55,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("organization").
 		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.SpecChanged())).
 		Watches(&v1alpha1.Organization{}, handler.Funcs{DeleteFunc: r.gone}).
+		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.withSameID), builder.WithPredicates(apikey.SpecChanged())).
 		Watches(&coordinationv1.Lease{}, apikey.WakeUp(r.Members, r.Waiters)).
 		Complete(r)
 }
@@ -79,8 +80,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return result, nil
 		}
 	}
+	elder, err := apikey.Elder(ctx, r.Client, organization)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reconcile Organization: %w", err)
+	}
 	before := organization.DeepCopy()
-	judge(organization, applied, r.Clock.Now())
+	judge(organization, elder, applied, r.Clock.Now())
 	if equality.Semantic.DeepEqual(before.Status, organization.Status) {
 		r.Unwritten.Forget(organization.UID)
 		return result, nil
@@ -132,6 +137,22 @@ func (r *Reconciler) applied(ctx context.Context, organization *v1alpha1.Organiz
 	return applied, nil
 }
 
+// withSameID has those reconciled that have the id of an Organization that was changed.
+func (r *Reconciler) withSameID(ctx context.Context, obj client.Object) (requests []ctrl.Request) {
+	organization, ok := obj.(*v1alpha1.Organization)
+	if !ok {
+		return nil
+	}
+	others, err := apikey.WithSameID(ctx, r.Client, organization)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Enqueue Organizations with the same id.")
+	}
+	for i := range others {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&others[i])})
+	}
+	return requests
+}
+
 func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue) {
 	r.Waiters.Done(client.ObjectKeyFromObject(e.Object))
 	r.Unwritten.Forget(e.Object.GetUID())
@@ -141,18 +162,19 @@ func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue
 func (r *Reconciler) emitRefusal(ctx context.Context, before, after *v1alpha1.Organization) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	if is.Reason != v1alpha1.ReasonInvalidObject || was != nil && was.Reason == is.Reason {
+	refused := is.Reason == v1alpha1.ReasonInvalidObject || is.Reason == v1alpha1.ReasonDuplicateID
+	if !refused || was != nil && was.Reason == is.Reason {
 		return
 	}
 	r.Events.Warning(after, is.Reason, "Permit", "%s", is.Message)
 	log.FromContext(ctx).Info("object refused", "refusal", is.Message)
 }
 
-// judge derives the status.
-func judge(organization *v1alpha1.Organization, applied application, now time.Time) {
+// judge derives the status. elder is an older Organization that has the same id, or "".
+func judge(organization *v1alpha1.Organization, elder string, applied application, now time.Time) {
 	status, generation := &organization.Status, organization.Generation
 	status.ObservedGeneration = generation
-	reason, message := standing(organization)
+	reason, message := standing(organization, elder)
 	ready, beside := metav1.ConditionFalse, v1alpha1.ConditionStalled
 	switch {
 	case organization.Refusal != "":
@@ -181,9 +203,13 @@ func judge(organization *v1alpha1.Organization, applied application, now time.Ti
 }
 
 // standing decides how an Organization stands.
-func standing(organization *v1alpha1.Organization) (reason, message string) {
+func standing(organization *v1alpha1.Organization, elder string) (reason, message string) {
 	if organization.Refusal != "" {
 		return v1alpha1.ReasonInvalidObject, organization.Refusal
+	}
+	if elder != "" {
+		return v1alpha1.ReasonDuplicateID, fmt.Sprintf(
+			"Organization %.100q is older and has id %.60q, too, so every key of this one is refused. Delete one of the two.", elder, organization.EffectiveID())
 	}
 	if _, err := permission.Of(&organization.Spec.Namespaces); err != nil {
 		return v1alpha1.ReasonInvalidSelector, fmt.Sprintf("No namespace is permitted: %v. Correct it.", err)

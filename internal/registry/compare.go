@@ -69,7 +69,7 @@ func (c *comparer) run(ctx context.Context) {
 		case <-ticker.C():
 		}
 		if err := c.compare(ctx); err != nil && ctx.Err() == nil {
-			c.log.Info("comparison with a whole list did not finish", "error", err.Error())
+			c.log.Info("could not compare the index with a consistent list", "error", err.Error())
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (c *comparer) compare(ctx context.Context) error {
 	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {
-			c.log.Error(nil, "the index differed from a consistent list and was repaired: a watch has lost events, or is late", "kind", kind, "repairs", repairs)
+			c.log.Error(nil, "repaired the index, which differed from a consistent list: a watch lost events, or is late", "kind", kind, "repairs", repairs)
 		}
 	}
 	return nil

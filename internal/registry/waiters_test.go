@@ -86,7 +86,7 @@ func TestWaitersLoseThePatience(t *testing.T) {
 	}
 }
 
-func TestALeaseIsNoWitnessOfWhatCameAfterIt(t *testing.T) {
+func TestAMinimumResourceVersionIsAfterTheChange(t *testing.T) {
 	w := NewWaiters(testclock.NewFakePassiveClock(epoch))
 	forged := leaseAt("a", "900", "999999")
 	w.LeaseChanged(&forged)

@@ -267,7 +267,7 @@ func TestAnswersThatAreNoKeys(t *testing.T) {
 			h := start(t, i)
 			h.check(t, "a token", key.Sign(i.Claims(noon, nil)), Undecided)
 			log := h.logged()
-			if !strings.Contains(log, test.want) || len(log) > 4*maxComplaintBytes {
+			if !strings.Contains(log, test.want) || len(log) > 4*maxLoggedBytes {
 				t.Errorf("the log has %d bytes, and %q in none of them: %.1000s", len(log), test.want, log)
 			}
 			i.Answer(i.Genuine)

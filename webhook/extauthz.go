@@ -177,7 +177,6 @@ func overwrite(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-// dynamicMetadata makes a struct of names and values.
 func dynamicMetadata(pairs ...[2]string) *structpb.Struct {
 	fields := make(map[string]*structpb.Value, len(pairs))
 	for _, pair := range pairs {

@@ -104,7 +104,6 @@ func (c *checks) serveWatch(w http.ResponseWriter, r *http.Request, request *ser
 // was read.
 type lastsKey struct{}
 
-// writeCode refuses a call.
 func writeCode(w http.ResponseWriter, code connect.Code, message string) {
 	w.Header().Set(contentTypeHeader, grpcType)
 	w.Header().Set("Grpc-Status", strconv.Itoa(int(code)))

@@ -64,7 +64,6 @@ func (r Reason) headers() [][2]string {
 	return fields
 }
 
-// writeProblem refuses.
 func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
 	for _, field := range reason.headers() {
 		w.Header().Set(field[0], field[1])

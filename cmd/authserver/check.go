@@ -92,7 +92,6 @@ func (c *surfaceCheck) load(input io.Reader) (*surface.Table, error) {
 	}
 }
 
-// list prints every rule.
 func list(table *surface.Table, output io.Writer) {
 	w := tabwriter.NewWriter(output, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "METHODS\tPATH\tFOR\tRULE")

@@ -38,9 +38,12 @@ func (o *usageOptions) bind(flags *flag.FlagSet, podIP string) {
 	if podIP != "" {
 		o.listen = defaultUsageListen
 	}
-	flags.StringVar(&o.listen, "usage-listen", o.listen, "address where the manager gathers the usage of keys, always with TLS; empty to count nothing. The default is "+defaultUsageListen+" if the environment variable POD_IP is set, and empty otherwise")
-	flags.StringVar(&o.address, "usage-address", "", "IP address and port under which the manager reaches --usage-listen, by default that of the listener, or POD_IP where it listens on every address")
-	flags.DurationVar(&o.handOverTimeout, "usage-handover-timeout", usageserver.DefaultHandOverTimeout, "how long to wait at a graceful stop until the manager has gathered the final counts")
+	flags.StringVar(&o.listen, "usage-listen", o.listen,
+		"address where the manager gathers usage, always with TLS; empty to count nothing. Default "+defaultUsageListen+" if POD_IP is set")
+	flags.StringVar(&o.address, "usage-address", "",
+		"IP address and port under which the manager reaches --usage-listen; by default the listener's, or POD_IP and its port")
+	flags.DurationVar(&o.handOverTimeout, "usage-handover-timeout", usageserver.DefaultHandOverTimeout,
+		"how long to wait at a graceful stop until the manager has gathered the final counts")
 }
 
 // check derives what can be known before anything is listened on.

@@ -17,13 +17,13 @@ import (
 // standardInput is the name by which a command line means it.
 const standardInput = "-"
 
-// auditVerify verifies files, offline.
 func auditVerify(arguments []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	options := audit.VerifierOptions{Report: func(d audit.Defect) { fmt.Fprintln(stdout, d) }}
 	flags := flag.NewFlagSet("kubectl apikey audit verify", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.BoolVar(&options.Partial, "partial", false, "permit chains without their beginning, as in a rotated file without its predecessors")
-	flags.BoolVar(&options.Closed, "closed", false, "require each chain to end with Stopped, as after a graceful stop; without it, lines missing at the end of a chain are not detected")
+	flags.BoolVar(&options.Closed, "closed", false,
+		"require each chain to end with Stopped, as after a graceful stop; without it, lines missing at its end are not detected")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: kubectl apikey audit verify [flags] FILE...\n"+
 			"Verifies audit lines, and the OTLP JSON lines of an OpenTelemetry collector's file exporter, in any order\n"+

@@ -180,7 +180,6 @@ func (r *Recorder) chain(event Event) (last *entry, err error) {
 	return last, nil
 }
 
-// own is an event about the chain itself.
 func (r *Recorder) own(action Action) Event {
 	return Event{Action: action, Object: Object{Kind: "Process", Name: r.program}, Actor: Actor{Kind: ActorKind(r.program)}}
 }

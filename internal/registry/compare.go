@@ -58,7 +58,6 @@ func newComparer(config ReplicaConfig, metrics *replicaMetrics, ix *index) *comp
 	}
 }
 
-// run compares until ctx is done.
 func (c *comparer) run(ctx context.Context) {
 	ticker := c.clock.NewTicker(c.interval)
 	defer ticker.Stop()
@@ -100,7 +99,7 @@ func (c *comparer) compare(ctx context.Context) error {
 	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {
-			c.log.Error(nil, "repaired the index, which differed from a consistent list: a watch lost events, or is late", "kind", kind, "repairs", repairs)
+			c.log.Error(nil, "repaired the index: a watch lost events, or is late", "kind", kind, "repairs", repairs)
 		}
 	}
 	return nil
@@ -214,7 +213,6 @@ func (ix *index) repair(listed []claim, before held) (repairs int) {
 	return repairs
 }
 
-// repairOrganizations is repair for Organizations.
 func (ix *index) repairOrganizations(listed map[string]organization, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -239,7 +237,6 @@ func (ix *index) repairOrganizations(listed map[string]organization, before held
 	return repairs
 }
 
-// repairNamespaces is repair for Namespaces.
 func (ix *index) repairNamespaces(listed map[string]namespace, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

@@ -29,7 +29,6 @@ type connection struct {
 	cause string
 }
 
-// asks records that a list or a watch is requested.
 func (c *connection) asks(now time.Time) {
 	if c.lostAt.IsZero() || c.works(now) {
 		c.lostAt, c.cause = now, "the watch ends as soon as it starts"
@@ -37,7 +36,6 @@ func (c *connection) asks(now time.Time) {
 	c.connectedAt = time.Time{}
 }
 
-// answered records the response.
 func (c *connection) answered(now time.Time, err error) {
 	if err == nil {
 		c.connectedAt = now
@@ -49,7 +47,6 @@ func (c *connection) answered(now time.Time, err error) {
 	}
 }
 
-// brought records a list, an event or a bookmark.
 func (c *connection) brought() { *c = connection{} }
 
 func (c *connection) works(now time.Time) bool {

@@ -81,7 +81,6 @@ func (p *progress) failure() (time.Duration, string) {
 	return p.connection.failure(p.clock.Now())
 }
 
-// lastHeard is when the API server last brought anything.
 func (p *progress) lastHeard() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +127,6 @@ func (p *progress) advance(revision string) {
 	}
 }
 
-// complete records the first whole list.
 func (p *progress) complete(revision string) {
 	p.await()
 	p.advance(revision)

@@ -60,7 +60,6 @@ func newIndex(counters *usage.Table) *index {
 	}
 }
 
-// lookup returns the entry of digest, or nil.
 func (ix *index) lookup(digest keys.Digest) *grant {
 	g, _ := ix.grants.Load(digest)
 	return g
@@ -140,7 +139,6 @@ func (ix *index) grant(v version, c *claim) {
 	}
 }
 
-// remove drops an APIKey that is gone.
 func (ix *index) remove(uid types.UID) (reduces bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -205,7 +203,6 @@ func (ix *index) discard() {
 	}
 }
 
-// size returns the number of hashes in the index.
 func (ix *index) size() int { return ix.grants.Size() }
 
 // refused returns how many APIKeys and Organizations are invalid.

@@ -181,7 +181,9 @@ func (m *Members) look(ctx context.Context, minResourceVersion string) (Snapshot
 	}
 	return m.recent.share(ctx, usable, func() (Snapshot, error) {
 		asked := m.clock.Now()
-		list, err := m.list(ctx, metav1.ListOptions{ResourceVersion: minResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan})
+		list, err := m.list(ctx, metav1.ListOptions{
+			ResourceVersion: minResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+		})
 		if err != nil {
 			return Snapshot{}, err
 		}

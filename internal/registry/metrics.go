@@ -153,12 +153,10 @@ func newMembersMetrics() *membersMetrics {
 	return m
 }
 
-// counted records a wait that is over.
 func (m *membersMetrics) counted(change string, lasted time.Duration) {
 	m.acknowledged.WithLabelValues(change).Observe(lasted.Seconds())
 }
 
-// observed records the states of the auth servers.
 func (m *membersMetrics) observed(members []Member) {
 	states := map[string]int{stateLive: 0, stateSuspect: 0, stateFenced: 0}
 	for i := range members {

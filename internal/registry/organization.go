@@ -118,7 +118,6 @@ func (ix *index) judgePermit(p *permit, entry *organizationEntry) {
 	p.state.Store(state)
 }
 
-// organization returns the entry of that name.
 func (ix *index) organization(name string) *organizationEntry {
 	entry := ix.organizations[name]
 	if entry == nil {
@@ -159,7 +158,6 @@ func (ix *index) applyOrganizationLocked(name string, org organization) (taken b
 	return true
 }
 
-// removeOrganization drops an Organization that is gone.
 func (ix *index) removeOrganization(name string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -218,7 +216,6 @@ func (ix *index) judgeNamespace(name string) {
 	}
 }
 
-// removeNamespace drops a Namespace that is gone.
 func (ix *index) removeNamespace(name string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

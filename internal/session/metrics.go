@@ -95,7 +95,7 @@ func (r *reports) fetched(keys int, err error) {
 		text := err.Error()
 		text = text[:min(len(text), maxLoggedBytes)]
 		r.logLimit.Do(func() {
-			r.log.Info("could not fetch the issuer's keys: dashboard sessions that need them are answered 503; API keys are not affected", "error", text)
+			r.log.Info("could not fetch the issuer's keys; sessions that need them are answered 503; API keys are not affected", "error", text)
 		})
 		return
 	}

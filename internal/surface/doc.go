@@ -5,10 +5,10 @@
 // each with the scope that it needs, and of those that a dashboard session may make. The
 // list, its file and its flag are called the surface.
 //
-// A method and a path that no rule of a Table names are refused, whatever the key. It is read from a configuration file (Load), or is the one
-// built in (Default). Before a path is looked up it is judged (Judge): whatever a
-// gateway, this server and an upstream could read in more than one way is
-// refused, because the path that is judged has to be the path that is served.
+// A method and a path that no rule of a Table names are refused, whatever the key. It is
+// read from a file (Load), or is the one built in (Default). Before a path is looked up it
+// is judged (Judge): what a gateway, this server and an upstream could read in more than
+// one way is refused, because the path that is judged has to be the path that is served.
 //
 // A Table never changes once it is made, and a lookup neither locks nor allocates. A
 // File replaces its Table when the file changes (Open, Run): a file that is not valid

@@ -346,7 +346,7 @@ func TestWhatIsNoFileChangesNothing(t *testing.T) {
 	if err := os.Mkdir(f.path("surface.yaml"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f.says("no regular file")
+	f.says("not a regular file")
 	f.permits("/first")
 	if err := os.Remove(f.path("surface.yaml")); err != nil {
 		t.Fatal(err)

@@ -64,7 +64,6 @@ func (g *Gatherer) relinquish(v visit) {
 	}
 }
 
-// kick wakes handOvers.
 func (g *Gatherer) kick() {
 	select {
 	case g.kicks <- struct{}{}:

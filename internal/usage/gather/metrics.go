@@ -52,7 +52,7 @@ func (m *metrics) asked(err error) {
 }
 
 var coverageAgeDesc = prometheus.NewDesc("apikey_usage_coverage_age_seconds",
-	"Time since the moment up to which the usage of every auth server was gathered. Absent while some auth server has never answered.", nil, nil)
+	"Time since the moment up to which the usage of every auth server was gathered. Absent while one has never answered.", nil, nil)
 
 // coverageAge is read when it is collected.
 type coverageAge struct{ gatherer *Gatherer }

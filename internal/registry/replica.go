@@ -30,7 +30,7 @@ const (
 	// MinStaleness is the shortest bound that leaves time for some renewals.
 	MinStaleness = 2 * time.Second
 	// LongestStaleness is the most that a Lease may promise: for so long an auth server that
-	// is gone, or was taken over, can keep revocations waiting. The policy on Leases
+	// is gone, or compromised, can keep revocations waiting. The policy on Leases
 	// (config/policy/leases.yaml) has it, too.
 	LongestStaleness = time.Hour
 	// DefaultStaleness lets valid keys work through an outage of the API server

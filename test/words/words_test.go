@@ -37,14 +37,14 @@ func TestTextsUseTheWordsOfTheField(t *testing.T) {
 		all[i] = word.pattern
 		patterns[i] = regexp.MustCompile(`(?i)\b` + word.pattern)
 	}
-	any := regexp.MustCompile(`(?i)\b(` + strings.Join(all, "|") + ")")
+	every := regexp.MustCompile(`(?i)\b(` + strings.Join(all, "|") + ")")
 	files := 0
 	product(t, func(path, text string) {
 		files++
 		number := 0
 		for line := range strings.Lines(text) {
 			number++
-			if !any.MatchString(line) || path == "CONTRIBUTING.md" && strings.HasPrefix(line, "| **") {
+			if !every.MatchString(line) || path == "CONTRIBUTING.md" && strings.HasPrefix(line, "| **") {
 				continue // the glossary names what not to say
 			}
 			for i, word := range foreign {

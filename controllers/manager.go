@@ -167,7 +167,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	}
 	if err := errors.Join(
 		mgr.Add(ctrlmanager.RunnableFunc(refusals.Run)),
-		mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}),
+		mgr.Add(registry.LeaseCollector{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}),
 		apiKeys.SetupWithManager(ctx, mgr, options.Concurrency, restarts.Changes()),
 		restarts.SetupWithManager(mgr),
 		organizations.SetupWithManager(mgr),

@@ -93,12 +93,12 @@ const (
 	// spec.namespaces.selector cannot be read.
 	ReasonInvalidSelector = "InvalidSelector"
 
-	// ReasonRegistered surfaces when every live auth server knows the hash.
+	// ReasonRegistered surfaces when all live auth servers have loaded the hash.
 	ReasonRegistered = "Registered"
 	// ReasonNotRegistered surfaces when no key has been minted yet.
 	ReasonNotRegistered = "NotRegistered"
-	// ReasonWaitingForAuthServers surfaces when some auth server does not know
-	// the hash yet; the message names it.
+	// ReasonWaitingForAuthServers surfaces when some auth server has not loaded the hash
+	// yet; the message names it.
 	ReasonWaitingForAuthServers = "WaitingForAuthServers"
 	// ReasonNoAuthServer surfaces when no auth server is running: nothing could
 	// accept the key.
@@ -112,8 +112,8 @@ const (
 	ReasonApplying = "Applying"
 	// ReasonRevoked surfaces when no auth server accepts the key.
 	ReasonRevoked = "Revoked"
-	// ReasonResuming surfaces when a key is to work again, while some auth server
-	// has not learned of it.
+	// ReasonResuming surfaces when a key is to work again, while some auth server has not
+	// applied that.
 	ReasonResuming = "Resuming"
 
 	// ReasonPublished surfaces when the Secret holds the key.
@@ -136,13 +136,12 @@ const (
 	// policy, a quota or a namespace that is going away makes it do.
 	ReasonSecretRefused = "SecretRefused"
 
-	// ReasonImported surfaces when every key of spec.importedKeys was taken up.
+	// ReasonImported surfaces when every key of spec.importedKeys was imported.
 	ReasonImported = "Imported"
-	// ReasonImporting surfaces while keys of spec.importedKeys have not been taken up, and it
-	// is going to happen.
+	// ReasonImporting surfaces while keys of spec.importedKeys are going to be imported.
 	ReasonImporting = "Importing"
 	// ReasonImportRefused surfaces when a key of spec.importedKeys was another APIKey's when it
-	// was listed; all others are taken up.
+	// was listed; all others are imported.
 	ReasonImportRefused = "ImportRefused"
 	// ReasonImportExpired surfaces when the APIKey is older than the Organization's maxKeyAge,
 	// so that no imported key is accepted.
@@ -154,10 +153,9 @@ const (
 	// the current one.
 	ReasonActiveKeyUnavailable = "ActiveKeyUnavailable"
 
-	// ReasonUpToDate surfaces when no key that was replaced works any more.
+	// ReasonUpToDate surfaces when all previous keys are revoked.
 	ReasonUpToDate = "UpToDate"
-	// ReasonRotating surfaces while the auth servers learn of the key that is to take
-	// the place of the current one.
+	// ReasonRotating surfaces while auth servers are loading the hash of the next key.
 	ReasonRotating = "Rotating"
 	// ReasonRetiring surfaces while a key that was replaced still works; the message
 	// says why.

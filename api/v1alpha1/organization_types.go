@@ -33,7 +33,7 @@ type Organization struct {
 	// +optional
 	Status OrganizationStatus `json:"status,omitzero"`
 
-	// Refusal says why no program goes by this object: see APIKey.Refusal.
+	// Refusal says why no program applies this object: see APIKey.Refusal.
 	Refusal string `json:"-"`
 }
 

@@ -40,7 +40,7 @@ func (l *look) observeRivals(ctx context.Context) (err error) {
 
 // rivals returns the other APIKeys that have a hash, whatever they have it as, or one with
 // the same key ID: it is what people and audit trails know a key by, and a hash can be
-// made up that imitates one.
+// made up to look like one.
 func (l *look) rivals(ctx context.Context, hash string, options ...client.ListOption) ([]lifecycle.Rival, error) {
 	list := &v1alpha1.APIKeyList{}
 	options = append(options, client.MatchingFields{indexKeyID: hash[:keyIDLength]}, client.UnsafeDisableDeepCopy)

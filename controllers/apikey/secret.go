@@ -220,6 +220,6 @@ func (l *look) deleteSecret(ctx context.Context, name string) error {
 		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name, UID: live.UID}}
 	}
 	// Nothing here reads that name again, and a Secret without our label would never be seen
-	// to go by the cache.
+	// by the cache to be gone.
 	return client.IgnoreNotFound(l.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}, client.DisableReadYourWritesConsistency))
 }

@@ -37,13 +37,13 @@ func TestLeasesThatRanOutLongAgoAreDeleted(t *testing.T) {
 		leaseAt("alive", "1", "100"), leaseAt("dead", "2", "100"), leaseAt("without bound", "3", "100", unreadable),
 	}}
 	writer := &deletions{}
-	watchman := Watchman{Members: NewMembers(lists, "system", clock), Writer: writer, Clock: clock}
+	collector := LeaseCollector{Members: NewMembers(lists, "system", clock), Writer: writer, Clock: clock}
 	collect := func(at time.Duration, want ...string) {
 		t.Helper()
 		clock.SetTime(epoch.Add(at))
 		// It goes on renewing.
 		lists.leases[0].ResourceVersion += "0"
-		if err := watchman.collect(t.Context()); err != nil {
+		if err := collector.collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(writer.names, want) {

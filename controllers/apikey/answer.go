@@ -8,10 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,7 +29,7 @@ func (l *look) answer(ctx context.Context, q *lifecycle.Questions) error {
 		errs = append(errs, l.completeSpec(ctx))
 	}
 	if q.Secrets {
-		errs = append(errs, l.readSecrets(ctx))
+		errs = append(errs, l.observeSecrets(ctx, true))
 	}
 	if q.Superseded {
 		errs = append(errs, l.askSuperseded(ctx))
@@ -57,65 +54,11 @@ func (l *look) completeSpec(ctx context.Context) error {
 	}
 	if live.UID != key.UID || live.Generation != key.Generation {
 		// The cache is about to show it.
-		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "apikeys"}, live.Name, errors.New("it has changed"))
+		resource := v1alpha1.GroupVersion.WithResource("apikeys").GroupResource()
+		return apierrors.NewConflict(resource, live.Name, errors.New("it has changed"))
 	}
 	key.Spec.Secret, key.Trimmed = live.Spec.Secret, false
 	return nil
-}
-
-// readSecrets reads what is in the places of the Secrets now, and takes the keys of accepted
-// versions out of them.
-func (l *look) readSecrets(ctx context.Context) error {
-	key := l.facts.Key
-	secret, err := l.readSecret(ctx, key.SecretName())
-	if err != nil {
-		return err
-	}
-	l.facts.Secret = lifecycle.Place{Live: true, Secret: secret}
-	l.facts.Previous.Live = true
-	if len(key.Status.Versions) < 2 && l.facts.Previous.Secret == nil {
-		return nil
-	}
-	l.facts.Previous.Secret, err = l.readSecret(ctx, key.SecretName()+v1alpha1.PreviousSuffix)
-	return err
-}
-
-func (l *look) readSecret(ctx context.Context, name string) (*corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	switch err := l.Live.Get(ctx, client.ObjectKey{Namespace: l.facts.Key.Namespace, Name: name}, secret); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("get secret: %w", err)
-	}
-	l.takeKeys(secret)
-	keys.RedactSecretData(secret.Data)
-	return secret, nil
-}
-
-// takeKeys takes the key of an accepted version out of the APIKey's own Secret, so that it
-// can be written in another form.
-func (l *look) takeKeys(secret *corev1.Secret) {
-	if !metav1.IsControlledBy(secret, l.facts.Key) || !l.facts.Key.StatusIsOwn() {
-		return
-	}
-	for i := range l.facts.Key.Status.Versions {
-		v := &l.facts.Key.Status.Versions[i]
-		digest, err := keys.ParseDigest(v.SHA256)
-		if err != nil || v.Imported() || !v.State.Accepted() {
-			continue
-		}
-		// An error means that the Secret does not hold it: lifecycle says what that means.
-		if plaintext, err := keys.FromSecretData(secret.Data, digest); err == nil {
-			l.hold(v.ID, plaintext)
-		}
-	}
-}
-
-// hold has a key be one that can be written.
-func (l *look) hold(id string, plaintext keys.Plaintext) {
-	l.held[id] = plaintext
-	l.facts.Held.Insert(id)
 }
 
 // askSuperseded finds out whether another manager has given up the first key of an APIKey.
@@ -148,31 +91,26 @@ func (l *look) mint() error {
 // ask finds out who is still waited for. The wait begins with the revision that the APIKey
 // has when it is first asked for.
 func (l *look) ask(ctx context.Context, purpose lifecycle.Purpose) error {
-	name := client.ObjectKeyFromObject(l.facts.Key)
-	wait := l.Waiters.Wait(name, purposes([]lifecycle.Purpose{purpose})[0], l.facts.Key.ResourceVersion)
+	wait := l.Waiters.Wait(client.ObjectKeyFromObject(l.facts.Key), nameOf(purpose), l.facts.Key.ResourceVersion)
 	ack := lifecycle.Ack{Again: registry.Patience, Slow: l.facts.Now.Sub(wait.Since) >= registry.Patience}
-	defer func() { l.facts.Acks[purpose] = ack }()
-	if !wait.Worthwhile {
-		return nil
+	if wait.Worthwhile {
+		var found registry.Acknowledgement
+		var err error
+		if purpose.Kind == lifecycle.Register {
+			found, err = l.Members.Registration(ctx, wait, l.terms)
+			ack.None = found.Of == 0
+		} else {
+			found, err = l.Members.Revocation(ctx, wait)
+		}
+		if err != nil {
+			return err
+		}
+		ack.Complete = found.Complete() && !ack.None
+		ack.Missing, ack.Of, ack.Names = len(found.Missing), found.Of, registry.Describe(found.Missing)
+		if found.Again > 0 {
+			ack.Again = found.Again
+		}
 	}
-	var found registry.Acknowledgement
-	var err error
-	if purpose.Kind == lifecycle.Register {
-		found, err = l.Members.Registration(ctx, wait, l.terms)
-		ack.None = err == nil && found.Of == 0
-	} else {
-		found, err = l.Members.Revocation(ctx, wait)
-	}
-	if err != nil {
-		return err
-	}
-	ack.Complete = found.Complete() && !ack.None
-	if found.Again > 0 {
-		ack.Again = found.Again
-	}
-	if ack.Complete {
-		return nil
-	}
-	ack.Missing, ack.Of, ack.Names = len(found.Missing), found.Of, registry.Describe(found.Missing)
+	l.facts.Acks[purpose] = ack
 	return nil
 }

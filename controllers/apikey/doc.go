@@ -9,9 +9,9 @@
 //	act.go       one write, then the next decision; bounded
 //	secret.go    the Secrets
 //	imports.go   who has which hash
-//	events.go    what people are told, and audit.go what the audit trail is told, of
-//	             lifecycle.Transitions
+//	tell.go      what people and the audit trail are told of lifecycle.Transitions
 //	watches.go   what makes it look again, and priority.go in which order
+//	cached.go    what caches keep of objects
 //
 // No decision about the life of a key is made here.
 package apikey

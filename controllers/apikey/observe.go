@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -21,10 +20,10 @@ import (
 
 // observe fills in what the caches say, each read once.
 func (l *look) observe(ctx context.Context, key *v1alpha1.APIKey) error {
-	remembered := l.recall(key.UID)
+	m := l.recall(key.UID)
+	l.told = m.told
 	l.facts = lifecycle.Facts{
-		Now: l.Clock.Now(), Key: key,
-		Repairs: remembered.repairs, Removed: remembered.removed, Released: remembered.released,
+		Now: l.Clock.Now(), Key: key, Repairs: m.repairs, Removed: m.removed, Released: m.released,
 		Held: sets.New[string](), Acks: map[lifecycle.Purpose]lifecycle.Ack{}, Claims: map[string]bool{},
 	}
 	if !key.DeletionTimestamp.IsZero() {
@@ -40,7 +39,7 @@ func (l *look) observe(ctx context.Context, key *v1alpha1.APIKey) error {
 	if err := l.observeRivals(ctx); err != nil {
 		return err
 	}
-	return l.observeSecrets(ctx)
+	return l.observeSecrets(ctx, false)
 }
 
 // observePermission finds out what reader has of the Organization and of the namespace.
@@ -124,34 +123,4 @@ func sourcesOf(sources []usage.Source) (requests int64, from string) {
 		from += fmt.Sprintf("%d from elsewhere, ", unnamed)
 	}
 	return requests, from
-}
-
-// observeSecrets finds out what the cache has in the places of the Secrets.
-func (l *look) observeSecrets(ctx context.Context) error {
-	key := l.facts.Key
-	secret, err := l.cachedSecret(ctx, key.SecretName())
-	if err != nil {
-		return err
-	}
-	l.facts.Secret = lifecycle.Place{Secret: secret}
-	if len(key.Status.Versions) < 2 && secret == nil {
-		return nil
-	}
-	previous, err := l.cachedSecret(ctx, key.SecretName()+v1alpha1.PreviousSuffix)
-	l.facts.Previous = lifecycle.Place{Secret: previous}
-	return err
-}
-
-func (l *look) cachedSecret(ctx context.Context, name string) (*corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	// Without waiting for our own writes: a Secret that loses our label on its way into etcd
-	// never comes into this cache.
-	err := l.Get(ctx, client.ObjectKey{Namespace: l.facts.Key.Namespace, Name: name}, secret, client.DisableReadYourWritesConsistency)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("get secret: %w", err)
-	}
-	return secret, nil
 }

@@ -53,7 +53,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(apikey.FieldOwner)}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("organization").
-		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.SpecChanged())).
+		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.OrganizationChanged())).
 		Watches(&v1alpha1.Organization{}, handler.Funcs{DeleteFunc: r.gone}).
 		Watches(&coordinationv1.Lease{}, apikey.WakeUp(r.Members, r.Waiters)).
 		Complete(r)

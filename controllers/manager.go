@@ -150,7 +150,7 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 	apiKeys := &apikey.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
 		Members: members, Waiters: registry.NewWaiters(options.Clock),
-		Usage: options.Usage, Gatherer: gatherer, Rollouts: restarts,
+		Usage: options.Usage, Gatherer: gatherer, Rollout: restarts.Rollout,
 		Escrow: keys.NewEscrow(escrowLimit), Audit: options.Audit, Refusals: refusals, Unwritten: unwritten,
 	}
 	if apiKeys.Usage == nil {
@@ -193,7 +193,8 @@ func register(metrics prometheus.Registerer, collectors ...prometheus.Collector)
 // bring for some time is no reason to restart it.
 func addProbes(mgr ctrl.Manager, watches *watchHealth, options Options) error {
 	errs := []error{
-		mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
+		mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
 	}
 	for _, kind := range watchedKinds {
 		errs = append(errs, register(options.Metrics, watches.metric(kind)),

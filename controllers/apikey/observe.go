@@ -101,7 +101,7 @@ func (l *look) observeUsage() {
 		}
 		l.facts.Uses[v.ID] = observed
 	}
-	l.facts.Rollout = l.Rollouts.Rollout(key)
+	l.facts.Rollout = l.Rollout(key)
 }
 
 // namedSources is how many sources of requests an event names: with IPv6 addresses each

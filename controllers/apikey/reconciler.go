@@ -28,9 +28,9 @@ import (
 )
 
 const (
-	// conflictRetry is when a write is tried again that met a newer object; the cache shows
+	// ConflictRetry is when a write is tried again that met a newer object; the cache shows
 	// that object within milliseconds.
-	conflictRetry = 10 * time.Millisecond
+	ConflictRetry = 10 * time.Millisecond
 	// maxRetryDelay is the most that an error delays the next look: after an outage
 	// everything goes on within that time.
 	maxRetryDelay = 30 * time.Second
@@ -48,12 +48,6 @@ type UsageReader interface {
 	Coverage() usage.Coverage
 }
 
-// RolloutReader knows how far the restart of consumers has come.
-type RolloutReader interface {
-	// Rollout is how far those have come that the current key asks for.
-	Rollout(key *v1alpha1.APIKey) lifecycle.Rollout
-}
-
 // Reconciler brings each APIKey to a working key in a Secret.
 type Reconciler struct {
 	// Client reads from the cache and reads its own writes there. The cache holds
@@ -65,9 +59,10 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	Members *registry.Members
 	Waiters *registry.Waiters
-	// Usage and Rollouts decide on retirement.
-	Usage    UsageReader
-	Rollouts RolloutReader
+	// Usage decides on retirement, and Rollout: how far those restarts of consumers have come
+	// that the current key asks for.
+	Usage   UsageReader
+	Rollout func(*v1alpha1.APIKey) lifecycle.Rollout
 	// Gatherer says when usage is to be written down.
 	Gatherer *gather.Gatherer
 	// Escrow holds keys between their registration and their publication.
@@ -105,7 +100,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	switch {
 	case apierrors.IsConflict(err):
 		// It met a newer object, which is ordinary.
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+		return ctrl.Result{RequeueAfter: ConflictRetry}, nil
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("reconcile APIKey: %w", err)
 	}

@@ -85,45 +85,40 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 // while nobody watched looks like a change, too, and may have the same generation; labels
 // alone can make one too large.
 func OrganizationChanged() predicate.Predicate {
-	refusal := func(obj client.Object) string {
-		if organization, ok := obj.(*v1alpha1.Organization); ok {
-			return organization.Refusal
-		}
-		return ""
-	}
-	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || refusal(e.ObjectOld) != refusal(e.ObjectNew)
-	}})
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, was := e.ObjectOld.(*v1alpha1.Organization)
+		after, is := e.ObjectNew.(*v1alpha1.Organization)
+		return was && is && (before.UID != after.UID || before.Generation != after.Generation || before.Refusal != after.Refusal)
+	}}
 }
 
 func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
-	var errs []error
-	for name, values := range map[string]func(*v1alpha1.APIKey) []string{
-		indexOrganization: func(key *v1alpha1.APIKey) []string { return []string{key.Spec.OrganizationRef.Name} },
-		indexImport: func(key *v1alpha1.APIKey) (hashes []string) {
+	index := func(name string, values func(*v1alpha1.APIKey) []string) error {
+		return indexer.IndexField(ctx, &v1alpha1.APIKey{}, name, func(obj client.Object) []string {
+			if key, ok := obj.(*v1alpha1.APIKey); ok {
+				return values(key)
+			}
+			return nil
+		})
+	}
+	return errors.Join(
+		index(indexOrganization, func(key *v1alpha1.APIKey) []string { return []string{key.Spec.OrganizationRef.Name} }),
+		index(indexImport, func(key *v1alpha1.APIKey) (hashes []string) {
 			for _, wanted := range key.Spec.ImportedKeys {
 				hashes = append(hashes, wanted.SHA256)
 			}
 			return hashes
-		},
-		indexKeyID: func(key *v1alpha1.APIKey) []string {
+		}),
+		index(indexKeyID, func(key *v1alpha1.APIKey) []string {
 			ids := sets.New[string]()
 			for hash := range hashesOf(key) {
 				if digest, err := keys.ParseDigest(hash); err == nil {
 					ids.Insert(digest.KeyID())
 				}
 			}
-			return sets.List(ids)
-		},
-	} {
-		errs = append(errs, indexer.IndexField(ctx, &v1alpha1.APIKey{}, name, func(obj client.Object) []string {
-			if key, ok := obj.(*v1alpha1.APIKey); ok {
-				return values(key)
-			}
-			return nil
-		}))
-	}
-	return errors.Join(errs...)
+			return ids.UnsortedList()
+		}),
+	)
 }
 
 // keyEvents does what has to be done for an APIKey beside reconciling it.
@@ -145,8 +140,9 @@ func (r *Reconciler) keyEvents() handler.Funcs {
 // one may have to give way, the other says that it is nobody's.
 func (r *Reconciler) enqueueRivals(ctx context.Context, key client.Object, hashes sets.Set[string], q Queue) {
 	for hash := range hashes {
-		for _, rival := range r.matching(ctx, client.MatchingFields{indexImport: hash}) {
-			if name := client.ObjectKeyFromObject(rival); name != client.ObjectKeyFromObject(key) {
+		rivals := r.matching(ctx, client.MatchingFields{indexImport: hash})
+		for i := range rivals {
+			if name := client.ObjectKeyFromObject(&rivals[i]); name != client.ObjectKeyFromObject(key) {
 				enqueueAt(q, handler.LowPriority, name)
 			}
 		}
@@ -175,8 +171,9 @@ func (r *Reconciler) gone(ctx context.Context, obj client.Object) {
 // it has refused come last.
 func (r *Reconciler) enqueueKeys(concerned func(client.Object) client.ListOption) handler.Funcs {
 	enqueue := func(ctx context.Context, obj client.Object, initial bool, q Queue) {
-		for _, key := range r.matching(ctx, concerned(obj)) {
-			priority := 0
+		concerned := r.matching(ctx, concerned(obj))
+		for i := range concerned {
+			key, priority := &concerned[i], 0
 			switch {
 			case initial, key.Status.Acceptance == v1alpha1.AcceptanceWithdrawn && len(key.Status.Versions) == 0:
 				priority = handler.LowPriority
@@ -218,16 +215,12 @@ func enqueue(q Queue, names ...types.NamespacedName) {
 
 // matching returns the APIKeys that options select, as the cache knows them: one that it
 // does not know yet is going to be reconciled when it does. They are not to be changed.
-func (r *Reconciler) matching(ctx context.Context, options ...client.ListOption) (keys []*v1alpha1.APIKey) {
+func (r *Reconciler) matching(ctx context.Context, options ...client.ListOption) []v1alpha1.APIKey {
 	list := &v1alpha1.APIKeyList{}
 	options = append(options, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if err := r.List(ctx, list, options...); err != nil {
 		// The cache answers; it fails only when the process is ending.
 		log.FromContext(ctx).Error(err, "list APIKeys to reconcile")
-		return nil
 	}
-	for i := range list.Items {
-		keys = append(keys, &list.Items[i])
-	}
-	return keys
+	return list.Items
 }

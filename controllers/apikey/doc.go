@@ -4,8 +4,8 @@
 // Package apikey brings each APIKey to a working key in a Secret, and ends it: it observes,
 // has [lifecycle.Decide] decide, and acts.
 //
-//	observe.go   what the caches say, each read once
-//	answer.go    what only a request tells, where a decision asks for it
+//	observe.go   what the caches say, each read once, and what only a request tells, where a
+//	             decision asks for it
 //	act.go       one write, then the next decision; bounded
 //	secret.go    the Secrets
 //	imports.go   who has which hash

@@ -61,61 +61,49 @@ func (l *look) writeSecret(ctx context.Context, w *lifecycle.SecretWrite) error 
 	return nil
 }
 
-// put writes a Secret in place of the one that was seen, and returns it.
+// put writes a Secret in place of the one that was seen, and returns it; nil where
+// spec.secret.data cannot be written, which the facts then say.
 func (l *look) put(ctx context.Context, seen *corev1.Secret, w *lifecycle.SecretWrite) (*corev1.Secret, error) {
 	if w.KeyID == "" {
 		return nil, client.IgnoreNotFound(l.Delete(ctx, seen, exactly(seen), client.DisableReadYourWritesConsistency))
 	}
-	data := l.data(w)
-	if data == nil {
-		return nil, nil
-	}
-	name := l.facts.Key.SecretName()
+	var data map[string][]byte
+	var err error
+	key, plaintext, name := l.facts.Key, l.held[w.KeyID], l.facts.Key.SecretName()
 	if w.Previous {
-		name += v1alpha1.PreviousSuffix
+		name, data = name+v1alpha1.PreviousSuffix, plaintext.KeyData()
+	} else if data, err = plaintext.SecretData(lifecycle.Templates(key), lifecycle.Variables(key)); err != nil {
+		l.facts.Template = err.Error()
+		return nil, nil //nolint:nilerr // the facts say it
 	}
-	owner := metav1.NewControllerRef(l.facts.Key, v1alpha1.GroupVersion.WithKind("APIKey"))
+	owner := *metav1.NewControllerRef(key, v1alpha1.GroupVersion.WithKind("APIKey"))
 	written := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: l.facts.Key.Namespace, Name: name, OwnerReferences: []metav1.OwnerReference{*owner}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name, OwnerReferences: []metav1.OwnerReference{owner}},
 		Type:       corev1.SecretTypeOpaque,
 	}
+	update := seen != nil && !ptr.Deref(seen.Immutable, false)
 	switch {
-	case seen == nil, ptr.Deref(seen.Immutable, false):
-		if seen != nil {
-			// Whoever may write Secrets must not be able to keep a key from being replaced.
-			if err := l.Delete(ctx, seen, exactly(seen), client.DisableReadYourWritesConsistency); err != nil {
-				return nil, err
-			}
-		}
-		// Create, and never apply: a Secret that somebody made meanwhile stays.
-		l.fill(written, data, w)
-		return written, l.Create(ctx, written, client.DisableReadYourWritesConsistency)
-	case w.Anew:
+	case update && w.Anew:
 		written.UID, written.ResourceVersion = seen.UID, seen.ResourceVersion
-	default:
+	case update:
 		written = seen.DeepCopy()
+	case seen != nil:
+		// Whoever may write Secrets must not be able to keep a key from being replaced.
+		if err := l.Delete(ctx, seen, exactly(seen), client.DisableReadYourWritesConsistency); err != nil {
+			return nil, err
+		}
 	}
 	l.fill(written, data, w)
-	return written, l.Update(ctx, written, client.DisableReadYourWritesConsistency)
+	if update {
+		return written, l.Update(ctx, written, client.DisableReadYourWritesConsistency)
+	}
+	// Create, and never apply: a Secret that somebody made meanwhile stays.
+	return written, l.Create(ctx, written, client.DisableReadYourWritesConsistency)
 }
 
 // exactly is the condition that a Secret is what was seen.
 func exactly(secret *corev1.Secret) client.Preconditions {
 	return client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion}
-}
-
-// data renders what a Secret is to hold; nil where spec.secret.data cannot be, which the facts
-// then say.
-func (l *look) data(w *lifecycle.SecretWrite) map[string][]byte {
-	plaintext := l.held[w.KeyID]
-	if w.Previous {
-		return plaintext.KeyData()
-	}
-	data, err := plaintext.SecretData(lifecycle.Templates(l.facts.Key), lifecycle.Variables(l.facts.Key))
-	if err != nil {
-		l.facts.Template = err.Error()
-	}
-	return data
 }
 
 // fill gives a Secret the data, labels and annotations that it is to have. Labels and
@@ -192,8 +180,7 @@ func (l *look) deleteSecret(ctx context.Context, name string) error {
 	}
 	if secret == nil || !metav1.IsControlledBy(secret, l.facts.Key) {
 		// The cache may lag, and has none without our label.
-		live := &metav1.PartialObjectMetadata{}
-		live.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		live := metadataOf("Secret")
 		if err := l.Live.Get(ctx, client.ObjectKey{Namespace: l.facts.Key.Namespace, Name: name}, live); err != nil {
 			return client.IgnoreNotFound(err)
 		}

@@ -10,7 +10,6 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
@@ -41,8 +40,6 @@ const (
 	indexImport = "spec.importedKeys.sha256"
 )
 
-var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
-
 // Queue is the work queue of a controller.
 type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
@@ -55,8 +52,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	}
 	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(FieldOwner)}
 	r.courtesy, r.revocations = NewCourtesy(r.Clock), NewCourtesy(r.Clock)
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(namespaceKind)
 	ofOrganization := r.enqueueKeys(func(o client.Object) client.ListOption { return client.MatchingFields{indexOrganization: o.GetName()} })
 	ofNamespace := r.enqueueKeys(func(n client.Object) client.ListOption { return client.InNamespace(n.GetName()) })
 	return ctrl.NewControllerManagedBy(mgr).
@@ -70,7 +65,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		Watches(&v1alpha1.APIKey{}, r.keyEvents()).
 		Owns(&corev1.Secret{}).
 		Watches(&v1alpha1.Organization{}, ofOrganization, builder.WithPredicates(OrganizationChanged())).
-		Watches(namespace, ofNamespace, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(metadataOf("Namespace"), ofNamespace, builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&coordinationv1.Lease{}, WakeUp(r.Members, r.Waiters)).
 		WatchesRawSource(source.Func(func(_ context.Context, q Queue) error {
 			// Of usage that is due to be written. The queue holds each APIKey once.

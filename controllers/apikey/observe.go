@@ -96,8 +96,7 @@ func (l *look) observeMinted(ctx context.Context) {
 // observeUsage finds out what keys are used for.
 func (l *look) observeUsage() {
 	// Coverage first: what is gathered in between is then in the uses, and counts for less.
-	coverage := l.Usage.Coverage()
-	l.facts.Coverage = lifecycle.Coverage{Until: coverage.Until, LastGap: coverage.LastGap}
+	l.facts.Coverage = lifecycle.Coverage(l.Usage.Coverage())
 	l.facts.Uses = map[string]lifecycle.Use{}
 	key := l.facts.Key
 	for i := range key.Status.Versions {

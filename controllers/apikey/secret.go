@@ -225,26 +225,22 @@ func (l *look) readSecret(ctx context.Context, name string, live bool) (*corev1.
 	case err != nil:
 		return nil, fmt.Errorf("get secret: %w", err)
 	case live:
-		l.takeKeys(secret)
-		keys.RedactSecretData(secret.Data)
+		l.takeKey(secret)
 	}
 	return secret, nil
 }
 
-// takeKeys takes the key of an accepted version out of the APIKey's own Secret, so that it
-// can be written in another form.
-func (l *look) takeKeys(secret *corev1.Secret) {
-	if !metav1.IsControlledBy(secret, l.facts.Key) || !l.facts.Key.StatusIsOwn() {
+// takeKey redacts the data of a Secret. The key of an accepted version is taken out of the
+// APIKey's own first, so that it can be written in another form.
+func (l *look) takeKey(secret *corev1.Secret) {
+	data := maps.Clone(secret.Data)
+	keys.RedactSecretData(secret.Data)
+	v := lifecycle.HeldVersion(secret, l.facts.Key.Status.Versions)
+	if v == nil || !metav1.IsControlledBy(secret, l.facts.Key) || !l.facts.Key.StatusIsOwn() {
 		return
 	}
-	for i := range l.facts.Key.Status.Versions {
-		v := &l.facts.Key.Status.Versions[i]
-		digest, err := keys.ParseDigest(v.SHA256)
-		if err != nil || v.Imported() || !v.State.Accepted() {
-			continue
-		}
-		// An error means that the Secret does not hold it: lifecycle says what that means.
-		if plaintext, err := keys.FromSecretData(secret.Data, digest); err == nil {
+	if digest, err := keys.ParseDigest(v.SHA256); err == nil {
+		if plaintext, err := keys.FromSecretData(data, digest); err == nil {
 			l.hold(v.ID, plaintext)
 		}
 	}

@@ -32,8 +32,6 @@ type telling struct {
 }
 
 // tellings are those of all transitions.
-//
-//exhaustive:enforce
 var tellings = map[lifecycle.What]telling{
 	// People read these in the status.
 	lifecycle.Minted:   {line: audit.Minted},

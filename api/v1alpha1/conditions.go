@@ -84,7 +84,10 @@ const (
 	// ReasonInvalidObject surfaces on an APIKey or Organization of which a part cannot be
 	// decoded, or which is too large: it is refused, whatever else it says.
 	ReasonInvalidObject = "InvalidObject"
-	// ReasonInvalidOrganization surfaces on the keys of such an Organization.
+	// ReasonDuplicateID surfaces on an Organization whose id an older one has: data is stored
+	// under it, so the younger is refused.
+	ReasonDuplicateID = "DuplicateID"
+	// ReasonInvalidOrganization surfaces on the keys of an Organization that is refused.
 	ReasonInvalidOrganization = "InvalidOrganization"
 	// ReasonInvalidSelector surfaces on an Organization, and on its keys, when
 	// spec.namespaces.selector cannot be read.

@@ -63,6 +63,13 @@ func (l *look) observePermission(ctx context.Context, reader client.Reader) erro
 		return fmt.Errorf("get organization: %w", err)
 	}
 	l.facts.Organization, l.terms.Organization = organization, organization.ResourceVersion
+	elder, err := Elder(ctx, l.Client, organization)
+	if err != nil {
+		return err
+	}
+	if elder != "" {
+		organization.Refusal = v1alpha1.ReasonDuplicateID
+	}
 	permitted, err := permission.Of(&organization.Spec.Namespaces)
 	l.facts.Namespace.Permitted, l.facts.Namespace.Unreadable = permitted.Permit(namespace.Labels), err != nil
 	return nil

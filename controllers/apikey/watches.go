@@ -34,6 +34,8 @@ import (
 const (
 	// indexOrganization finds the APIKeys of an Organization, by its name.
 	indexOrganization = "spec.organizationRef.name"
+	// indexOrganizationID finds the Organizations of an id.
+	indexOrganizationID = "spec.id"
 	// indexKeyID finds the APIKeys that have a hash with a key ID.
 	indexKeyID = "status.versions.id"
 	// indexImport finds the APIKeys that want a hash.
@@ -52,8 +54,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	}
 	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(FieldOwner)}
 	r.courtesy, r.revocations = NewCourtesy(r.Clock), NewCourtesy(r.Clock)
-	ofOrganization := r.enqueueKeys(func(o client.Object) client.ListOption { return client.MatchingFields{indexOrganization: o.GetName()} })
-	ofNamespace := r.enqueueKeys(func(n client.Object) client.ListOption { return client.InNamespace(n.GetName()) })
+	ofNamespace := func(ctx context.Context, namespace client.Object) []v1alpha1.APIKey {
+		return r.matching(ctx, client.InNamespace(namespace.GetName()))
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("apikey").
 		WithOptions(controller.Options{
@@ -64,8 +67,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		For(&v1alpha1.APIKey{}).
 		Watches(&v1alpha1.APIKey{}, r.keyEvents()).
 		Owns(&corev1.Secret{}).
-		Watches(&v1alpha1.Organization{}, ofOrganization, builder.WithPredicates(OrganizationChanged())).
-		Watches(metadataOf("Namespace"), ofNamespace, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&v1alpha1.Organization{}, r.enqueueKeys(r.keysOfOrganization), builder.WithPredicates(OrganizationChanged())).
+		Watches(metadataOf("Namespace"), r.enqueueKeys(ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&coordinationv1.Lease{}, WakeUp(r.Members, r.Waiters)).
 		WatchesRawSource(source.Func(func(_ context.Context, q Queue) error {
 			// Of usage that is due to be written. The queue holds each APIKey once.
@@ -97,6 +100,12 @@ func indexKeys(ctx context.Context, indexer client.FieldIndexer) error {
 		})
 	}
 	return errors.Join(
+		indexer.IndexField(ctx, &v1alpha1.Organization{}, indexOrganizationID, func(obj client.Object) []string {
+			if organization, ok := obj.(*v1alpha1.Organization); ok {
+				return []string{organization.EffectiveID()}
+			}
+			return nil
+		}),
 		index(indexOrganization, func(key *v1alpha1.APIKey) []string { return []string{key.Spec.OrganizationRef.Name} }),
 		index(indexImport, func(key *v1alpha1.APIKey) (hashes []string) {
 			for _, wanted := range key.Spec.ImportedKeys {
@@ -164,11 +173,11 @@ func (r *Reconciler) gone(ctx context.Context, obj client.Object) {
 // enqueueKeys enqueues the APIKeys that a changed object concerns. Those that have keys
 // come first, for the change may revoke them. Anybody may name an Organization: those that
 // it has refused come last.
-func (r *Reconciler) enqueueKeys(concerned func(client.Object) client.ListOption) handler.Funcs {
+func (r *Reconciler) enqueueKeys(concerned func(context.Context, client.Object) []v1alpha1.APIKey) handler.Funcs {
 	enqueue := func(ctx context.Context, obj client.Object, initial bool, q Queue) {
-		concerned := r.matching(ctx, concerned(obj))
-		for i := range concerned {
-			key, priority := &concerned[i], 0
+		keys := concerned(ctx, obj)
+		for i := range keys {
+			key, priority := &keys[i], 0
 			switch {
 			case initial, key.Status.Acceptance == v1alpha1.AcceptanceWithdrawn && len(key.Status.Versions) == 0:
 				priority = handler.LowPriority
@@ -206,6 +215,24 @@ func enqueue(q Queue, names ...types.NamespacedName) {
 	for _, name := range names {
 		q.Add(reconcile.Request{NamespacedName: name})
 	}
+}
+
+// keysOfOrganization are also those of the Organizations that have its id: the younger may have
+// to give way, or be the only one now.
+func (r *Reconciler) keysOfOrganization(ctx context.Context, obj client.Object) []v1alpha1.APIKey {
+	keys := r.matching(ctx, client.MatchingFields{indexOrganization: obj.GetName()})
+	organization, ok := obj.(*v1alpha1.Organization)
+	if !ok {
+		return keys
+	}
+	others, err := WithSameID(ctx, r.Client, organization)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Enqueue keys of Organizations with the same id.")
+	}
+	for i := range others {
+		keys = append(keys, r.matching(ctx, client.MatchingFields{indexOrganization: others[i].Name})...)
+	}
+	return keys
 }
 
 // matching returns the APIKeys that options select, as the cache knows them: one that it

@@ -52,6 +52,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("organization").
 		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.OrganizationChanged())).
 		Watches(&v1alpha1.Organization{}, handler.Funcs{DeleteFunc: r.gone}).
+		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.withSameID), builder.WithPredicates(apikey.OrganizationChanged())).
 		Watches(&coordinationv1.Lease{}, apikey.WakeUp(r.Members, r.Waiters)).
 		Complete(r)
 }
@@ -73,8 +74,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return result, nil
 		}
 	}
+	elder, err := apikey.Elder(ctx, r.Client, organization)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reconcile Organization: %w", err)
+	}
 	before := organization.DeepCopy()
-	judge(organization, applied, r.Clock.Now())
+	judge(organization, elder, applied, r.Clock.Now())
 	if !equality.Semantic.DeepEqual(before.Status, organization.Status) {
 		err = r.Status().Patch(ctx, organization, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		switch {
@@ -125,6 +130,22 @@ func (r *Reconciler) applied(ctx context.Context, organization *v1alpha1.Organiz
 	return applied, nil
 }
 
+// withSameID has those reconciled that have the id of an Organization that was changed.
+func (r *Reconciler) withSameID(ctx context.Context, obj client.Object) (requests []ctrl.Request) {
+	organization, ok := obj.(*v1alpha1.Organization)
+	if !ok {
+		return nil
+	}
+	others, err := apikey.WithSameID(ctx, r.Client, organization)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Enqueue Organizations with the same id.")
+	}
+	for i := range others {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&others[i])})
+	}
+	return requests
+}
+
 func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue) {
 	r.Waiters.Done(client.ObjectKeyFromObject(e.Object))
 	r.Unwritten.Forget(e.Object.GetUID())
@@ -134,14 +155,15 @@ func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue
 func (r *Reconciler) emitRefusal(ctx context.Context, before, after *v1alpha1.Organization) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	if is.Reason == v1alpha1.ReasonInvalidObject && (was == nil || was.Reason != is.Reason) {
+	refused := is.Reason == v1alpha1.ReasonInvalidObject || is.Reason == v1alpha1.ReasonDuplicateID
+	if refused && (was == nil || was.Reason != is.Reason) {
 		r.Events.Warning(after, is.Reason, "Permit", "%s", is.Message)
 		log.FromContext(ctx).Info("object refused", "refusal", is.Message)
 	}
 }
 
-// judge derives the status.
-func judge(organization *v1alpha1.Organization, applied application, now time.Time) {
+// judge derives the status. elder is an older Organization that has the same id, or "".
+func judge(organization *v1alpha1.Organization, elder string, applied application, now time.Time) {
 	status, generation := &organization.Status, organization.Generation
 	status.ObservedGeneration = generation
 	if organization.Refusal == "" {
@@ -158,6 +180,10 @@ func judge(organization *v1alpha1.Organization, applied application, now time.Ti
 		ready, reason, message, beside = metav1.ConditionFalse, v1alpha1.ReasonInvalidObject, organization.Refusal, v1alpha1.ConditionStalled
 	case !applied.complete:
 		ready, reason, message, beside = metav1.ConditionFalse, v1alpha1.ReasonApplying, applied.waiting, v1alpha1.ConditionReconciling
+	case elder != "":
+		ready, reason, beside = metav1.ConditionFalse, v1alpha1.ReasonDuplicateID, v1alpha1.ConditionStalled
+		message = fmt.Sprintf("Organization %.100q is older and has id %.60q, too, so every key of this one is refused. Delete one of the two.",
+			elder, organization.EffectiveID())
 	case unreadable != nil:
 		ready, reason, beside = metav1.ConditionFalse, v1alpha1.ReasonInvalidSelector, v1alpha1.ConditionStalled
 		message = fmt.Sprintf("No namespace is permitted: %v. Correct it.", unreadable)

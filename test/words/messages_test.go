@@ -73,12 +73,12 @@ func messages(object any, f func(string)) {
 	}
 }
 
-// The text of an event is what people read of it: the names that it quotes come on top, and
-// internal/events cuts them off where the API server would refuse the whole.
-func TestTextsOfEventsAreShort(t *testing.T) {
+// The texts of events and conditions stand in these folders: the names that they quote come on
+// top, and are cut off where the whole would be too long.
+func TestTextsForPeopleAreShort(t *testing.T) {
 	found := 0
 	product(t, func(path, text string) {
-		if !strings.HasSuffix(path, ".go") || strings.HasPrefix(path, "hack/") {
+		if !strings.HasSuffix(path, ".go") || !strings.HasPrefix(path, "controllers/") && !strings.HasPrefix(path, "internal/lifecycle/") {
 			return
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), path, text, 0)
@@ -86,28 +86,35 @@ func TestTextsOfEventsAreShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		ast.Inspect(parsed, func(node ast.Node) bool {
-			call, ok := node.(*ast.CallExpr)
+			expression, ok := node.(ast.Expr)
 			if !ok {
 				return true
 			}
-			called, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || called.Sel.Name != "Normal" && called.Sel.Name != "Warning" {
-				return true
-			}
-			for _, argument := range call.Args {
-				format, ok := argument.(*ast.BasicLit)
-				if !ok || format.Kind != token.STRING {
-					continue
-				}
+			text, whole := literals(expression)
+			if strings.Contains(text, " ") {
 				found++
-				if note, err := strconv.Unquote(format.Value); err != nil || utf8.RuneCountInString(note) > maxMessage {
-					t.Errorf("%s: the text of an event has more than %d characters: %s", path, maxMessage, note)
-				}
 			}
-			return true
+			if utf8.RuneCountInString(text) > maxMessage {
+				t.Errorf("%s: a text for people has more than %d characters: %s", path, maxMessage, text)
+			}
+			return !whole
 		})
 	})
-	if found < 15 {
+	if found < 90 {
 		t.Errorf("only %d texts were found", found)
 	}
+}
+
+// literals joins a text of several lines; whole is whether e is nothing else.
+func literals(e ast.Expr) (text string, whole bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(e.Value)
+		return text, err == nil && e.Kind == token.STRING
+	case *ast.BinaryExpr:
+		left, leftOK := literals(e.X)
+		right, rightOK := literals(e.Y)
+		return left + right, leftOK && rightOK
+	}
+	return "", false
 }

@@ -44,13 +44,15 @@ func (w Watchman) Start(ctx context.Context) error {
 	ticker := w.Clock.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
+		// At once, too: the silence of a replica that went before this process began counts
+		// from the first look.
+		if err := w.collect(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Info("leases of auth servers could not be looked after", "error", err.Error())
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C():
-		}
-		if err := w.collect(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Info("leases of auth servers could not be looked after", "error", err.Error())
 		}
 	}
 }

@@ -31,6 +31,7 @@ var causes = map[string]string{
 	string(v1alpha1.MintDrifted):      audit.CauseDrift, // and RevokedDrifted
 	string(v1alpha1.RevokedConflict):  audit.CauseDrift,
 	string(v1alpha1.RevokedDuplicate): audit.CauseDuplicate, // and MintDuplicate
+	string(v1alpha1.MintRestored):     audit.CauseRecovery,
 	string(v1alpha1.RevokedAbandoned): audit.CauseRecovery,
 	string(v1alpha1.RevokedForbidden): audit.CausePermission,
 	string(v1alpha1.RevokedBlocked):   audit.CausePermission,
@@ -91,7 +92,7 @@ func (r *Reconciler) recordEscape(ctx context.Context, key *v1alpha1.APIKey) {
 // noteRefusal counts an import that was refused towards a line: whoever may create APIKeys
 // can have as many refused as they like.
 func (l *look) noteRefusal(reason, message string) {
-	l.Refusals.NoteLatest(audit.Kind{Reason: reason, Object: audit.Object{Namespace: l.facts.Key.Namespace}, Actor: audit.User(l.facts.Key)}, message)
+	l.Refusals.NoteLatest(audit.Kind{Reason: reason, Object: audit.Object{Namespace: l.facts.Key.Namespace}, Actor: l.user()}, message)
 }
 
 // importRefusal is for the audit trail, which is the platform's, and names who has the hash.
@@ -122,14 +123,23 @@ func (l *look) actor(t *lifecycle.Transition) audit.Actor {
 	case byManager:
 		return audit.Manager(cause)
 	}
-	return audit.User(key)
+	return l.user()
+}
+
+// user is who last changed the spec, or nobody knows who did: the stamp of an APIKey from a
+// backup came with it.
+func (l *look) user() audit.Actor {
+	if l.restored {
+		return audit.Actor{Kind: audit.ActorUnknown}
+	}
+	return audit.User(l.facts.Key)
 }
 
 // actorOfAdmission says who wanted that keys are refused, or accepted again.
 func (l *look) actorOfAdmission(t *lifecycle.Transition) audit.Actor {
 	switch t.Reason {
 	case v1alpha1.ReasonSuspended, v1alpha1.ReasonExpired:
-		return audit.User(l.facts.Key)
+		return l.user()
 	case v1alpha1.ReasonOrganizationSuspended, v1alpha1.ReasonBlocked:
 		if l.facts.Organization != nil {
 			return audit.UserOf("Organization", l.facts.Organization)
@@ -137,7 +147,7 @@ func (l *look) actorOfAdmission(t *lifecycle.Transition) audit.Actor {
 	}
 	if len(l.facts.Key.Status.Versions) == 0 {
 		// It has never worked: whoever asked for it is refused.
-		return audit.User(l.facts.Key)
+		return l.user()
 	}
 	return l.actorOfPermission()
 }

@@ -27,6 +27,7 @@ func (l *look) observe(ctx context.Context, key *v1alpha1.APIKey) error {
 		Repairs: remembered.repairs, Removed: remembered.removed, Released: remembered.released,
 		Held: sets.New[string](), Acks: map[lifecycle.Purpose]lifecycle.Ack{}, Claims: map[string]bool{},
 	}
+	l.restored = lifecycle.FromBackup(key)
 	if !key.DeletionTimestamp.IsZero() {
 		return nil
 	}

@@ -160,6 +160,8 @@ func resultOf(key *v1alpha1.APIKey, plan *lifecycle.Plan) ctrl.Result {
 type look struct {
 	*Reconciler
 	facts lifecycle.Facts
+	// restored: the APIKey is from a backup, and its stamp is, too.
+	restored bool
 	// terms are the revisions of what the key is accepted by.
 	terms registry.Terms
 	// held are the keys that can be written into a Secret, by key ID.

@@ -77,11 +77,13 @@ var _ = Describe("A leading manager that restarts while many APIKeys wait", Orde
 		DeferCleanup(frozen.Resume)
 		frozenAt := time.Now()
 		Expect(product.admin.Delete(ctx, key.DeepCopy())).To(Succeed())
-		Eventually(backlog).WithContext(ctx).WithArguments(waitingKeys, isPending).WithPolling(backlogPoll).Should(BeNumerically(">=", waitingKeys))
+		Eventually(backlog).WithContext(ctx).WithArguments(waitingKeys, isPending).WithPolling(backlogPoll).
+			Should(BeNumerically(">=", waitingKeys))
 		Expect(only.restart(ctx, 0, func() { killed = time.Since(frozenAt) })).To(Succeed())
 		started = time.Since(frozenAt)
 		gone := awaitGone(ctx, key, 3*countedOut+soon).Sub(frozenAt)
-		fmt.Fprintf(os.Stdout, "faults: backlog of %d keys, created in %.1f s: the leader was killed %.2f s after an auth server was frozen, and ready again at %.2f s; an end that was asked for before was reported at %.2f s (bound %.0f s)\n",
+		fmt.Fprintf(os.Stdout, "faults: backlog of %d keys, created in %.1f s: the leader was killed %.2f s after an auth server was frozen, "+
+			"and ready again at %.2f s; an end that was asked for before was reported at %.2f s (bound %.0f s)\n",
 			*backlogKeys, created.Seconds(), killed.Seconds(), started.Seconds(), gone.Seconds(), (countedOut + soon).Seconds())
 		Expect(gone).To(BeNumerically(">=", staleness-renewal), "reported before it is fenced")
 		Expect(gone).To(BeNumerically("<=", countedOut+soon))
@@ -103,8 +105,10 @@ var _ = Describe("A leading manager that restarts while many APIKeys wait", Orde
 		Expect(product.admin.Delete(ctx, after.DeepCopy())).To(Succeed())
 		first, second := awaitGone(ctx, before, soon), awaitGone(ctx, after, soon)
 		left := *backlogKeys - backlog(ctx, 0, isWithdrawn)
-		fmt.Fprintf(os.Stdout, "faults: backlog of %d keys: the leader was killed, ready again after %.2f s, and led after %.2f s; an end that was asked for at its start was reported within %.0f ms from then, another that was asked for then within %.0f ms; %d keys had not been written by then\n",
-			*backlogKeys, started.Seconds(), leads.Sub(killedAt).Seconds(), 1000*first.Sub(leads).Seconds(), 1000*second.Sub(leads).Seconds(), left)
+		fmt.Fprintf(os.Stdout, "faults: backlog of %d keys: the leader was killed, ready again after %.2f s, and led after %.2f s; "+
+			"an end that was asked for at its start was reported within %.0f ms from then, another that was asked for then within %.0f ms; "+
+			"%d keys had not been written by then\n", *backlogKeys, started.Seconds(), leads.Sub(killedAt).Seconds(),
+			1000*first.Sub(leads).Seconds(), 1000*second.Sub(leads).Seconds(), left)
 		Expect(left).To(BeNumerically(">", *backlogKeys/2), "the ends have waited for others")
 	}, NodeTimeout(10*time.Minute))
 })
@@ -121,7 +125,8 @@ func leadAlone(ctx context.Context) *machine {
 	var before process.Launch
 	only.Change(func(l *process.Launch) {
 		before = *l
-		l.Args = append(l.Args, fmt.Sprintf("--leader-elect-lease-duration=%s", longLeaseDuration), fmt.Sprintf("--leader-elect-renew-deadline=%s", longRenewDeadline))
+		l.Args = append(l.Args,
+			fmt.Sprintf("--leader-elect-lease-duration=%s", longLeaseDuration), fmt.Sprintf("--leader-elect-renew-deadline=%s", longRenewDeadline))
 	})
 	DeferCleanup(func(ctx SpecContext) error {
 		return only.restart(ctx, 0, func() { only.Change(func(l *process.Launch) { *l = before }) })
@@ -137,13 +142,15 @@ func leadAlone(ctx context.Context) *machine {
 }
 
 func permitting(name string) v1alpha1.OrganizationSpec {
-	return v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Selector: metav1.SetAsLabelSelector(labels.Set{corev1.LabelMetadataName: name})}}
+	selector := metav1.SetAsLabelSelector(labels.Set{corev1.LabelMetadataName: name})
+	return v1alpha1.OrganizationSpec{Namespaces: v1alpha1.NamespacePolicy{Selector: selector}}
 }
 
 // awaitLeading waits until the only manager leads, and so has begun to work.
 func awaitLeading(ctx context.Context) {
 	GinkgoHelper()
-	Eventually(leads).WithContext(ctx).WithArguments(product.stack.Managers[0]).WithTimeout(elected + soon).WithPolling(backlogPoll).Should(BeTrue())
+	Eventually(leads).WithContext(ctx).WithArguments(product.stack.Managers[0]).
+		WithTimeout(elected + soon).WithPolling(backlogPoll).Should(BeTrue())
 }
 
 // mintAlone makes a key that is not in the backlog, nor one that users ask about.

@@ -173,7 +173,8 @@ func manifests(text string, values ...any) (objects []*unstructured.Unstructured
 func fluxApply(ctx context.Context, objects []*unstructured.Unstructured) {
 	GinkgoHelper()
 	for _, object := range objects {
-		Expect(admin.Apply(ctx, client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner(kustomizeController), client.ForceOwnership)).To(Succeed())
+		configuration := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
+		Expect(admin.Apply(ctx, configuration, client.FieldOwner(kustomizeController), client.ForceOwnership)).To(Succeed())
 	}
 }
 

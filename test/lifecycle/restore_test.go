@@ -13,7 +13,6 @@ import (
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,7 +48,8 @@ func backUpCluster(ctx context.Context) *clusterBackup {
 	stop := startManager(ctx, account(ctx, managerAccount))
 	t := newTenant(ctx)
 	b := &clusterBackup{namespace: &corev1.Namespace{}, organization: t.organization}
-	for _, key := range []*v1alpha1.APIKey{t.key("agent"), t.key("first"), t.key("paused"), t.key("rotated", overlapping(time.Hour, time.Hour, time.Hour))} {
+	lasting := overlapping(time.Hour, time.Hour, time.Hour)
+	for _, key := range []*v1alpha1.APIKey{t.key("agent"), t.key("first"), t.key("paused"), t.key("rotated", lasting)} {
 		Expect(as("erin").Create(ctx, key)).To(Succeed())
 		awaitReady(ctx, key)
 		b.plaintexts = append(b.plaintexts, plaintextOf(ctx, key))
@@ -81,7 +81,8 @@ func backUpCluster(ctx context.Context) *clusterBackup {
 // anew is metadata as whoever creates from a dump has it: all but what only the API server gives.
 func anew(meta metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: meta.Namespace, Name: meta.Name, Labels: meta.Labels, Annotations: meta.Annotations, Finalizers: meta.Finalizers, OwnerReferences: meta.OwnerReferences,
+		Namespace: meta.Namespace, Name: meta.Name, Labels: meta.Labels, Annotations: meta.Annotations,
+		Finalizers: meta.Finalizers, OwnerReferences: meta.OwnerReferences,
 	}
 }
 
@@ -122,7 +123,8 @@ func (b *clusterBackup) restoreLeases(ctx context.Context) (at time.Time) {
 // rights of the product, and none of its policies.
 func onItsOwnPlane(ctx context.Context) {
 	GinkgoHelper()
-	own, err := controlplane.Start(ctx, controlplane.Options{Log: GinkgoWriter, Apply: []string{"config/namespace", "config/crd", "config/rbac"}})
+	kinds := []string{"config/namespace", "config/crd", "config/rbac"}
+	own, err := controlplane.Start(ctx, controlplane.Options{Log: GinkgoWriter, Apply: kinds})
 	Expect(err).NotTo(HaveOccurred())
 	shared, sharedAdmin := plane, admin
 	DeferCleanup(func() {
@@ -135,37 +137,48 @@ func onItsOwnPlane(ctx context.Context) {
 // The worst that a restore can do: all of a dump, in the order of the names of kinds, with the
 // programs running since the D of Deployment, and the policies of the product at the end. This
 // is what docs/backup.md says of it.
-var _ = Describe("A cluster that is restored from a dump in alphabetical order", func() {
-	It("believes nothing of it: each key is minted anew, nobody of before is an actor, and auth servers that are dead are waited for as ever", func(ctx SpecContext) {
-		b := backUpCluster(ctx)
-		onItsOwnPlane(ctx)
-		Expect(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace.Name, Labels: b.namespace.Labels}})).To(Succeed())
-
-		By("restoring APIKeys, with their statuses; then the programs start")
-		before := len(allLines())
-		keys := b.restoreKeys(ctx)
-		replicas := []*authServer{startAuthServer(ctx, "restored-a"), startAuthServer(ctx, "restored-b")}
-		startManager(ctx, account(ctx, managerAccount))
-		expectOldDead := func() {
-			GinkgoHelper()
-			for _, replica := range replicas {
-				for i, plaintext := range b.plaintexts {
-					Expect(replica.status(plaintext)).To(Equal(http.StatusUnauthorized), "key %d of before, at %s", i, replica.name)
-				}
+var _ = Describe("A cluster that is restored from a dump in alphabetical order", Ordered, func() {
+	var (
+		b        *clusterBackup
+		replicas []*authServer
+		keys     []*v1alpha1.APIKey
+		// since is when the Leases came, and before the length of the audit trail.
+		since  time.Time
+		before int
+	)
+	expectOldDead := func() {
+		GinkgoHelper()
+		for _, replica := range replicas {
+			for i, plaintext := range b.plaintexts {
+				Expect(replica.status(plaintext)).To(Equal(http.StatusUnauthorized), "key %d of before, at %s", i, replica.name)
 			}
 		}
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		b = backUpCluster(ctx)
+		onItsOwnPlane(ctx)
+		namespace := metav1.ObjectMeta{Name: b.namespace.Name, Labels: b.namespace.Labels}
+		Expect(admin.Create(ctx, &corev1.Namespace{ObjectMeta: namespace})).To(Succeed())
+		before = len(allLines())
+		keys = b.restoreKeys(ctx)
+		replicas = []*authServer{startAuthServer(ctx, "restored-a"), startAuthServer(ctx, "restored-b")}
+		startManager(ctx, account(ctx, managerAccount))
+	})
+
+	It("accepts no key of a status", func(ctx SpecContext) {
 		for _, key := range keys {
 			awaitReason(ctx, key, v1alpha1.ConditionPermitted, v1alpha1.ReasonOrganizationNotFound)
 			Expect(key.Status.Versions).To(BeEmpty())
 		}
 		expectOldDead()
+	})
 
-		By("restoring the Leases of auth servers that are dead, and the Organization")
-		since := b.restoreLeases(ctx)
+	It("has each key minted anew, when the Organization comes", func(ctx SpecContext) {
+		since = b.restoreLeases(ctx)
 		organization := &v1alpha1.Organization{ObjectMeta: anew(b.organization.ObjectMeta), Spec: b.organization.Spec}
 		Expect(admin.Create(ctx, organization)).To(Succeed())
-		working := append(keys[:2:2], keys[3])
-		for _, key := range working {
+		for _, key := range []*v1alpha1.APIKey{keys[0], keys[1], keys[3]} {
 			awaitReady(ctx, key)
 			awaitVersions(ctx, key, v1alpha1.VersionActive)
 			Expect(key.Status.Versions[0].MintReason).To(Equal(v1alpha1.MintRestored), key.Name)
@@ -177,32 +190,33 @@ var _ = Describe("A cluster that is restored from a dump in alphabetical order",
 		awaitReason(ctx, keys[2], v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 		Expect(keys[2].Status.Versions).To(BeEmpty())
 		expectOldDead()
+	})
 
-		By("revoking a key")
+	It("has the first revocation wait for auth servers that are dead as for any that is silent", func(ctx SpecContext) {
 		asked := time.Now()
 		Expect(admin.Delete(ctx, keys[0].DeepCopy())).To(Succeed())
-		Eventually(func() error {
-			return admin.Get(ctx, client.ObjectKeyFromObject(keys[0]), &v1alpha1.APIKey{})
-		}).Should(MatchError(apierrors.IsNotFound, "is gone"))
+		awaitGone(ctx, keys[0].DeepCopy())
 		gone := time.Now()
-		AddReportEntry("restore", fmt.Sprintf("the first revocation was complete %s after it was asked for, %s after dead auth servers came (bound %s)",
+		AddReportEntry("restore", fmt.Sprintf("the first revocation was complete %s after it was asked for, %s after the Leases came (bound %s)",
 			gone.Sub(asked).Round(time.Millisecond), gone.Sub(since).Round(time.Millisecond), staleness+stalenessMargin))
 		Expect(gone.Sub(since)).To(BeNumerically(">=", staleness), "nobody has waited for what may be alive")
 		Expect(gone.Sub(since)).To(BeNumerically("<=", staleness+stalenessMargin+lookSlack))
+	})
 
-		By("applying the policies at last")
+	It("names nobody of before as an actor, and everybody from when the policies are there", func(ctx SpecContext) {
 		Expect(plane.Apply(ctx, "config/policy")).To(Succeed())
 		awaitStatusPolicy(ctx)
 		awaitStamps(ctx)
 		changeAs(ctx, "rita", keys[2], func(k *v1alpha1.APIKey) { k.Spec.Suspend = false })
 		changeAs(ctx, "sam", keys[1], func(k *v1alpha1.APIKey) { k.Spec.Suspend = true })
 		awaitReady(ctx, keys[2])
-		awaitReason(ctx, keys[1], v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 		Expect(keys[2].Status.Versions[0].MintReason).To(Equal(v1alpha1.MintRestored))
-		Eventually(linesOf).WithArguments(keys[1]).Should(ContainElement(And(HaveField("Action", audit.Suspended), HaveField("Actor", byUser("sam")))))
+		awaitReason(ctx, keys[1], v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
+		Eventually(linesOf).WithArguments(keys[1]).Should(ContainElement(And(
+			HaveField("Action", audit.Suspended), HaveField("Actor", byUser("sam")))))
 		for _, key := range keys {
-			Eventually(linesOf).WithArguments(key).Should(ContainElement(And(
-				HaveField("Action", audit.Minted), HaveField("Reason", string(v1alpha1.MintRestored)), HaveField("Actor", audit.Manager(audit.CauseRecovery)))))
+			Eventually(linesOf).WithArguments(key).Should(ContainElement(And(HaveField("Action", audit.Minted),
+				HaveField("Reason", string(v1alpha1.MintRestored)), HaveField("Actor", audit.Manager(audit.CauseRecovery)))))
 		}
 		Expect(allLines()[before:]).NotTo(ContainElement(HaveField("Actor.Name", "erin")))
 		expectOldDead()

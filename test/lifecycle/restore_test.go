@@ -142,6 +142,7 @@ var _ = Describe("A cluster that is restored from a dump in alphabetical order",
 		b        *clusterBackup
 		replicas []*authServer
 		keys     []*v1alpha1.APIKey
+		stop     func()
 		// since is when the Leases came, and before the length of the audit trail.
 		since  time.Time
 		before int
@@ -163,7 +164,7 @@ var _ = Describe("A cluster that is restored from a dump in alphabetical order",
 		before = len(allLines())
 		keys = b.restoreKeys(ctx)
 		replicas = []*authServer{startAuthServer(ctx, "restored-a"), startAuthServer(ctx, "restored-b")}
-		startManager(ctx, account(ctx, managerAccount))
+		stop = startManager(ctx, account(ctx, managerAccount))
 	})
 
 	It("accepts no key of a status", func(ctx SpecContext) {
@@ -201,6 +202,23 @@ var _ = Describe("A cluster that is restored from a dump in alphabetical order",
 			gone.Sub(asked).Round(time.Millisecond), gone.Sub(since).Round(time.Millisecond), staleness+stalenessMargin))
 		Expect(gone.Sub(since)).To(BeNumerically(">=", staleness), "nobody has waited for what may be alive")
 		Expect(gone.Sub(since)).To(BeNumerically("<=", staleness+stalenessMargin+lookSlack))
+	})
+
+	It("accepts no key of a status that comes later, while no manager runs", func(ctx SpecContext) {
+		stop()
+		key := keys[1]
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(key), key)).To(Succeed())
+		minted := plaintextOf(ctx, key)
+		key.Status = b.keys[1].Status
+		Expect(admin.Status().Update(ctx, key)).To(Succeed())
+		// They have seen it when they refuse the key of the status that was there.
+		for _, replica := range replicas {
+			Eventually(replica.status).WithArguments(minted).Should(Equal(http.StatusUnauthorized))
+		}
+		expectOldDead()
+		startManager(ctx, account(ctx, managerAccount))
+		awaitReady(ctx, key)
+		Expect(key.Status.UID).To(Equal(key.UID))
 	})
 
 	It("names nobody of before as an actor, and everybody from when the policies are there", func(ctx SpecContext) {

@@ -217,7 +217,7 @@ var _ = Describe("A cluster that is restored from a dump in alphabetical order",
 		}
 		expectOldDead()
 		startManager(ctx, account(ctx, managerAccount))
-		awaitReady(ctx, key)
+		awaitReplaced(ctx, key, b.keys[1].Status.KeyID)
 		Expect(key.Status.UID).To(Equal(key.UID))
 	})
 

@@ -8,20 +8,10 @@
 //	organization  says how an Organization stands
 //	restart       restarts the consumers that read a Secret only when they start
 //
-// Writes to the API server are made in the order of the design, and each leaves a state
-// from which the next look can go on, whoever makes it:
-//
-//	finalizer    nothing registered yet
-//	REGISTER     a hash whose key is in this process's memory only; after a
-//	             crash nobody has the key, and the next look replaces the hash
-//	PUBLISH      the Secret holds the key of the registered hash; after a crash
-//	             the next look recognizes it by its digest
-//	Active       done, until it is due to be replaced
-//
-// A rotation goes the same way. The version before it is Active until PUBLISH, where its key
-// is put into the Secret for the previous one first, and Retiring from then on. A version
-// that is ended is written down as Revoked first, and pruned when no auth server can accept
-// it any more.
+// Each write to the API server leaves a state from which the next look can go on, whoever
+// makes it. After REGISTER (see package v1alpha1) the key of a hash is in this process's
+// memory only: after a crash nobody has the key, and the next look replaces the hash. After
+// PUBLISH the next look recognizes the Secret by its digest.
 //
 // The manager never publishes a key that some live auth server does not know, removes a
 // finalizer while some auth server may accept the key, takes a key from a backup, or touches

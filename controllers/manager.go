@@ -7,16 +7,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -38,6 +39,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/refusal"
 	"github.com/hexcovery/apikey-operator/internal/registry"
+	"github.com/hexcovery/apikey-operator/internal/serving"
 	"github.com/hexcovery/apikey-operator/internal/usage/gather"
 )
 
@@ -112,19 +114,16 @@ func DefaultOptions() Options {
 // NewScheme returns the types that a manager reads and writes.
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return nil, err
-	}
-	return scheme, v1alpha1.AddToScheme(scheme)
+	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
 // NewManager returns a manager with every controller set up. It acts when it is
 // started.
 func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl.Manager, error) {
-	if options.Audit == nil || options.Concurrency < 1 {
+	switch {
+	case options.Audit == nil || options.Concurrency < 1:
 		return nil, errors.New("a manager needs an audit recorder, and a concurrency of at least 1")
-	}
-	if options.UsageInterval <= 0 || options.GatherInterval <= 0 {
+	case options.UsageInterval <= 0 || options.GatherInterval <= 0:
 		return nil, errors.New("the intervals of usage have to be more than 0s")
 	}
 	watches := newWatchHealth(options.Clock)
@@ -140,63 +139,68 @@ func NewManager(ctx context.Context, config *rest.Config, options Options) (ctrl
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	members := registry.NewMembers(mgr.GetAPIReader(), options.Namespace, options.Clock)
-	if err := registerMetrics(mgr, members, options); err != nil {
-		return nil, err
-	}
-	gatherer, err := newGatherer(mgr, members, options)
-	if err != nil {
-		return nil, fmt.Errorf("set up the gathering of usage: %w", err)
-	}
+	ledger := gather.NewLedger(options.Clock, options.UsageInterval)
+	gatherer := gather.New(gather.Config{
+		Members: members, Keys: mgr.GetCache(), Leases: mgr.GetCache(), Ledger: ledger, Interval: options.GatherInterval, Clock: options.Clock,
+		Tokens: &gather.Tokens{Client: mgr.GetClient(), Namespace: options.Namespace, Clock: options.Clock},
+	})
 	unwritten := refusal.NewTracker(options.Clock)
-	if err := options.Metrics.Register(unwritten); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
 	refusals := audit.NewRefusals(options.Audit, audit.Manager(audit.CausePermission), options.Clock, mgr.GetLogger().WithName("audit"))
 	restarts := restart.New(mgr.GetClient(), mgr.GetAPIReader(), options.Clock)
 	apiKeys := &apikey.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
 		Members: members, Waiters: registry.NewWaiters(options.Clock),
-		Usage: options.Usage, Gatherer: gatherer, Rollouts: restarts,
+		Usage: options.Usage, Gatherer: gatherer, Rollout: restarts.Rollout,
 		Escrow: keys.NewEscrow(escrowLimit), Audit: options.Audit, Refusals: refusals, Unwritten: unwritten,
 	}
 	if apiKeys.Usage == nil {
 		apiKeys.Usage = gatherer
 	}
 	organizations := &organization.Reconciler{
-		Client: mgr.GetClient(), Clock: options.Clock, Members: members, Waiters: registry.NewOrganizationWaiters(options.Clock), Unwritten: unwritten,
+		Client: mgr.GetClient(), Clock: options.Clock, Members: members, Waiters: registry.NewOrganizationWaiters(options.Clock),
+		Unwritten: unwritten,
+	}
+	collectors := []prometheus.Collector{
+		members, gatherer, unwritten, objectCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()},
+	}
+	if options.KeyMetricsLimit > 0 {
+		collectors = append(collectors, ledger.KeyMetrics(options.KeyMetricsLimit))
 	}
 	if err := errors.Join(
+		register(options.Metrics, collectors...),
+		mgr.Add(gatherer),
 		mgr.Add(ctrlmanager.RunnableFunc(refusals.Run)),
-		mgr.Add(registry.Watchman{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}),
+		mgr.Add(registry.LeaseCollector{Members: members, Writer: mgr.GetClient(), Clock: options.Clock}),
 		apiKeys.SetupWithManager(ctx, mgr, options.Concurrency, restarts.Changes()),
 		restarts.SetupWithManager(mgr),
 		organizations.SetupWithManager(mgr),
+		addProbes(mgr, watches, options),
 	); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
-	return mgr, addProbes(mgr, watches, options)
+	return mgr, nil
 }
 
-func registerMetrics(mgr ctrl.Manager, members *registry.Members, options Options) error {
-	objects := objectCollector{reader: mgr.GetClient(), clock: options.Clock, elected: mgr.Elected()}
-	if err := errors.Join(options.Metrics.Register(members), options.Metrics.Register(objects)); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+func register(metrics prometheus.Registerer, collectors ...prometheus.Collector) error {
+	var errs []error
+	for _, collector := range collectors {
+		errs = append(errs, metrics.Register(collector))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // addProbes has the manager be ready while it can do something. What a watch does not
 // bring for some time is no reason to restart it.
 func addProbes(mgr ctrl.Manager, watches *watchHealth, options Options) error {
-	errs := []error{mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping), options.Metrics.Register(watches)}
-	errs = append(errs, mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())))
+	errs := []error{
+		mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
+	}
 	for _, kind := range watchedKinds {
-		errs = append(errs, mgr.AddReadyzCheck("watch-"+strings.ToLower(kind), watches.check(kind, options.WatchBound)))
+		errs = append(errs, register(options.Metrics, watches.metric(kind)),
+			mgr.AddReadyzCheck("watch-"+strings.ToLower(kind), watches.check(kind, options.WatchBound)))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("set up probes: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error) {
@@ -204,20 +208,16 @@ func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error)
 	if err != nil {
 		return ctrl.Options{}, fmt.Errorf("set up scheme: %w", err)
 	}
-	published, err := labels.NewRequirement(v1alpha1.LabelAPIKey, selection.Exists, nil)
+	published, err := labels.Parse(v1alpha1.LabelAPIKey)
 	if err != nil {
 		return ctrl.Options{}, fmt.Errorf("select Secrets: %w", err)
 	}
 	return ctrl.Options{
-		Scheme:                  scheme,
-		Metrics:                 server.Options{BindAddress: options.MetricsAddress, FilterProvider: ignoreBodies(options.Clock)},
-		HealthProbeBindAddress:  options.ProbeAddress,
-		LeaderElection:          options.LeaderElection,
-		LeaderElectionID:        leaderLease,
-		LeaderElectionNamespace: options.Namespace,
-		LeaseDuration:           ptr.To(options.LeaseDuration),
-		RenewDeadline:           ptr.To(options.RenewDeadline),
-		RetryPeriod:             ptr.To(options.RetryPeriod),
+		Scheme:                 scheme,
+		Metrics:                server.Options{BindAddress: options.MetricsAddress, FilterProvider: ignoreBodies(options.Clock)},
+		HealthProbeBindAddress: options.ProbeAddress,
+		LeaderElection:         options.LeaderElection, LeaderElectionID: leaderLease, LeaderElectionNamespace: options.Namespace,
+		LeaseDuration: &options.LeaseDuration, RenewDeadline: &options.RenewDeadline, RetryPeriod: &options.RetryPeriod,
 		// The next leader need not wait for the Lease to run out: when Start
 		// returns the process ends.
 		LeaderElectionReleaseOnCancel: true,
@@ -231,18 +231,23 @@ func managerOptions(options Options, watches *watchHealth) (ctrl.Options, error)
 			DefaultTransform:         cache.TransformStripManagedFields(),
 			DefaultWatchErrorHandler: watches.handle,
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Secret{}: {
-					Label:     labels.NewSelector().Add(*published),
-					Transform: apikey.TransformSecret,
-				},
+				&corev1.Secret{}:         {Label: published, Transform: apikey.TransformSecret},
 				&v1alpha1.APIKey{}:       {Transform: apikey.TransformAPIKey},
 				&v1alpha1.Organization{}: {Transform: apikey.TransformOrganization},
-				&coordinationv1.Lease{}: {
-					Namespaces: map[string]cache.Config{
-						options.Namespace: {LabelSelector: labels.SelectorFromSet(labels.Set(registry.LeaseLabels()))},
-					},
-				},
+				&coordinationv1.Lease{}: {Namespaces: map[string]cache.Config{
+					options.Namespace: {LabelSelector: labels.SelectorFromSet(labels.Set(registry.LeaseLabels()))},
+				}},
 			},
 		},
 	}, nil
+}
+
+// ignoreBodies has the port for metrics answer without the body of a request:
+// controller-runtime's server would wait for one that does not come without end.
+func ignoreBodies(c clock.PassiveClock) func(*rest.Config, *http.Client) (server.Filter, error) {
+	return func(*rest.Config, *http.Client) (server.Filter, error) {
+		return func(_ logr.Logger, handler http.Handler) (http.Handler, error) {
+			return serving.IgnoreBody(handler, c), nil
+		}, nil
+	}
 }

@@ -50,19 +50,31 @@ func (c objectCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
 	defer cancel()
+	list := func(list client.ObjectList) bool {
+		return c.reader.List(ctx, list, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency) == nil
+	}
 	gauge := func(desc *prometheus.Desc, n int, label string) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), label)
 	}
-	keys := &v1alpha1.APIKeyList{}
-	if err := c.reader.List(ctx, keys, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err == nil {
-		expiring, refused := c.count(keys.Items)
-		for i, n := range expiring {
-			gauge(expiringDesc, n, lifecycle.ExpiryWarnings[i].Label)
+	if keys := (&v1alpha1.APIKeyList{}); list(keys) {
+		now, refused, expiring := c.clock.Now(), 0, make([]int, len(lifecycle.ExpiryWarnings))
+		for i := range keys.Items {
+			key := &keys.Items[i]
+			if key.Refusal != "" {
+				refused++
+			}
+			for w, warning := range lifecycle.ExpiryWarnings {
+				if due, _ := warning.Due(key, now); due && key.DeletionTimestamp.IsZero() {
+					expiring[w]++
+				}
+			}
+		}
+		for w, n := range expiring {
+			gauge(expiringDesc, n, lifecycle.ExpiryWarnings[w].Label)
 		}
 		gauge(refusedDesc, refused, "APIKey")
 	}
-	organizations := &v1alpha1.OrganizationList{}
-	if err := c.reader.List(ctx, organizations, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err == nil {
+	if organizations := (&v1alpha1.OrganizationList{}); list(organizations) {
 		refused := 0
 		for i := range organizations.Items {
 			if organizations.Items[i].Refusal != "" {
@@ -71,22 +83,4 @@ func (c objectCollector) Collect(metrics chan<- prometheus.Metric) {
 		}
 		gauge(refusedDesc, refused, "Organization")
 	}
-}
-
-// count returns how many keys each warning holds for, and how many are refused.
-func (c objectCollector) count(keys []v1alpha1.APIKey) (expiring []int, refused int) {
-	now := c.clock.Now()
-	expiring = make([]int, len(lifecycle.ExpiryWarnings))
-	for i := range keys {
-		key := &keys[i]
-		if key.Refusal != "" {
-			refused++
-		}
-		for w, warning := range lifecycle.ExpiryWarnings {
-			if due, _ := warning.Due(key, now); due && key.DeletionTimestamp.IsZero() {
-				expiring[w]++
-			}
-		}
-	}
-	return expiring, refused
 }

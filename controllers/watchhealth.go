@@ -26,6 +26,8 @@ const (
 	// that fails tries again after 30 seconds and some jitter at most, and a connection
 	// without life ends within 45 (HTTP/2 pings of client-go).
 	watchCalm = 2 * time.Minute
+	// syncPatience is how long a probe waits for the caches; the kubelet waits a second.
+	syncPatience = 500 * time.Millisecond
 )
 
 // watchedKinds are the kinds that the manager follows, by the type that its reflectors
@@ -38,16 +40,13 @@ var watchedKinds = map[string]string{
 	"*v1.Lease":                 "Lease",
 }
 
-var watchFailingDesc = prometheus.NewDesc("apikey_manager_watch_failure_seconds",
-	"Time since the watch failed, by kind. 0 while it works.", []string{"kind"}, nil)
-
 // watchHealth knows which watches fail, and since when. A manager whose watch fails goes
 // by what was, and can do nothing about what is.
 type watchHealth struct {
 	clock clock.PassiveClock
 
 	mu      sync.Mutex
-	failing map[string]*failingWatch
+	failing map[string]failingWatch
 }
 
 type failingWatch struct {
@@ -61,8 +60,14 @@ type failingWatch struct {
 // revisionSource is a reflector.
 type revisionSource interface{ LastSyncResourceVersion() string }
 
+// works reports whether a watch that has failed does not any more: it has brought something,
+// and it brings a bookmark a minute, or no error has come from it for long.
+func (w failingWatch) works(now time.Time) bool {
+	return w.source == nil || w.source.LastSyncResourceVersion() != w.revision || now.Sub(w.last) > watchCalm
+}
+
 func newWatchHealth(clock clock.PassiveClock) *watchHealth {
-	return &watchHealth{clock: clock, failing: map[string]*failingWatch{}}
+	return &watchHealth{clock: clock, failing: map[string]failingWatch{}}
 }
 
 // handle is a WatchErrorHandlerWithContext.
@@ -79,55 +84,26 @@ func (h *watchHealth) failed(kind string, source revisionSource, err error) {
 	if errors.Is(err, io.EOF) {
 		return
 	}
-	// Before the lock: a reflector has one of its own.
-	revision := source.LastSyncResourceVersion()
-	now := h.clock.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	watch := h.failing[kind]
-	if watch == nil || watch.source != source || watch.revision != revision || now.Sub(watch.last) > watchCalm {
-		watch = &failingWatch{since: now, revision: revision, source: source}
-		h.failing[kind] = watch
+	now, watch := h.clock.Now(), h.failing[kind]
+	if watch.source != source || watch.works(now) {
+		watch = failingWatch{since: now, revision: source.LastSyncResourceVersion(), source: source}
 	}
 	watch.last = now
+	h.failing[kind] = watch
 }
 
-// failingFor returns for how long the watch of a kind has failed. It has not any more once
-// it has brought something, and a watch brings a bookmark a minute.
+// failingFor returns for how long the watch of a kind has failed.
 func (h *watchHealth) failingFor(kind string) time.Duration {
-	h.mu.Lock()
-	watch := h.failing[kind]
-	h.mu.Unlock()
-	if watch == nil {
-		return 0
-	}
-	revision := watch.source.LastSyncResourceVersion()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.clock.Now()
-	if h.failing[kind] == watch && (watch.revision != revision || now.Sub(watch.last) > watchCalm) {
+	if h.failing[kind].works(now) {
 		delete(h.failing, kind)
-	}
-	if h.failing[kind] == nil {
 		return 0
 	}
 	return now.Sub(h.failing[kind].since)
-}
-
-// syncPatience is how long a probe waits for the caches; the kubelet waits a second.
-const syncPatience = 500 * time.Millisecond
-
-// cachesSynced fails while some cache has not had its first list: until then a manager
-// does nothing.
-func cachesSynced(caches cache.Cache) healthz.Checker {
-	return func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), syncPatience)
-		defer cancel()
-		if !caches.WaitForCacheSync(ctx) {
-			return errors.New("not every cache has had its first list")
-		}
-		return nil
-	}
 }
 
 // check fails when the watch of a kind has failed for longer than bound.
@@ -140,14 +116,23 @@ func (h *watchHealth) check(kind string, bound time.Duration) healthz.Checker {
 	}
 }
 
-// Describe implements prometheus.Collector.
-func (h *watchHealth) Describe(descriptions chan<- *prometheus.Desc) {
-	descriptions <- watchFailingDesc
+// metric says the same of a kind.
+func (h *watchHealth) metric(kind string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "apikey_manager_watch_failure_seconds", Help: "Time since the watch failed, by kind. 0 while it works.",
+		ConstLabels: prometheus.Labels{"kind": kind},
+	}, func() float64 { return h.failingFor(kind).Seconds() })
 }
 
-// Collect implements prometheus.Collector.
-func (h *watchHealth) Collect(metrics chan<- prometheus.Metric) {
-	for _, kind := range watchedKinds {
-		metrics <- prometheus.MustNewConstMetric(watchFailingDesc, prometheus.GaugeValue, h.failingFor(kind).Seconds(), kind)
+// cachesSynced fails while some cache has not had its first list: until then a manager
+// does nothing.
+func cachesSynced(caches cache.Cache) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), syncPatience)
+		defer cancel()
+		if !caches.WaitForCacheSync(ctx) {
+			return errors.New("not every cache has had its first list")
+		}
+		return nil
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// complaintInterval is how often the log repeats that a gateway is misconfigured.
-const complaintInterval = 10 * time.Second
+// logInterval is how often the log repeats that a gateway is misconfigured.
+const logInterval = 10 * time.Second
 
 // gateways answers the gateways: whatever the method, whatever follows in the body.
 type gateways struct {
@@ -25,35 +25,35 @@ type gateways struct {
 
 // endpoint serves one contract.
 type endpoint struct {
-	// read takes the claim from a gateway's request; see contract.read.
-	read     func(r *http.Request, imitable []string) claim
-	decider  *decider
-	identity identity
-	imitable []string
-	// removal is set if answers say which headers the gateway is to remove.
-	removal *removal
-	metrics *endpointMetrics
-	clock   clock.PassiveClock
-	log     logr.Logger
-	// complaints keeps a broken gateway from filling the log.
-	complaints rate.Sometimes
+	// read reads a gateway's request; see contract.read.
+	read      func(r *http.Request, protected []string) requestAttributes
+	decider   *decider
+	identity  identity
+	protected []string
+	// sanitizer is set if answers say which headers the gateway is to remove.
+	sanitizer *headerSanitizer
+	metrics   *endpointMetrics
+	clock     clock.PassiveClock
+	log       logr.Logger
+	// logLimit keeps a misconfigured gateway from filling the log.
+	logLimit rate.Sometimes
 }
 
 func newGateways(d *decider, id identity, m *metrics, c clock.PassiveClock, log logr.Logger) *gateways {
-	newEndpoint := func(name string, read func(*http.Request, []string) claim, imitable ...string) *endpoint {
+	newEndpoint := func(name string, read func(*http.Request, []string) requestAttributes, protected ...string) *endpoint {
 		return &endpoint{
 			read: read, decider: d, identity: id,
-			imitable:   append(id.names(), imitable...),
-			metrics:    m.endpoint(name),
-			clock:      c,
-			log:        log.WithValues("endpoint", name),
-			complaints: rate.Sometimes{First: 1, Interval: complaintInterval},
+			protected: append(id.names(), protected...),
+			metrics:   m.endpoint(name),
+			clock:     c,
+			log:       log.WithValues("endpoint", name),
+			logLimit:  rate.Sometimes{First: 1, Interval: logInterval},
 		}
 	}
 	g := &gateways{endpoints: map[string]*endpoint{}, envoy: newEndpoint(envoyEndpoint, readEnvoy)}
-	g.envoy.removal = newRemoval(id)
+	g.envoy.sanitizer = newHeaderSanitizer(id)
 	for _, contract := range contracts {
-		read := func(r *http.Request, imitable []string) claim { return contract.read(r.Header, imitable) }
+		read := func(r *http.Request, protected []string) requestAttributes { return contract.read(r.Header, protected) }
 		g.endpoints[contract.path] = newEndpoint(contract.endpoint, read, contract.methodHeader, contract.targetHeader)
 	}
 	return g
@@ -65,7 +65,7 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e, ok = g.envoy, true
 	}
 	if !ok {
-		tellGateway(w, NoSuchEndpoint, "")
+		refuseGateway(w, NoSuchEndpoint, "")
 		return
 	}
 	e.ServeHTTP(w, r)
@@ -73,7 +73,7 @@ func (g *gateways) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.clock.Now()
-	c := e.read(r, e.imitable)
+	c := e.read(r, e.protected)
 	d := e.decider.decide(r.Context(), r.Header, &c)
 	e.metrics.count(&d, start, r)
 	e.metrics.observe(d.reason, e.clock.Since(start))
@@ -81,17 +81,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.reason != Allowed {
 		e.metrics.refused(d.reason, &c)
 		if d.reason == BadGatewayRequest {
-			e.complaints.Do(func() { e.log.Info("a gateway does not keep the contract of this endpoint", "problem", d.detail) })
+			e.logLimit.Do(func() {
+				e.log.Info("a gateway violates the contract of this endpoint: correct its configuration", "problem", d.detail)
+			})
 		}
-		tellGateway(w, d.reason, d.detail)
+		refuseGateway(w, d.reason, d.detail)
 		return
 	}
-	// Exactly 200: several gateways take no other 2xx for a yes.
+	// Exactly 200: several gateways do not allow with another 2xx.
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	e.identity.set(header, &d.grant)
-	if e.removal != nil {
-		header.Set(envoyRemoveHeader, strings.Join(e.removal.of(r.Header), ","))
+	if e.sanitizer != nil {
+		header.Set(envoyRemoveHeader, strings.Join(e.sanitizer.toRemove(r.Header), ","))
 	}
 	w.WriteHeader(http.StatusOK)
 }

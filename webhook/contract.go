@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// contract is the way in which one kind of gateway tells what it asks about.
+// contract is how one kind of gateway describes the request that it asks about.
 type contract struct {
 	// path is where these gateways ask.
 	path string
@@ -23,7 +23,7 @@ type contract struct {
 // contracts are all that are served, in the order of the documentation.
 var contracts = []*contract{originalContract, originalURLContract, forwardedContract}
 
-// What is wrong with a gateway's request. Each tells the gateway's owner what to do.
+// What is wrong with a gateway's request, and what its owner has to do.
 const (
 	noMethod       = "the gateway sent no usable method header: set it to the method of the request, once"
 	noTarget       = "the gateway sent no path header: set it to the path and query of the request, once"
@@ -32,48 +32,48 @@ const (
 	contradictions = "the headers that name the request contradict each other: the gateway asks at another gateway's endpoint, or lets the client send such headers"
 )
 
-// read takes the claim from the headers of a gateway's request. imitable are the
-// names, besides those of the credentials, that no other header may imitate.
-func (c *contract) read(header http.Header, imitable []string) claim {
-	if imitatesAny(header, imitable) {
-		return claim{refusal: AmbiguousHeaders}
+// read reads the request's attributes from the headers of a gateway's request. protected
+// are the names, besides those of the credentials, that may have no look-alikes.
+func (c *contract) read(header http.Header, protected []string) requestAttributes {
+	if anyLooksLike(header, protected) {
+		return requestAttributes{refusal: AmbiguousHeaders}
 	}
 	methods, targets := header[c.methodHeader], header[c.targetHeader]
 	if len(methods) != 1 {
-		return claim{refusal: BadGatewayRequest, detail: noMethod}
+		return requestAttributes{refusal: BadGatewayRequest, detail: noMethod}
 	}
 	if len(targets) != 1 || targets[0] == "" {
-		return claim{refusal: BadGatewayRequest, detail: noTarget}
+		return requestAttributes{refusal: BadGatewayRequest, detail: noTarget}
 	}
 	target := targets[0]
 	if c.absolute {
 		var ok bool
 		if target, ok = originForm(target); !ok {
-			return claim{refusal: BadGatewayRequest, detail: badURL}
+			return requestAttributes{refusal: BadGatewayRequest, detail: badURL}
 		}
 	}
 	if joined(target) {
-		return claim{refusal: BadGatewayRequest, detail: joinedTargets}
+		return requestAttributes{refusal: BadGatewayRequest, detail: joinedTargets}
 	}
-	return claimed(header, methods[0], target)
+	return attributesOf(header, methods[0], target)
 }
 
-// claimed is the claim of a gateway about a request with these headers, however the
-// gateway told its method and target.
-func claimed(header http.Header, method, target string) claim {
+// attributesOf checks the method and the target of a request with these headers, however
+// the gateway has sent them.
+func attributesOf(header http.Header, method, target string) requestAttributes {
 	switch {
 	case !isMethod(method):
-		return claim{refusal: BadGatewayRequest, detail: noMethod}
-	case imitatesAny(header, framingHeaders):
-		return claim{refusal: AmbiguousHeaders}
+		return requestAttributes{refusal: BadGatewayRequest, detail: noMethod}
+	case anyLooksLike(header, framingHeaders):
+		return requestAttributes{refusal: AmbiguousHeaders}
 	case contradicted(header, method, target):
-		return claim{refusal: BadGatewayRequest, detail: contradictions}
+		return requestAttributes{refusal: BadGatewayRequest, detail: contradictions}
 	case overridden(header, method):
-		return claim{refusal: MethodOverridden}
+		return requestAttributes{refusal: MethodOverridden}
 	case len(header[upgradeHeader]) > 0:
-		return claim{refusal: UpgradeRefused}
+		return requestAttributes{refusal: UpgradeRefused}
 	}
-	return claim{method: method, target: target, refusal: Allowed}
+	return requestAttributes{method: method, target: target, refusal: Allowed}
 }
 
 // isMethod reports whether a header holds one method and nothing else. All that
@@ -94,9 +94,9 @@ func joined(target string) bool {
 	return strings.Contains(target, ",/") || strings.ContainsAny(target, " \t")
 }
 
-// contradicted reports whether headers of another contract say something else. A
-// gateway that asks at an endpoint whose headers it does not set lets its clients
-// set them; its own headers then give it away.
+// contradicted reports whether headers of another contract differ. A gateway that asks at
+// an endpoint whose headers it does not set lets its clients set them; its own headers
+// then differ.
 func contradicted(header http.Header, method, target string) bool {
 	for _, other := range contracts {
 		for _, value := range header[other.methodHeader] {

@@ -28,11 +28,11 @@ func extract(header http.Header, sessions bool) (credential, Reason) {
 		// Hardly any header gets further than its length.
 		switch len(name) {
 		case len(keyHeader):
-			if imitates(name, keyHeader) {
+			if looksLike(name, keyHeader) {
 				return credential{}, AmbiguousCredentials
 			}
 		case len(authorizationHeader):
-			if imitates(name, authorizationHeader) {
+			if looksLike(name, authorizationHeader) {
 				return credential{}, AmbiguousCredentials
 			}
 		}

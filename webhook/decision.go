@@ -15,7 +15,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
-// Authenticator knows what a key is worth.
+// Authenticator authenticates keys.
 type Authenticator interface {
 	// Authenticate is called for each request that carries a well-formed key, or what
 	// may be a key that was issued elsewhere.
@@ -31,8 +31,8 @@ type Surface interface {
 	Lookup(caller surface.Caller, method string, path surface.Path) (*surface.Rule, surface.Outcome)
 }
 
-// claim is the request that is asked about, as a contract tells it.
-type claim struct {
+// requestAttributes is the request to decide about, as a contract describes it.
+type requestAttributes struct {
 	method, target string
 	// refusal is Allowed if the contract was kept.
 	refusal Reason
@@ -61,10 +61,10 @@ type decider struct {
 	sessions Sessions
 }
 
-// decide answers about one request. The order of reasons is: credentials, key or
-// session, request; but that too many headers are not looked at. The registry is nevertheless asked last of all, so that nothing stands
+// decide decides about one request. The order of reasons is: too many headers, credentials,
+// key or session, request. The registry is nevertheless asked last, so that nothing comes
 // between its check that this replica may still decide and the answer.
-func (d *decider) decide(ctx context.Context, header http.Header, c *claim) decision {
+func (d *decider) decide(ctx context.Context, header http.Header, c *requestAttributes) decision {
 	if tooMany(header) { // before anything else looks at each of them
 		return decision{reason: TooManyHeaders}
 	}
@@ -155,7 +155,7 @@ func reasonOfKey(grant *registry.Grant, verdict registry.Verdict, foreign bool) 
 
 // judge finds the scope that a request with a key needs, or says why it is not for
 // the caller.
-func (d *decider) judge(caller surface.Caller, c *claim) (needed scope.Set, refusal Reason, detail string) {
+func (d *decider) judge(caller surface.Caller, c *requestAttributes) (needed scope.Set, refusal Reason, detail string) {
 	if c.refusal != Allowed {
 		return 0, c.refusal, c.detail
 	}

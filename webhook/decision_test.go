@@ -56,7 +56,7 @@ func TestDecide(t *testing.T) {
 		"malformed key, ambiguous path": {"hxk_", "POST", "//", MalformedKey},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
+			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &requestAttributes{method: test.method, target: test.target, refusal: Allowed})
 			if got.reason != test.want {
 				t.Errorf("%v, want %v", got.reason, test.want)
 			}
@@ -92,7 +92,7 @@ rules:
 		{all, "GET", "/both", Allowed},
 		{nothing, "GET", "/both", ScopeMissing},
 	} {
-		got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
+		got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &requestAttributes{method: test.method, target: test.target, refusal: Allowed})
 		if got.reason != test.want {
 			t.Errorf("%s %s: %v, want %v", test.method, test.target, got.reason, test.want)
 		}
@@ -103,7 +103,7 @@ rules:
 func TestNoKeyIsLetInByAnEmptyScope(t *testing.T) {
 	known := newFakeRegistry()
 	d := &decider{authenticator: known, surface: foundWithoutScope{}}
-	got := d.decide(t.Context(), http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &claim{method: "GET", target: "/", refusal: Allowed})
+	got := d.decide(t.Context(), http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &requestAttributes{method: "GET", target: "/", refusal: Allowed})
 	if got.reason != ScopeMissing {
 		t.Errorf("%v, want %v", got.reason, ScopeMissing)
 	}
@@ -122,7 +122,7 @@ func TestScopeMissingNamesTheScope(t *testing.T) {
 		known.accept(t, v1alpha1.ScopeIngest): "needs the scope query; the API key has: ingest.",
 		known.accept(t):                       "needs the scope query; the API key has none.",
 	} {
-		got := d.decide(t.Context(), http.Header{keyHeader: {key}}, &claim{method: "POST", target: "/api/v1/dsl", refusal: Allowed})
+		got := d.decide(t.Context(), http.Header{keyHeader: {key}}, &requestAttributes{method: "POST", target: "/api/v1/dsl", refusal: Allowed})
 		if got.reason != ScopeMissing || !strings.Contains(got.detail, want) {
 			t.Errorf("%v: %q", got.reason, got.detail)
 		}
@@ -139,7 +139,7 @@ func TestDecideGuardsTheOrganization(t *testing.T) {
 	} {
 		key, digest := mint(t)
 		known.grants[digest] = registry.Grant{KeyID: "k", Namespace: "n", Name: "m", Organization: organization, Scopes: scope.All()}
-		got := d.decide(t.Context(), http.Header{keyHeader: {key}}, &claim{method: "POST", target: "/v1/logs", refusal: Allowed})
+		got := d.decide(t.Context(), http.Header{keyHeader: {key}}, &requestAttributes{method: "POST", target: "/v1/logs", refusal: Allowed})
 		if got.reason != want {
 			t.Errorf("organization %q: %v, want %v", organization, got.reason, want)
 		}
@@ -149,7 +149,7 @@ func TestDecideGuardsTheOrganization(t *testing.T) {
 func TestZeroValuesDoNotAllow(t *testing.T) {
 	known := newFakeRegistry()
 	d := &decider{authenticator: known, surface: surface.Default()}
-	got := d.decide(t.Context(), http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &claim{})
+	got := d.decide(t.Context(), http.Header{keyHeader: {known.accept(t, v1alpha1.AllScopes()...)}}, &requestAttributes{})
 	if got.reason == Allowed || (decision{}).reason == Allowed || Reason(200).Status() == http.StatusOK {
 		t.Error("a zero value allows")
 	}
@@ -186,12 +186,12 @@ func BenchmarkDecide(b *testing.B) {
 	known := newFakeRegistry()
 	d := &decider{authenticator: known, surface: surface.Default()}
 	header := typicalHeader(known.accept(b, v1alpha1.AllScopes()...))
-	imitable := append(identity{organization: "X-Scope-Orgid"}.names(), "X-Original-Method", "X-Original-Uri")
+	protected := append(identity{organization: "X-Scope-Orgid"}.names(), "X-Original-Method", "X-Original-Uri")
 
 	b.Run("decision", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if got := d.decide(b.Context(), header, &claim{method: "POST", target: "/v1/metrics", refusal: Allowed}); got.reason != Allowed {
+			if got := d.decide(b.Context(), header, &requestAttributes{method: "POST", target: "/v1/metrics", refusal: Allowed}); got.reason != Allowed {
 				b.Fatal(got)
 			}
 		}
@@ -199,7 +199,7 @@ func BenchmarkDecide(b *testing.B) {
 	b.Run("contract and decision", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			c := originalContract.read(header, imitable)
+			c := originalContract.read(header, protected)
 			if got := d.decide(b.Context(), header, &c); got.reason != Allowed {
 				b.Fatal(got)
 			}
@@ -209,7 +209,7 @@ func BenchmarkDecide(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				c := originalContract.read(header, imitable)
+				c := originalContract.read(header, protected)
 				if got := d.decide(b.Context(), header, &c); got.reason != Allowed {
 					panic(got)
 				}
@@ -226,9 +226,9 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		"allowed": known.accept(t, v1alpha1.AllScopes()...), "unknown": unknown, "malformed": "hxk_", "missing": "", "foreign": strings.Repeat("x", keys.ForeignMaxLength),
 	} {
 		header := typicalHeader(key)
-		imitable := append(identity{organization: "X-Scope-Orgid"}.names(), "X-Original-Method", "X-Original-Uri")
+		protected := append(identity{organization: "X-Scope-Orgid"}.names(), "X-Original-Method", "X-Original-Uri")
 		if n := testing.AllocsPerRun(100, func() {
-			c := originalContract.read(header, imitable)
+			c := originalContract.read(header, protected)
 			d.decide(t.Context(), header, &c)
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

@@ -4,8 +4,8 @@
 // Package webhook is the auth server: gateways ask it about every request, or it
 // is the reverse proxy itself.
 //
-//	request ── contract ──► claim ─┐   method and path, as this gateway tells them
-//	           headers ──► extract ┴─► decide ──► answer
+//	request ── contract ──► attributes ─┐   method and path, as this gateway sends them
+//	           headers ───► extract ────┴─► decide ──► answer
 //	                                   key: the surface, then the registry
 //	                                   session: the issuer, then the surface
 //
@@ -31,8 +31,8 @@
 //     when it is not.
 //   - Reasons are found in the order credentials, key or session, request: who has
 //     nothing good to show learns nothing of the surface.
-//   - A text that has not the form of our keys is a key only if it was imported; there is
-//     no telling from the answer whether anything was.
+//   - A text that has not the form of our keys is a key only if it was imported; the
+//     answer does not show whether anything was.
 //   - A key reaches what has a scope, a session what is marked for sessions; neither
 //     learns of what is only for the other.
 //   - What could be read in two ways is refused: two keys, a key beside a session,

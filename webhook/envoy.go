@@ -14,15 +14,15 @@ import (
 //
 //	POST /v1/metrics  ──►  POST /auth/envoy/v1/metrics
 //
-// No header tells method or target, so no client can.
+// Neither comes in a header, so no client can set it.
 // https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/ext_authz/v3/ext_authz.proto
 const envoyPrefix = "/auth/envoy"
 
 // envoyEndpoint is the name of that endpoint in metrics and logs.
 const envoyEndpoint = "envoy"
 
-// envoyRemoveHeader is how an answer over HTTP tells Envoy which headers the upstream
-// must not see; over gRPC there is a field for it.
+// envoyRemoveHeader lists, in an answer over HTTP, the headers that Envoy removes; over
+// gRPC there is a field for it.
 const envoyRemoveHeader = "X-Envoy-Auth-Headers-To-Remove"
 
 // asksForEnvoy reports whether the target is one below the prefix. The target is the
@@ -31,10 +31,10 @@ func asksForEnvoy(target string) bool {
 	return strings.HasPrefix(target, envoyPrefix+"/")
 }
 
-// readEnvoy takes the claim from the request itself.
-func readEnvoy(r *http.Request, imitable []string) claim {
-	if imitatesAny(r.Header, imitable) {
-		return claim{refusal: AmbiguousHeaders}
+// readEnvoy reads the request's attributes from the request line.
+func readEnvoy(r *http.Request, protected []string) requestAttributes {
+	if anyLooksLike(r.Header, protected) {
+		return requestAttributes{refusal: AmbiguousHeaders}
 	}
-	return claimed(r.Header, r.Method, r.RequestURI[len(envoyPrefix):])
+	return attributesOf(r.Header, r.Method, r.RequestURI[len(envoyPrefix):])
 }

@@ -43,12 +43,12 @@ const (
 //
 // No CheckResponse leaves without a status: its zero value is OK.
 type extAuthz struct {
-	decider  *decider
-	identity identity
-	imitable []string
-	removal  *removal
-	metrics  *endpointMetrics
-	clock    clock.PassiveClock
+	decider   *decider
+	identity  identity
+	protected []string
+	sanitizer *headerSanitizer
+	metrics   *endpointMetrics
+	clock     clock.PassiveClock
 }
 
 // Check implements envoy.service.auth.v3.Authorization. It returns no error.
@@ -56,7 +56,7 @@ func (e *extAuthz) Check(ctx context.Context, request *authv3.CheckRequest) (*au
 	start := e.clock.Now()
 	attributes := request.GetAttributes().GetRequest().GetHttp()
 	header := attributeHeader(attributes)
-	c := readAttributes(attributes, header, e.imitable)
+	c := readAttributes(attributes, header, e.protected)
 	d := e.decider.decide(ctx, header, &c)
 	e.metrics.countCall(ctx, &d, start)
 	e.metrics.observe(d.reason, e.clock.Since(start))
@@ -68,20 +68,20 @@ func (e *extAuthz) Check(ctx context.Context, request *authv3.CheckRequest) (*au
 	return e.allowed(header, &d), nil
 }
 
-// readAttributes takes the claim from what Envoy says of the request.
-func readAttributes(attributes *authv3.AttributeContext_HttpRequest, header http.Header, imitable []string) claim {
+// readAttributes reads the request's attributes from Envoy's.
+func readAttributes(attributes *authv3.AttributeContext_HttpRequest, header http.Header, protected []string) requestAttributes {
 	if attributes == nil {
-		return claim{refusal: BadGatewayRequest, detail: noHTTPRequest}
+		return requestAttributes{refusal: BadGatewayRequest, detail: noHTTPRequest}
 	}
 	// Envoy leaves both empty: the path is the whole target.
 	if attributes.GetQuery() != "" || attributes.GetFragment() != "" ||
 		contradicts(header[":path"], attributes.GetPath()) || contradicts(header[":method"], attributes.GetMethod()) {
-		return claim{refusal: BadGatewayRequest, detail: splitTarget}
+		return requestAttributes{refusal: BadGatewayRequest, detail: splitTarget}
 	}
-	if imitatesAny(header, imitable) {
-		return claim{refusal: AmbiguousHeaders}
+	if anyLooksLike(header, protected) {
+		return requestAttributes{refusal: AmbiguousHeaders}
 	}
-	return claimed(header, attributes.GetMethod(), attributes.GetPath())
+	return attributesOf(header, attributes.GetMethod(), attributes.GetPath())
 }
 
 // contradicts reports whether any of the values is another.
@@ -132,7 +132,7 @@ func (e *extAuthz) allowed(header http.Header, d *decision) *authv3.CheckRespons
 		Status: &rpcstatus.Status{Code: grpcOK},
 		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
 			Headers:         overwritten,
-			HeadersToRemove: e.removal.of(header),
+			HeadersToRemove: e.sanitizer.toRemove(header),
 		}},
 		DynamicMetadata: dynamicMetadata(
 			[2]string{metadataOrganization, answer.Get(e.identity.organization)},
@@ -168,8 +168,8 @@ func denied(header http.Header, reason Reason, detail string) *authv3.CheckRespo
 }
 
 // overwrite has Envoy replace what a client sent under the name. The action has to be
-// said: its zero value appends. The older field "append" must stay unset, or it is
-// what Envoy goes by.
+// set: its zero value appends. The older field "append" must stay unset, or Envoy applies
+// that.
 func overwrite(name, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:       &corev3.HeaderValue{Key: strings.ToLower(name), Value: value},
@@ -177,7 +177,6 @@ func overwrite(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-// dynamicMetadata makes a struct of names and values.
 func dynamicMetadata(pairs ...[2]string) *structpb.Struct {
 	fields := make(map[string]*structpb.Value, len(pairs))
 	for _, pair := range pairs {

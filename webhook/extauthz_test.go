@@ -311,7 +311,7 @@ func newExtAuthz(known *fakeRegistry) *extAuthz {
 	id := identity{organization: "X-Scope-Orgid"}
 	return &extAuthz{
 		decider:  &decider{authenticator: known, surface: surface.Default()},
-		identity: id, imitable: id.names(), removal: newRemoval(id), metrics: newMetrics().endpoint(extAuthzEndpoint), clock: clock.RealClock{},
+		identity: id, protected: id.names(), sanitizer: newHeaderSanitizer(id), metrics: newMetrics().endpoint(extAuthzEndpoint), clock: clock.RealClock{},
 	}
 }
 

@@ -275,7 +275,7 @@ func TestBrokenContractsAreLoggedOnce(t *testing.T) {
 		h.ask(t, "/auth/original", "X-Original-URI: /v1/logs") // no key: nobody's business
 	}
 	log := h.log.String()
-	if strings.Count(log, "does not keep the contract") != 1 || !strings.Contains(log, `"endpoint"="forwarded"`) || !strings.Contains(log, noMethod) {
+	if strings.Count(log, "violates the contract") != 1 || !strings.Contains(log, `"endpoint"="forwarded"`) || !strings.Contains(log, noMethod) {
 		t.Errorf("%s", log)
 	}
 }

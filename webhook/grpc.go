@@ -41,8 +41,8 @@ func isGRPCType(contentType string) bool {
 // a header that ends the stream. Clients map plain HTTP statuses to the same codes,
 // but would keep the detail, which says what to do, from whoever reads their error.
 //
-// Its HTTP status is 200, as the specification has it, and older clients heed no
-// other. So only the proxy answers like this: to a gateway a 200 would be a yes.
+// Its HTTP status is 200, as the specification demands, and older clients ignore any
+// other. So only the proxy answers like this: for a gateway 200 allows.
 func writeStatus(w http.ResponseWriter, reason Reason, detail string) {
 	header := w.Header()
 	header.Set(contentTypeHeader, grpcType)

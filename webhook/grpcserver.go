@@ -34,8 +34,8 @@ const (
 	connectionAge = 30 * time.Minute
 )
 
-// checks serves Envoy's gRPC service, and the health service that tells Envoy and others
-// whether this replica decides. net/http has the connections, as everywhere: what a gRPC
+// checks serves Envoy's gRPC service, and the health service, which says whether this
+// replica decides. net/http has the connections, as everywhere: what a gRPC
 // server of its own holds for a client that sends a message byte by byte is without a bound
 // that counts.
 type checks struct {
@@ -61,7 +61,7 @@ func newChecks(service *extAuthz, health *health, log logr.Logger) *checks {
 			healthCheck: connect.NewUnaryHandlerSimple(healthCheck, health.Check, options),
 		},
 		other: serving.IgnoreBody(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "gRPC is spoken here", http.StatusUnsupportedMediaType)
+			http.Error(w, "this port serves gRPC only", http.StatusUnsupportedMediaType)
 		}), health.clock),
 		watch:    connect.NewServerStreamHandlerSimple(healthWatch, health.Watch, options),
 		watching: make(chan struct{}, maxWatches),
@@ -79,7 +79,7 @@ func (c *checks) serve(w http.ResponseWriter, r *http.Request, request *serving.
 	case r.URL.Path == grpc_health_v1.Health_Watch_FullMethodName:
 		c.serveWatch(w, r, request)
 	default:
-		writeCode(w, connect.CodeUnimplemented, "no such method here")
+		writeCode(w, connect.CodeUnimplemented, "unknown method")
 	}
 }
 
@@ -100,10 +100,10 @@ func (c *checks) serveWatch(w http.ResponseWriter, r *http.Request, request *ser
 	c.watch.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), lastsKey{}, lasts)))
 }
 
-// lastsKey is where the context of a watch holds what has it last, once its message is here.
+// lastsKey is where the context of a watch holds what lifts its deadlines, once its message
+// was read.
 type lastsKey struct{}
 
-// writeCode refuses a call.
 func writeCode(w http.ResponseWriter, code connect.Code, message string) {
 	w.Header().Set(contentTypeHeader, grpcType)
 	w.Header().Set("Grpc-Status", strconv.Itoa(int(code)))
@@ -120,10 +120,10 @@ func recovering(log logr.Logger) func(context.Context, connect.Spec, http.Header
 	}
 }
 
-// leaveKey is where the context of a connection holds when it is to be made anew.
+// leaveKey is where the context of a connection holds when it is to be closed.
 type leaveKey struct{}
 
-// aging has connections be made anew after connectionAge.
+// aging closes connections after connectionAge, gracefully.
 func aging(l *listener, c clock.PassiveClock) {
 	remember := l.server.ConnContext
 	l.server.ConnContext = func(ctx context.Context, connection net.Conn) context.Context {

@@ -26,7 +26,7 @@ const (
 // DefaultOrganizationHeader is what Mimir, Loki and Tempo read the tenant from.
 const DefaultOrganizationHeader = "X-Scope-OrgID"
 
-// identity names the headers that tell an upstream in whose name a request comes.
+// identity names the headers that carry the identity of a request to an upstream.
 type identity struct {
 	organization string
 }
@@ -34,7 +34,7 @@ type identity struct {
 // newIdentity checks the name of the header for the organization.
 func newIdentity(organizationHeader string) (identity, error) {
 	if !httpguts.ValidHeaderFieldName(organizationHeader) {
-		return identity{}, fmt.Errorf("organization header %q: not the name of a header", organizationHeader)
+		return identity{}, fmt.Errorf("organization header %q: use a valid header name", organizationHeader)
 	}
 	reserved := []string{
 		keyHeader, keyIDHeader, keyNameHeader, authorizationHeader,
@@ -46,7 +46,7 @@ func newIdentity(organizationHeader string) (identity, error) {
 	}
 	for _, name := range reserved {
 		if sameFolded(organizationHeader, name) {
-			return identity{}, fmt.Errorf("organization header %q: has another meaning already, choose another name", organizationHeader)
+			return identity{}, fmt.Errorf("organization header %q: the header is reserved, use another name", organizationHeader)
 		}
 	}
 	return identity{organization: http.CanonicalHeaderKey(organizationHeader)}, nil
@@ -64,8 +64,8 @@ func (i identity) set(header http.Header, grant *registry.Grant) {
 	header.Set(keyNameHeader, grantName(grant))
 }
 
-// grantName tells upstreams whose request it is. A session is no APIKey and has no
-// namespace, so its name is no key's.
+// grantName is the name in the identity headers. A session has no namespace, so its name
+// is no key's.
 func grantName(grant *registry.Grant) string {
 	if grant.Namespace == "" {
 		return grant.Name
@@ -73,18 +73,18 @@ func grantName(grant *registry.Grant) string {
 	return grant.Namespace + "/" + grant.Name
 }
 
-// imitates reports whether a header is none of the protected ones, but could be
+// looksLike reports whether a header is none of the protected ones, but could be
 // taken for one by a server that comes later: CGI, and what descends from it, reads
 // X_API_Key and X-API-Key as the same name, and some servers fold other characters
 // too. Both arguments are in canonical form.
-func imitates(name, protected string) bool {
+func looksLike(name, protected string) bool {
 	return name != protected && sameFolded(name, protected)
 }
 
-// imitatesAny reports whether any header imitates one of the protected.
-func imitatesAny(header http.Header, protected []string) bool {
+// anyLooksLike reports whether any header looksLike one of the protected.
+func anyLooksLike(header http.Header, protected []string) bool {
 	for name := range header {
-		if slices.ContainsFunc(protected, func(p string) bool { return imitates(name, p) }) {
+		if slices.ContainsFunc(protected, func(p string) bool { return looksLike(name, p) }) {
 			return true
 		}
 	}

@@ -15,8 +15,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// healthPeriod is how often whoever watches the health is told of a change at the
-// latest.
+// healthPeriod bounds the delay of a health watch.
 const healthPeriod = time.Second
 
 // health is the standard gRPC health service. The service of the empty name and the
@@ -43,7 +42,7 @@ func known(service string) bool {
 // Check implements grpc.health.v1.Health.
 func (h *health) Check(_ context.Context, request *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	if !known(request.GetService()) {
-		return nil, connect.NewError(connect.CodeNotFound, errors.New("no such service here"))
+		return nil, connect.NewError(connect.CodeNotFound, errors.New("unknown service"))
 	}
 	return &grpc_health_v1.HealthCheckResponse{Status: h.status()}, nil
 }

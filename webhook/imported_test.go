@@ -75,7 +75,7 @@ func TestDecideOnKeysIssuedElsewhere(t *testing.T) {
 		"cannot be decided":         {doubtful, "POST", "/v1/metrics", Undecided},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &claim{method: test.method, target: test.target, refusal: Allowed})
+			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &requestAttributes{method: test.method, target: test.target, refusal: Allowed})
 			if got.reason != test.want {
 				t.Errorf("%v, want %v", got.reason, test.want)
 			}
@@ -128,7 +128,7 @@ func TestNoMintedKeyIsAcceptedAsAForeignOne(t *testing.T) {
 				}
 			}
 			d := &decider{authenticator: answer, surface: surface.Default()}
-			c := claim{method: "POST", target: "/v1/metrics", refusal: Allowed}
+			c := requestAttributes{method: "POST", target: "/v1/metrics", refusal: Allowed}
 			got := d.decide(t.Context(), http.Header{keyHeader: {test.key}}, &c)
 			if got.reason != test.want {
 				t.Errorf("%v, want %v", got.reason, test.want)
@@ -159,7 +159,7 @@ func TestKeysIssuedElsewhereAreNoSessions(t *testing.T) {
 		"with a blank at its end":   {http.Header{keyHeader: {imported + " "}}, MalformedKey},
 		"in the right header alone": {http.Header{keyHeader: {imported}}, Allowed},
 	} {
-		got := d.decide(t.Context(), test.header, &claim{method: "POST", target: "/v1/logs", refusal: Allowed})
+		got := d.decide(t.Context(), test.header, &requestAttributes{method: "POST", target: "/v1/logs", refusal: Allowed})
 		if got.reason != test.want {
 			t.Errorf("%s: %v, want %v", name, got.reason, test.want)
 		}
@@ -218,7 +218,7 @@ func benchmarkJunk(b *testing.B, key string, want Reason) {
 	header := typicalHeader(key)
 	b.ReportAllocs()
 	for b.Loop() {
-		if got := d.decide(b.Context(), header, &claim{method: "POST", target: "/v1/metrics", refusal: Allowed}); got.reason != want {
+		if got := d.decide(b.Context(), header, &requestAttributes{method: "POST", target: "/v1/metrics", refusal: Allowed}); got.reason != want {
 			b.Fatal(got)
 		}
 	}

@@ -17,7 +17,7 @@ type metrics struct {
 
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
-	// refusals is told of refusals, unless it is nil.
+	// refusals is called for each refusal, unless it is nil.
 	refusals Refusals
 }
 
@@ -27,9 +27,8 @@ type endpointMetrics struct {
 	name      string
 	decisions [reasonCount]prometheus.Counter
 	duration  prometheus.Observer
-	// refusals is told of those at this endpoint, unless it is nil.
-	refusals Refusals
-	endpoint string
+	refusals  Refusals
+	endpoint  string
 }
 
 func newMetrics() *metrics {

@@ -12,9 +12,9 @@ import (
 const (
 	// problemType is the namespace of the problem types (RFC 9457, section 3.1.1).
 	problemType = "https://auth.hexcovery.io/problems/"
-	// challenge tells a client how to authenticate (RFC 9110, section 11.6.1).
+	// challenge says how to authenticate (RFC 9110, section 11.6.1).
 	challenge = `ApiKey realm="hexcovery", header="X-API-Key"`
-	// sessionChallenge tells it to whoever came with a session (RFC 6750, section 3.1).
+	// sessionChallenge is for requests with a session (RFC 6750, section 3.1).
 	// It is one field, for gateways that keep one of several.
 	sessionChallenge = `Bearer realm="hexcovery", error="invalid_token", ` + challenge
 	// retryAfter is how many seconds a client should wait: joining and catching up
@@ -64,7 +64,6 @@ func (r Reason) headers() [][2]string {
 	return fields
 }
 
-// writeProblem refuses.
 func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
 	for _, field := range reason.headers() {
 		w.Header().Set(field[0], field[1])
@@ -75,8 +74,8 @@ func writeProblem(w http.ResponseWriter, reason Reason, detail string) {
 	_, _ = w.Write(body) // whoever has gone away needs no answer
 }
 
-// tellGateway refuses to a gateway.
-func tellGateway(w http.ResponseWriter, reason Reason, detail string) {
+// refuseGateway refuses to a gateway.
+func refuseGateway(w http.ResponseWriter, reason Reason, detail string) {
 	w.Header().Set(problemHeader, string(reason.body(detail)))
 	writeProblem(w, reason, detail)
 }

@@ -35,9 +35,9 @@ type proxy struct {
 	metrics  *endpointMetrics
 	clock    clock.PassiveClock
 	log      logr.Logger
-	// complaints keeps a broken upstream from filling the log.
-	complaints rate.Sometimes
-	removal    *removal
+	// logLimit keeps a failing upstream from filling the log.
+	logLimit  rate.Sometimes
+	sanitizer *headerSanitizer
 	// stalls ends requests whose clients make no progress.
 	stalls *serving.Stalls
 	// shares bound the requests that are forwarded.
@@ -50,11 +50,11 @@ type grantKey struct{}
 func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id identity, m *metrics, c clock.PassiveClock, log logr.Logger) *proxy {
 	p := &proxy{
 		decider: d, identity: id, upstream: upstream,
-		metrics:    m.endpoint(proxyEndpoint),
-		clock:      c,
-		log:        log.WithValues("endpoint", proxyEndpoint),
-		complaints: rate.Sometimes{First: 1, Interval: complaintInterval},
-		removal:    newRemoval(id),
+		metrics:   m.endpoint(proxyEndpoint),
+		clock:     c,
+		log:       log.WithValues("endpoint", proxyEndpoint),
+		logLimit:  rate.Sometimes{First: 1, Interval: logInterval},
+		sanitizer: newHeaderSanitizer(id),
 	}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
@@ -71,10 +71,10 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, d *decider, id ide
 	return p
 }
 
-// serve answers a request. It owes nothing once it is let in: then it has a share.
+// serve answers a request.
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request, request *serving.Request) {
 	start := p.clock.Now()
-	c := proxyClaim(r)
+	c := proxyAttributes(r)
 	d := p.decider.decide(r.Context(), r.Header, &c)
 	p.metrics.count(&d, start, r)
 	p.metrics.observe(d.reason, p.clock.Since(start))
@@ -102,20 +102,20 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, request *serving.R
 	p.forward.ServeHTTP(watched, forwarded)
 }
 
-// proxyClaim takes the request at its word. The target is the one on the wire:
+// proxyAttributes takes the request at its word. The target is the one on the wire:
 // absolute targets ("GET http://host/path") and CONNECT's are not in origin form,
 // and so have no path to judge.
-func proxyClaim(r *http.Request) claim {
+func proxyAttributes(r *http.Request) requestAttributes {
 	for _, protocol := range r.Header[upgradeHeader] {
 		// Clients that prefer HTTP/2 offer h2c with every request.
 		if !strings.EqualFold(protocol, "h2c") {
-			return claim{refusal: UpgradeRefused}
+			return requestAttributes{refusal: UpgradeRefused}
 		}
 	}
 	if overridden(r.Header, r.Method) {
-		return claim{refusal: MethodOverridden}
+		return requestAttributes{refusal: MethodOverridden}
 	}
-	return claim{method: r.Method, target: r.RequestURI, refusal: Allowed}
+	return requestAttributes{method: r.Method, target: r.RequestURI, refusal: Allowed}
 }
 
 // refuse answers in the language of the client, at once: a refusal does not depend on the
@@ -144,7 +144,7 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 	// Some servers merge trailers into the headers.
 	pr.Out.Trailer = nil
-	p.removal.strip(pr.Out.Header)
+	p.sanitizer.strip(pr.Out.Header)
 	pr.SetXForwarded()
 	p.identity.set(pr.Out.Header, grant)
 }
@@ -166,7 +166,7 @@ func (p *proxy) upstreamFailed(w http.ResponseWriter, r *http.Request, err error
 		return
 	}
 	if !errors.Is(err, context.Canceled) { // the client has gone
-		p.complaints.Do(func() { p.log.Error(err, "upstream failed", "upstream", p.upstream.Host) })
+		p.logLimit.Do(func() { p.log.Error(err, "upstream failed", "upstream", p.upstream.Host) })
 	}
 	p.refuse(w, r, UpstreamUnavailable, "")
 }

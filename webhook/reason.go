@@ -86,7 +86,7 @@ const (
 	reasonCount
 )
 
-// outcome is how a Reason is told.
+// outcome is how a Reason is answered.
 type outcome struct {
 	name   string
 	status int
@@ -94,8 +94,8 @@ type outcome struct {
 	detail string
 }
 
-// outcomes tell each Reason to people. Gateways know three kinds of refusal: 401,
-// 403, and whatever else, which they turn into an error of their own.
+// outcomes are the answers. Gateways know three kinds of refusal: 401, 403, and anything
+// else, which they turn into an error of their own.
 var outcomes = [reasonCount]outcome{
 	Undecided: {"undecided", http.StatusServiceUnavailable, "Cannot decide right now",
 		"This auth server cannot tell at the moment whether the key is good. Try again shortly."},
@@ -154,7 +154,7 @@ var outcomes = [reasonCount]outcome{
 // String is the stable name.
 func (r Reason) String() string { return r.outcome().name }
 
-// Status is the HTTP status that tells it.
+// Status is its HTTP status.
 func (r Reason) Status() int { return r.outcome().status }
 
 func (r Reason) outcome() *outcome {

@@ -8,7 +8,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
-// Refusals is told of each request that is refused. *audit.Refusals is.
+// Refusals counts refused requests. *audit.Refusals does.
 type Refusals interface {
 	// Note is called for each. It must neither block nor keep the order.
 	Note(kind audit.Kind)
@@ -24,9 +24,9 @@ func ownerOf(grant *registry.Grant) owner {
 	return owner{organization: grant.Organization, keyID: grant.KeyID, namespace: grant.Namespace, name: grant.Name}
 }
 
-// refused tells of a refusal: the reason, and whose key it was if that is known. What
-// the client sent is not in it.
-func (e *endpointMetrics) refused(reason Reason, c *claim) {
+// refused notes a refusal: the reason, and whose key it was if that is known, but nothing
+// that the client sent.
+func (e *endpointMetrics) refused(reason Reason, c *requestAttributes) {
 	if e.refusals == nil {
 		return
 	}

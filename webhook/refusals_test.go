@@ -104,7 +104,7 @@ func TestEachRefusalOverGRPCIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &extAuthz{decider: &decider{authenticator: newFakeRegistry()}, identity: id, removal: newRemoval(id), metrics: m.endpoint(extAuthzEndpoint), clock: clock.RealClock{}}
+	e := &extAuthz{decider: &decider{authenticator: newFakeRegistry()}, identity: id, sanitizer: newHeaderSanitizer(id), metrics: m.endpoint(extAuthzEndpoint), clock: clock.RealClock{}}
 	if _, err := e.Check(t.Context(), &authv3.CheckRequest{}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,14 @@ import (
 // deleted runs out by itself; until then revocations wait for it.
 const leaveTimeout = 5 * time.Second
 
-// errStopped is returned when the replica stops although nobody told it to.
-var errStopped = errors.New("stopped by itself")
+// errStopped is returned when the replica stops unasked.
+var errStopped = errors.New("stopped unexpectedly")
 
 // Replica is this process's membership in the registry.
 type Replica interface {
 	// Run is a member until ctx is done. When it returns, keys are undecided.
 	Run(ctx context.Context) error
-	// Leave tells the manager not to wait for this replica any more.
+	// Leave deletes the Lease: the manager no longer waits for this replica.
 	Leave(ctx context.Context) error
 }
 

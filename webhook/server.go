@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// DefaultDrainDelay is how long it may take until nobody is sent here any more.
+	// DefaultDrainDelay is how long load balancers may take to send no more requests.
 	DefaultDrainDelay = 5 * time.Second
 	// DefaultShutdownTimeout leaves time to delete the Lease within the 30 s that
 	// Kubernetes gives a pod by default.
@@ -51,7 +51,8 @@ type Config struct {
 	// OrganizationHeader names the header for the organization's id.
 	OrganizationHeader string
 
-	// Usage is told when the last request was answered; nil if nobody counts.
+	// Usage hands over what was counted when the last request was answered; nil to count
+	// nothing.
 	Usage Usage
 
 	// Gateways is where gateways ask over HTTP.
@@ -88,7 +89,7 @@ type Config struct {
 	// ShutdownTimeout is how long the requests in flight then have to finish.
 	ShutdownTimeout time.Duration
 
-	// Refusals is told of each request that is refused; nil if nobody wants to know.
+	// Refusals counts refused requests; may be nil.
 	Refusals Refusals
 
 	// Clock is the real one, but in tests.
@@ -173,7 +174,7 @@ func (s *Server) newProxyListener(limited *serving.Listener, d *decider, id iden
 func (s *Server) newExtAuthz(l *serving.Listener, d *decider, id identity, m *metrics) *listener {
 	config := &s.config
 	service := &extAuthz{
-		decider: d, identity: id, imitable: id.names(), removal: newRemoval(id),
+		decider: d, identity: id, protected: id.names(), sanitizer: newHeaderSanitizer(id),
 		metrics: m.endpoint(extAuthzEndpoint), clock: config.Clock,
 	}
 	calls := newChecks(service, &health{ready: s.ready, clock: config.Clock, ended: s.ended}, config.Log)
@@ -187,7 +188,7 @@ func (s *Server) ready() (bool, string) {
 	case s.draining.Load():
 		return false, "not ready: draining"
 	case !s.config.Authenticator.Ready():
-		return false, "not ready: the registry cannot decide"
+		return false, "not ready: joining the registry, or fenced"
 	default:
 		return true, "ok"
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/surface"
 )
 
-// Sessions knows what a dashboard session is worth. *session.Verifier does.
+// Sessions verifies dashboard sessions. *session.Verifier does.
 type Sessions interface {
 	// Verify is called for each request that carries a bearer token and no key. It
 	// may wait for the issuer, shorter than gateways wait for an answer.
@@ -24,7 +24,7 @@ type Sessions interface {
 // instead. No key has it: an ID has twelve digits, a name has a namespace.
 const sessionName = "session"
 
-// What a session can be told that is not in the Reason itself.
+// Details of refused sessions, where the Reason's own is not enough.
 const (
 	sessionUndecided      = "This auth server cannot tell at the moment whether the session is good: it needs the issuer's keys. Try again shortly."
 	sessionMalformed      = "The Authorization header does not hold a whole session: a signed JSON Web Token, with an issuer, an audience, an expiry and an organization."
@@ -37,7 +37,7 @@ const (
 )
 
 // decideSession answers about a request with a session.
-func (d *decider) decideSession(ctx context.Context, token string, c *claim) decision {
+func (d *decider) decideSession(ctx context.Context, token string, c *requestAttributes) decision {
 	s, verdict := d.sessions.Verify(ctx, token)
 	if verdict != session.Accepted {
 		return refuseSession(verdict)

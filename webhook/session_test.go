@@ -427,7 +427,7 @@ func TestSessionsFailClosed(t *testing.T) {
 	}
 	ask := func(f fakeSessions) decision {
 		d := &decider{authenticator: newFakeRegistry(), surface: table, sessions: f}
-		return d.decide(t.Context(), http.Header{"Authorization": {"Bearer eyJ.e.s"}}, &claim{method: "GET", target: "/api/v1/dashboards", refusal: Allowed})
+		return d.decide(t.Context(), http.Header{"Authorization": {"Bearer eyJ.e.s"}}, &requestAttributes{method: "GET", target: "/api/v1/dashboards", refusal: Allowed})
 	}
 	good := session.Session{Organization: "acme"}
 	if got := ask(fakeSessions{good, session.Accepted}); got.reason != Allowed {

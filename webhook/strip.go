@@ -55,9 +55,9 @@ func overriddenInQuery(target string) bool {
 // requests on as CGI variables: CONTENT_LENGTH is then what Content_Length says.
 var framingHeaders = []string{"Content-Length", "Transfer-Encoding", "Connection", "Host"}
 
-// removal is what no client may tell the upstream: who it is, and what else the
-// request should be taken for.
-type removal struct {
+// headerSanitizer removes the headers by which a client could claim an identity to the
+// upstream, or have the request read as another.
+type headerSanitizer struct {
 	// proxy is all of it, folded.
 	proxy map[string]bool
 	// gateway is what an answer has a gateway remove: not what the gateway itself
@@ -67,7 +67,7 @@ type removal struct {
 	gatewayFolded map[string]bool
 }
 
-func newRemoval(id identity) *removal {
+func newHeaderSanitizer(id identity) *headerSanitizer {
 	gateway := append([]string{
 		// The key goes no further than here, and with it no other credential: a
 		// session beside it could be somebody else's.
@@ -77,7 +77,7 @@ func newRemoval(id identity) *removal {
 		// CGI turns it into the environment variable HTTP_PROXY.
 		"Proxy",
 	}, methodOverrides[:]...)
-	r := &removal{proxy: map[string]bool{}, gatewayFolded: map[string]bool{}}
+	r := &headerSanitizer{proxy: map[string]bool{}, gatewayFolded: map[string]bool{}}
 	for _, name := range gateway {
 		r.gateway = append(r.gateway, strings.ToLower(name))
 		r.gatewayFolded[folded(name)] = true
@@ -99,7 +99,7 @@ func newRemoval(id identity) *removal {
 const forwardedPrefix = "x-forwarded-"
 
 // strip removes those headers, in any spelling.
-func (r *removal) strip(header http.Header) {
+func (r *headerSanitizer) strip(header http.Header) {
 	for name := range header {
 		if foldedIn(r.proxy, name) || len(name) >= len(forwardedPrefix) && sameFolded(name[:len(forwardedPrefix)], forwardedPrefix) {
 			delete(header, name)
@@ -110,7 +110,7 @@ func (r *removal) strip(header http.Header) {
 // of returns, in lower case, the headers that a gateway is to remove from a request
 // with this header: a fixed list, and whatever the request has that is spelled almost
 // like one of it. The caller must not change it.
-func (r *removal) of(header http.Header) []string {
+func (r *headerSanitizer) toRemove(header http.Header) []string {
 	names := r.gateway
 	for name := range header {
 		if !foldedIn(r.gatewayFolded, name) {

@@ -50,7 +50,7 @@ func TestSurfaceIsReplacedWhileServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := start(t, func(c *Config) { withProxy(t, "http://127.0.0.1:1")(c); c.Surface = followed })
-	logged("surface file is followed")
+	logged("watching the surface file")
 	key := "X-API-Key: " + h.registry.accept(t, v1alpha1.AllScopes()...)
 	check := func(want Reason) {
 		t.Helper()

@@ -22,8 +22,8 @@ type Usage interface {
 	HandOver(ctx context.Context)
 }
 
-// count takes a request into account if its key is good, whatever the answer is. It
-// comes before the answer: who has one was counted.
+// count counts a request if its key is good, whatever the answer is. It comes before the
+// answer, so that no answered request is missing.
 func (e *endpointMetrics) count(d *decision, at time.Time, r *http.Request) {
 	d.counter.Count(at)
 	if d.counter.Watched() {

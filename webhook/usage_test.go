@@ -140,7 +140,7 @@ func BenchmarkDecideAndCount(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		got := d.decide(b.Context(), header, &claim{method: "POST", target: "/v1/metrics", refusal: Allowed})
+		got := d.decide(b.Context(), header, &requestAttributes{method: "POST", target: "/v1/metrics", refusal: Allowed})
 		if m.count(&got, now, r); got.reason != Allowed {
 			b.Fatal(got)
 		}
@@ -156,7 +156,7 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 	r := &http.Request{RemoteAddr: "[2001:db8::7]:43210"}
 	now := time.Now()
 	if n := testing.AllocsPerRun(100, func() {
-		got := d.decide(t.Context(), header, &claim{method: "POST", target: "/v1/metrics", refusal: Allowed})
+		got := d.decide(t.Context(), header, &requestAttributes{method: "POST", target: "/v1/metrics", refusal: Allowed})
 		m.count(&got, now, r)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

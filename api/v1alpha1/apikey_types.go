@@ -417,8 +417,12 @@ func (k *APIKey) EffectiveScopes() []Scope {
 // older keeps it. The UID decides between those of the same second, so that everybody
 // decides alike.
 func (k *APIKey) OlderThan(other *APIKey) bool {
-	if !k.CreationTimestamp.Equal(&other.CreationTimestamp) {
-		return k.CreationTimestamp.Before(&other.CreationTimestamp)
+	return olderThan(&k.ObjectMeta, &other.ObjectMeta)
+}
+
+func olderThan(a, b *metav1.ObjectMeta) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
 	}
-	return k.UID < other.UID
+	return a.UID < b.UID
 }

@@ -84,18 +84,21 @@ const (
 	// ReasonInvalidObject surfaces on an APIKey or Organization of which a part cannot be
 	// decoded, or which is too large: it is refused, whatever else it says.
 	ReasonInvalidObject = "InvalidObject"
-	// ReasonInvalidOrganization surfaces on the keys of such an Organization.
+	// ReasonDuplicateID surfaces on an Organization whose id an older one has: data is stored
+	// under it, so the younger is refused.
+	ReasonDuplicateID = "DuplicateID"
+	// ReasonInvalidOrganization surfaces on the keys of an Organization that is refused.
 	ReasonInvalidOrganization = "InvalidOrganization"
 	// ReasonInvalidSelector surfaces on an Organization, and on its keys, when
 	// spec.namespaces.selector cannot be read.
 	ReasonInvalidSelector = "InvalidSelector"
 
-	// ReasonRegistered surfaces when every live auth server knows the hash.
+	// ReasonRegistered surfaces when all live auth servers have loaded the hash.
 	ReasonRegistered = "Registered"
 	// ReasonNotRegistered surfaces when no key has been minted yet.
 	ReasonNotRegistered = "NotRegistered"
-	// ReasonWaitingForAuthServers surfaces when some auth server does not know
-	// the hash yet; the message names it.
+	// ReasonWaitingForAuthServers surfaces when some auth server has not loaded the hash
+	// yet; the message names it.
 	ReasonWaitingForAuthServers = "WaitingForAuthServers"
 	// ReasonNoAuthServer surfaces when no auth server is running: nothing could
 	// accept the key.
@@ -109,8 +112,8 @@ const (
 	ReasonApplying = "Applying"
 	// ReasonRevoked surfaces when no auth server accepts the key.
 	ReasonRevoked = "Revoked"
-	// ReasonResuming surfaces when a key is to work again, while some auth server
-	// has not learned of it.
+	// ReasonResuming surfaces when a key is to work again, while some auth server has not
+	// applied that.
 	ReasonResuming = "Resuming"
 
 	// ReasonPublished surfaces when the Secret holds the key.
@@ -133,13 +136,12 @@ const (
 	// policy, a quota or a namespace that is going away makes it do.
 	ReasonSecretRefused = "SecretRefused"
 
-	// ReasonImported surfaces when every key of spec.importedKeys was taken up.
+	// ReasonImported surfaces when every key of spec.importedKeys was imported.
 	ReasonImported = "Imported"
-	// ReasonImporting surfaces while keys of spec.importedKeys have not been taken up, and it
-	// is going to happen.
+	// ReasonImporting surfaces while keys of spec.importedKeys are going to be imported.
 	ReasonImporting = "Importing"
 	// ReasonImportRefused surfaces when a key of spec.importedKeys was another APIKey's when it
-	// was listed; all others are taken up.
+	// was listed; all others are imported.
 	ReasonImportRefused = "ImportRefused"
 	// ReasonImportExpired surfaces when the APIKey is older than the Organization's maxKeyAge,
 	// so that no imported key is accepted.
@@ -151,10 +153,9 @@ const (
 	// the current one.
 	ReasonActiveKeyUnavailable = "ActiveKeyUnavailable"
 
-	// ReasonUpToDate surfaces when no key that was replaced works any more.
+	// ReasonUpToDate surfaces when all previous keys are revoked.
 	ReasonUpToDate = "UpToDate"
-	// ReasonRotating surfaces while the auth servers learn of the key that is to take
-	// the place of the current one.
+	// ReasonRotating surfaces while auth servers are loading the hash of the next key.
 	ReasonRotating = "Rotating"
 	// ReasonRetiring surfaces while a key that was replaced still works; the message
 	// says why.

@@ -33,7 +33,7 @@ type Organization struct {
 	// +optional
 	Status OrganizationStatus `json:"status,omitzero"`
 
-	// Refusal says why no program goes by this object: see APIKey.Refusal.
+	// Refusal says why no program applies this object: see APIKey.Refusal.
 	Refusal string `json:"-"`
 }
 
@@ -41,7 +41,7 @@ type Organization struct {
 type OrganizationSpec struct {
 	// id is what upstreams know the organization by: the value of the header X-Scope-OrgID. It
 	// has 1 to 150 letters, digits, '.', '_' and '-', and does not begin with '.', such as
-	// acme-prod. It is immutable.
+	// acme-prod. It is immutable. Of two Organizations that have one id the younger is refused.
 	// Default: metadata.name.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -192,6 +192,12 @@ func (o *Organization) EffectiveID() string {
 		return o.Spec.ID
 	}
 	return o.Name
+}
+
+// OlderThan reports whether o came before other, as APIKey.OlderThan does: of two Organizations
+// that have one id the younger is refused.
+func (o *Organization) OlderThan(other *Organization) bool {
+	return olderThan(&o.ObjectMeta, &other.ObjectMeta)
 }
 
 // EffectiveImports is spec.imports, or Forbidden where that is empty or unknown to this

@@ -35,13 +35,13 @@ func (o *auditOptions) open(ctx context.Context, name string) (closeTrail func()
 		return nil, err
 	}
 	o.refusals = audit.NewRefusals(o.recorder, audit.AuthServer(name), clock.RealClock{}, log)
-	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
-	told := make(chan error, 1)
-	go func() { told <- o.refusals.Run(telling) }()
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- o.refusals.Run(running) }()
 	return func() {
 		stop()
-		if err := <-told; err != nil {
-			log.Error(err, "tell of refusals")
+		if err := <-ended; err != nil {
+			log.Error(err, "record refusals")
 		}
 		if err := o.recorder.Close(); err != nil {
 			log.Error(err, "close the audit trail")
@@ -49,7 +49,7 @@ func (o *auditOptions) open(ctx context.Context, name string) (closeTrail func()
 	}, nil
 }
 
-// surfaceChanged tells of the surface in a file.
+// surfaceChanged records the changes of the surface in a file.
 func (o *auditOptions) surfaceChanged(file string) func(surface.Change) {
 	if o.recorder == nil {
 		return nil
@@ -63,7 +63,7 @@ func (o *auditOptions) surfaceChanged(file string) func(surface.Change) {
 		}
 		if change.Err != nil {
 			event.Reason = "Refused"
-			event.Message = fmt.Sprintf("the surface before stays in force, with %d rules: %v", change.Rules, change.Err)
+			event.Message = fmt.Sprintf("the previous surface stays in force, with %d rules: %v", change.Rules, change.Err)
 		}
 		if err := o.recorder.Record(event); err != nil {
 			log.Error(err, "audit line lost", "action", event.Action)

@@ -15,8 +15,7 @@ import (
 	"github.com/hexcovery/apikey-operator/webhook"
 )
 
-// What the program exits with. A refusal is told apart from a file that is bad and from
-// a command line that is.
+// Exit codes: a refusal is another one than a bad file or command line.
 const (
 	exitOK      = 0
 	exitFailed  = 1
@@ -93,7 +92,6 @@ func (c *surfaceCheck) load(input io.Reader) (*surface.Table, error) {
 	}
 }
 
-// list prints every rule.
 func list(table *surface.Table, output io.Writer) {
 	w := tabwriter.NewWriter(output, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "METHODS\tPATH\tFOR\tRULE")
@@ -123,8 +121,8 @@ func permission(e surface.Explanation, method string) string {
 	return fmt.Sprintf("permitted by rule %q (pattern %s, method %s): %s", entry.Rule.Name, entry.Pattern, method, whom(entry.Rule))
 }
 
-// refusal says why, with the reason that a key is told. Where rules are for sessions only
-// that is another one than a session is told.
+// refusal says why, with the reason of a key. That of a session differs where rules are for
+// sessions only.
 func refusal(e surface.Explanation) string {
 	reason, why := webhook.NotInSurface, "no rule names this path"
 	switch {

@@ -14,7 +14,6 @@ import (
 // minStallTimeout leaves a client time for a lost packet or two.
 const minStallTimeout = time.Second
 
-// connectionOptions bound what clients may hold.
 type connectionOptions struct {
 	most, mostPerClient int
 	requests            int
@@ -22,10 +21,15 @@ type connectionOptions struct {
 }
 
 func (o *connectionOptions) bind(flags *flag.FlagSet) {
-	flags.IntVar(&o.most, "max-connections", webhook.DefaultMaxConnections, "how many connections each of --listen, --grpc-listen and --proxy-listen has at a time; each takes 25 to 45 KB. Beyond, one that keeps the server waiting makes room, and if none does, the new one is closed")
-	flags.IntVar(&o.mostPerClient, "max-connections-per-client", 0, "how many connections one IP address, or a /64 of IPv6, has at a time at --proxy-listen. 0 is half of --max-connections; where all clients come through one load balancer that hides their addresses, set it to --max-connections")
-	flags.IntVar(&o.requests, "max-requests", webhook.DefaultMaxRequests, "how many requests --proxy-listen forwards at a time, and one organization half of that; each takes up to 230 KB. Beyond, a request is answered 503 too_busy")
-	flags.DurationVar(&o.stallTimeout, "stall-timeout", webhook.DefaultStallTimeout, "how long a request through the proxy may make no progress, in either direction, because of the client; a stream that makes some may last")
+	flags.IntVar(&o.most, "max-connections", webhook.DefaultMaxConnections,
+		"connections of each of --listen, --grpc-listen and --proxy-listen at a time, of 25 to 45 KB each. Beyond, an idle one is closed")
+	flags.IntVar(&o.mostPerClient, "max-connections-per-client", 0,
+		"connections of one IPv4 address, or one /64 of IPv6, at --proxy-listen at a time; 0 for half of --max-connections. Behind a "+
+			"load balancer that hides client addresses, set it to --max-connections")
+	flags.IntVar(&o.requests, "max-requests", webhook.DefaultMaxRequests,
+		"requests that the proxy forwards at a time, of up to 230 KB each; half of them for one organization. Beyond: 503 too_busy")
+	flags.DurationVar(&o.stallTimeout, "stall-timeout", webhook.DefaultStallTimeout,
+		"how long a request through the proxy may make no progress because of its client; with progress it has no limit")
 }
 
 func (o *connectionOptions) check(set map[string]bool, proxied bool) error {
@@ -47,7 +51,6 @@ func (o *connectionOptions) check(set map[string]bool, proxied bool) error {
 	return nil
 }
 
-// apply puts them into the configuration of a server.
 func (o *connectionOptions) apply(config *webhook.Config) {
 	config.MaxConnections, config.MaxConnectionsPerClient = o.most, o.mostPerClient
 	config.MaxRequests, config.StallTimeout = o.requests, o.stallTimeout

@@ -113,7 +113,6 @@ func newServer(ctx context.Context, options *options, cluster *rest.Config) (*we
 	return server, replica, nil
 }
 
-// clusterConfig finds the API server.
 func clusterConfig() (*rest.Config, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
@@ -126,7 +125,6 @@ func clusterConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-// newReplica makes the membership in the registry.
 func newReplica(options *options, cluster *rest.Config, counting *counting) (*registry.Replica, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {

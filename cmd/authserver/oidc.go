@@ -16,7 +16,6 @@ import (
 	"github.com/hexcovery/apikey-operator/webhook"
 )
 
-// oidcOptions are the flags for dashboard sessions.
 type oidcOptions struct {
 	issuer, audience  string
 	organizationClaim string
@@ -25,11 +24,15 @@ type oidcOptions struct {
 }
 
 func (o *oidcOptions) bind(flags *flag.FlagSet) {
-	flags.StringVar(&o.issuer, "oidc-issuer", "", "URL of the OpenID Connect issuer of dashboard sessions, as their tokens have it in iss; empty to accept no sessions")
-	flags.StringVar(&o.audience, "oidc-audience", "", "what the tokens of sessions must have in aud; needed with --oidc-issuer")
-	flags.StringVar(&o.organizationClaim, "oidc-organization-claim", session.DefaultOrganizationClaim, "claim that holds the id of the one organization that a session is for")
-	flags.StringVar(&o.ca, "oidc-ca", "", "file with the certificates, in PEM, that the certificate of the issuer is signed by; empty for the system's")
-	flags.DurationVar(&o.clockSkew, "oidc-clock-skew", session.DefaultClockSkew, "by how much the issuer's clock may differ from this one; an expired session is let in for as long")
+	flags.StringVar(&o.issuer, "oidc-issuer", "",
+		"URL of the OpenID Connect issuer of dashboard sessions, equal to iss in their tokens; empty to accept no sessions")
+	flags.StringVar(&o.audience, "oidc-audience", "", "audience that tokens of sessions must have in aud; required with --oidc-issuer")
+	flags.StringVar(&o.organizationClaim, "oidc-organization-claim", session.DefaultOrganizationClaim,
+		"claim that holds the id of the one organization that a session is for")
+	flags.StringVar(&o.ca, "oidc-ca", "",
+		"file with the certificates, in PEM, that the certificate of the issuer is signed by; empty for the system's")
+	flags.DurationVar(&o.clockSkew, "oidc-clock-skew", session.DefaultClockSkew,
+		"by how much the issuer's clock may differ from this one; an expired session is accepted for that long")
 }
 
 // check says which flag to change, and how.

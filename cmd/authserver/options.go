@@ -50,28 +50,8 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	}
 	flags := flag.NewFlagSet("authserver", flag.ContinueOnError)
 	flags.SetOutput(output)
-	flags.StringVar(&o.listen, "listen", ":8080", "address where gateways ask over HTTP, at /auth/original, /auth/original-url, /auth/forwarded and below /auth/envoy/")
-	flags.StringVar(&o.grpcListen, "grpc-listen", ":8083", "address where Envoy asks over gRPC (envoy.service.auth.v3.Authorization), and of the gRPC health service; empty for neither")
-	flags.StringVar(&o.proxyListen, "proxy-listen", ":8082", "address where clients are served, if there is an --upstream")
-	flags.StringVar(&o.opsListen, "ops-listen", ":8081", "address of /readyz, /livez and /metrics, always without TLS")
-	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "", "directory with tls.crt and tls.key for --listen, --grpc-listen and --proxy-listen, reloaded when they change; empty to serve without TLS")
-	upstream := flags.String("upstream", "", "URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for no proxy")
-	flags.StringVar(&o.upstreamCA, "upstream-ca", "", "file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
-	flags.StringVar(&o.surface, "surface", "", "file with the surface that keys reach, reloaded when it changes; empty for the one that is built in")
-	checked := flags.String("check-surface", "", "read the surface in `FILE`, with METHOD and PATH after it say which of its rules decides that request, without them list the rules, and exit: with 0 if the request is permitted, 1 if it is refused, 2 if FILE is no surface. - is standard input, and default is the surface that is built in")
-	o.oidc.bind(flags)
 	podIP := environment("POD_IP")
-	o.usage.bind(flags, podIP)
-	o.audit.bind(flags)
-	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader, "header that tells upstreams the organization")
-	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace, "namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
-	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness, "how long keys are let in without contact to the API server; a revocation waits as long for a replica that has vanished")
-	flags.DurationVar(&o.suspectAfter, "suspect-after", registry.DefaultSuspectAfter, "how long without contact to the API server a key that is not known is refused with certainty; a new key waits as long for a replica that has vanished. At most half of --max-staleness unless it is set")
-	flags.DurationVar(&o.drainDelay, "drain-delay", webhook.DefaultDrainDelay, "how long to serve after a stop was asked for and the replica is no longer ready")
-	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", webhook.DefaultShutdownTimeout, "how long requests in flight then have to finish")
-	o.connections.bind(flags)
-	config.RegisterFlags(flags)
-	o.logging.BindFlags(flags)
+	upstream, checked := o.bind(flags, podIP)
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}
@@ -83,7 +63,7 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 		return o, err
 	}
 	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: everything is a flag, see --help", flags.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %q: use flags only, see --help", flags.Arg(0))
 	}
 	if err := o.usage.check(set, podIP); err != nil {
 		return o, err
@@ -91,13 +71,53 @@ func parse(arguments []string, environment func(string) string, output io.Writer
 	return o, o.complete(set, *upstream, environment("POD_UID"))
 }
 
+// bind adds the flags, and returns the values of --upstream and --check-surface.
+func (o *options) bind(flags *flag.FlagSet, podIP string) (upstream, checked *string) {
+	flags.StringVar(&o.listen, "listen", ":8080",
+		"address for gateways over HTTP, at /auth/original, /auth/original-url, /auth/forwarded and below /auth/envoy/")
+	flags.StringVar(&o.grpcListen, "grpc-listen", ":8083",
+		"address of the gRPC services for Envoy (envoy.service.auth.v3.Authorization) and health; empty for neither")
+	flags.StringVar(&o.proxyListen, "proxy-listen", ":8082", "address of the built-in proxy for clients; needs --upstream")
+	flags.StringVar(&o.opsListen, "ops-listen", ":8081", "address of /readyz, /livez and /metrics, always without TLS")
+	flags.StringVar(&o.tlsDirectory, "tls-cert-dir", "",
+		"directory with tls.crt and tls.key for --listen, --grpc-listen and --proxy-listen, reloaded when they change; empty for no TLS")
+	upstream = flags.String("upstream", "",
+		"URL that the built-in proxy forwards to: http:// (gRPC as HTTP/2 without TLS), https:// or h2c://, and a host; empty for none")
+	flags.StringVar(&o.upstreamCA, "upstream-ca", "",
+		"file with the certificates, in PEM, that the certificate of an https:// upstream is signed by; empty for the system's")
+	flags.StringVar(&o.surface, "surface", "",
+		"file with the surface, the allow-list of requests that keys may make, reloaded when it changes; empty for the built-in one")
+	checked = flags.String("check-surface", "",
+		"check the surface in `FILE` and exit: with METHOD and PATH after it, print which rule decides that request; without them, list "+
+			"the rules. Exit code 0: permitted; 1: refused; 2: FILE is not valid. - is standard input, default is the built-in surface")
+	o.oidc.bind(flags)
+	o.usage.bind(flags, podIP)
+	o.audit.bind(flags)
+	flags.StringVar(&o.organizationHeader, "org-header", webhook.DefaultOrganizationHeader,
+		"header that carries the organization's id to upstreams")
+	flags.StringVar(&o.leaseNamespace, "lease-namespace", o.leaseNamespace,
+		"namespace of this replica's Lease, by default that of the environment variable POD_NAMESPACE")
+	flags.DurationVar(&o.maxStaleness, "max-staleness", registry.DefaultStaleness,
+		"how long to accept keys without contact to the API server; a revocation waits that long for an unreachable replica")
+	flags.DurationVar(&o.suspectAfter, "suspect-after", registry.DefaultSuspectAfter,
+		"how long without contact to the API server to refuse unknown keys with 401; after it they are answered 503. A new key waits "+
+			"that long for an unreachable replica. The default is at most half of --max-staleness")
+	flags.DurationVar(&o.drainDelay, "drain-delay", webhook.DefaultDrainDelay, "how long to keep serving after SIGTERM, while /readyz fails")
+	flags.DurationVar(&o.shutdownTimeout, "shutdown-timeout", webhook.DefaultShutdownTimeout,
+		"how long to wait for requests in flight after --drain-delay")
+	o.connections.bind(flags)
+	config.RegisterFlags(flags)
+	o.logging.BindFlags(flags)
+	return upstream, checked
+}
+
 // complete derives what depends on several flags, and checks it.
 func (o *options) complete(set map[string]bool, upstream, podUID string) error {
 	if o.maxStaleness < registry.MinStaleness {
-		return fmt.Errorf("--max-staleness %s: set it to %s or more, a replica needs time to renew its Lease", o.maxStaleness, registry.MinStaleness)
+		return fmt.Errorf("--max-staleness %s: set it to %s or more: it has to fit some renewals", o.maxStaleness, registry.MinStaleness)
 	}
 	if o.maxStaleness > registry.LongestStaleness {
-		return fmt.Errorf("--max-staleness %s: set it to %s or less, a revocation waits as long for an auth server that is gone", o.maxStaleness, registry.LongestStaleness)
+		return fmt.Errorf("--max-staleness %s: set it to %s or less: a revocation may wait that long", o.maxStaleness, registry.LongestStaleness)
 	}
 	if !set["suspect-after"] {
 		o.suspectAfter = min(o.suspectAfter, o.maxStaleness/2)

@@ -92,7 +92,7 @@ func TestBadFlagsSayWhatToDo(t *testing.T) {
 		{"--oidc-issuer=issuer.example --oidc-audience=a", "--oidc-issuer: not a URL with a host"},
 		{"--oidc-issuer=https://issuer.example --oidc-audience=a --oidc-organization-claim=", "--oidc-organization-claim: set it"},
 		{"--oidc-issuer=https://issuer.example --oidc-audience=a --oidc-clock-skew=1h", "--oidc-clock-skew 1h0m0s: set it to between 0s and 5m0s"},
-		{"serve", `"serve": everything is a flag`},
+		{"serve", `"serve": use flags only`},
 		{"--no-such-flag", "no-such-flag"},
 	} {
 		_, err := parse(strings.Fields(test.arguments), environment(), io.Discard)

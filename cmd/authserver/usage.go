@@ -27,7 +27,7 @@ import (
 // defaultUsageListen is for a pod that knows its IP address.
 const defaultUsageListen = ":8443"
 
-// usageOptions say where the manager is told of the use of keys.
+// usageOptions say where the manager gathers usage.
 type usageOptions struct {
 	listen          string
 	address         string
@@ -38,9 +38,12 @@ func (o *usageOptions) bind(flags *flag.FlagSet, podIP string) {
 	if podIP != "" {
 		o.listen = defaultUsageListen
 	}
-	flags.StringVar(&o.listen, "usage-listen", o.listen, "address where the manager asks which keys were used, always with TLS; empty to count nothing. The default is "+defaultUsageListen+" if the environment variable POD_IP is set, and empty otherwise")
-	flags.StringVar(&o.address, "usage-address", "", "IP address and port under which the manager reaches --usage-listen, by default that of the listener, or POD_IP where it listens on every address")
-	flags.DurationVar(&o.handOverTimeout, "usage-handover-timeout", usageserver.DefaultHandOverTimeout, "how long to wait at the end until the manager has taken what was counted")
+	flags.StringVar(&o.listen, "usage-listen", o.listen,
+		"address where the manager gathers usage, always with TLS; empty to count nothing. Default "+defaultUsageListen+" if POD_IP is set")
+	flags.StringVar(&o.address, "usage-address", "",
+		"IP address and port under which the manager reaches --usage-listen; by default the listener's, or POD_IP and its port")
+	flags.DurationVar(&o.handOverTimeout, "usage-handover-timeout", usageserver.DefaultHandOverTimeout,
+		"how long to wait at a graceful stop until the manager has gathered the final counts")
 }
 
 // check derives what can be known before anything is listened on.
@@ -78,7 +81,7 @@ func (o *usageOptions) check(set map[string]bool, podIP string) error {
 	return nil
 }
 
-// counting is what counts the use of keys, and where it is told.
+// counting is what counts the use of keys, and where it is served.
 type counting struct {
 	options     *usageOptions
 	table       *usage.Table
@@ -111,14 +114,14 @@ func openUsage(ctx context.Context, options *usageOptions) (*counting, error) {
 	return c, nil
 }
 
-// announce has the replica count, and its Lease say where that is told.
+// announce has the replica count, and its Lease say where usage is served.
 func (c *counting) announce(config *registry.ReplicaConfig) {
 	if c != nil {
 		config.Usage, config.UsageAddress, config.UsagePin = c.table, c.address.String(), c.pin
 	}
 }
 
-// serve returns what tells the manager; nil if nothing is counted.
+// serve returns the server of usage; nil if nothing is counted.
 func (c *counting) serve(cluster *rest.Config, replica *registry.Replica, connections *serving.Metrics) (webhook.Usage, error) {
 	if c == nil {
 		return nil, nil

@@ -17,13 +17,13 @@ import (
 // standardInput is the name by which a command line means it.
 const standardInput = "-"
 
-// auditVerify verifies files, offline.
 func auditVerify(arguments []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	options := audit.VerifierOptions{Report: func(d audit.Defect) { fmt.Fprintln(stdout, d) }}
 	flags := flag.NewFlagSet("kubectl apikey audit verify", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&options.Partial, "partial", false, "permit chains to begin in their middle, as they do in a file that was rotated when the ones before it are not at hand")
-	flags.BoolVar(&options.Closed, "closed", false, "demand that every chain ends with its last line, as it does when its program was stopped in an orderly way; without it, lines that are missing at the very end of a chain are not seen")
+	flags.BoolVar(&options.Partial, "partial", false, "permit chains without their beginning, as in a rotated file without its predecessors")
+	flags.BoolVar(&options.Closed, "closed", false,
+		"require each chain to end with Stopped, as after a graceful stop; without it, lines missing at its end are not detected")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: kubectl apikey audit verify [flags] FILE...\n"+
 			"Verifies audit lines, and the OTLP JSON lines of an OpenTelemetry collector's file exporter, in any order\n"+
@@ -61,7 +61,7 @@ func verifyFile(verifier *audit.Verifier, name string, stdin io.Reader) error {
 // printSummary says what was verified, and returns what to exit with.
 func printSummary(output io.Writer, summary audit.Summary) int {
 	for _, c := range summary.Chains {
-		end := "open: what may be missing at its end is not seen"
+		end := "open: lines missing at its end are not detected"
 		if c.Closed {
 			end = "closed"
 		}

@@ -54,7 +54,7 @@ func TestVerify(t *testing.T) {
 		{"a whole file", []string{file("whole", whole)}, nil, exitOK, "12 lines in 1 chains: 0 defects"},
 		{"standard input", []string{"-closed", "-"}, strings.NewReader(whole), exitOK, "; closed"},
 		{"files of a rotation", []string{"-closed", first, second}, nil, exitOK, "0 defects"},
-		{"the first of them", []string{first}, nil, exitOK, "open: what may be missing"},
+		{"the first of them", []string{first}, nil, exitOK, "open: lines missing at its end"},
 		{"the first of them, as if it were all", []string{"-closed", first}, nil, exitDefect, "ends with line 5"},
 		{"the last of them", []string{second}, nil, exitDefect, "lines 1 to 5 are missing"},
 		{"the last of them, on purpose", []string{"-partial", second}, nil, exitOK, "0 defects"},

@@ -33,24 +33,30 @@ func main() {
 
 func run(ctx context.Context) (err error) {
 	options := controllers.DefaultOptions()
-	flag.StringVar(&options.Namespace, "namespace", options.Namespace, "namespace of the operator, where auth servers and the leader have their Leases")
-	flag.StringVar(&options.MetricsAddress, "metrics-listen", ":8080", "address that /metrics is served on; 0 for none")
-	flag.StringVar(&options.ProbeAddress, "probe-listen", ":8081", "address that /healthz and /readyz are served on; 0 for none")
-	flag.BoolVar(&options.LeaderElection, "leader-elect", options.LeaderElection, "let one of several managers act at a time")
-	flag.DurationVar(&options.LeaseDuration, "leader-elect-lease-duration", options.LeaseDuration, "how long a leader that is not heard from stays the leader: others wait as long")
-	flag.DurationVar(&options.RenewDeadline, "leader-elect-renew-deadline", options.RenewDeadline, "how long a leader tries to renew its Lease before it gives up and the manager ends; less than the lease duration")
-	flag.DurationVar(&options.RetryPeriod, "leader-elect-retry-period", options.RetryPeriod, "how long to wait between two tries to become the leader, or to stay it")
-	flag.IntVar(&options.Concurrency, "concurrency", options.Concurrency, "how many APIKeys are worked on at the same time")
-	flag.DurationVar(&options.UsageInterval, "usage-interval", options.UsageInterval, "how often at most an APIKey's status is written because its key was used; while a key is being replaced, once a minute")
-	flag.DurationVar(&options.GatherInterval, "usage-gather-interval", options.GatherInterval, "how often each auth server is asked for what it has counted")
-	keyMetrics := flag.Bool("per-key-metrics", false, "have metrics for each key, with its namespace, name and ID as labels")
-	keyMetricsLimit := flag.Int("per-key-metrics-limit", gather.DefaultKeyMetricsLimit, "how many keys have metrics of their own at most")
+	flag.StringVar(&options.Namespace, "namespace", options.Namespace,
+		"namespace of the operator, where auth servers and the leader have their Leases")
+	flag.StringVar(&options.MetricsAddress, "metrics-listen", ":8080", "address of /metrics; 0 for none")
+	flag.StringVar(&options.ProbeAddress, "probe-listen", ":8081", "address of /healthz and /readyz; 0 for none")
+	flag.BoolVar(&options.LeaderElection, "leader-elect", options.LeaderElection, "elect a leader among several managers: only it acts")
+	flag.DurationVar(&options.LeaseDuration, "leader-elect-lease-duration", options.LeaseDuration,
+		"how long other managers wait before they replace a leader that no longer renews its Lease")
+	flag.DurationVar(&options.RenewDeadline, "leader-elect-renew-deadline", options.RenewDeadline,
+		"how long a leader retries to renew its Lease before the manager exits; less than --leader-elect-lease-duration")
+	flag.DurationVar(&options.RetryPeriod, "leader-elect-retry-period", options.RetryPeriod,
+		"how long to wait between two tries to acquire or renew the leader's Lease")
+	flag.IntVar(&options.Concurrency, "concurrency", options.Concurrency, "how many APIKeys are reconciled at the same time")
+	flag.DurationVar(&options.UsageInterval, "usage-interval", options.UsageInterval,
+		"how often at most an APIKey's status is written because its key was used; while a key is being replaced, once a minute")
+	flag.DurationVar(&options.GatherInterval, "usage-gather-interval", options.GatherInterval,
+		"how often to gather usage from each auth server")
+	keyMetrics := flag.Bool("per-key-metrics", false, "expose metrics for each key, with its namespace, name and ID as labels")
+	keyMetricsLimit := flag.Int("per-key-metrics-limit", gather.DefaultKeyMetricsLimit, "most keys that have metrics of their own")
 	auditLog := trail.Flag(flag.CommandLine)
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	if flag.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q: everything is a flag, see --help", flag.Arg(0))
+		return fmt.Errorf("unexpected argument %q: use flags only, see --help", flag.Arg(0))
 	}
 	if *keyMetrics {
 		options.KeyMetricsLimit = *keyMetricsLimit

@@ -4,19 +4,17 @@
 package apikey
 
 import (
-	"context"
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -40,55 +38,41 @@ const (
 	sharesKept = 4096
 )
 
-// shares are what each namespace has left of its share of one kind of work.
-type shares struct {
-	clock clock.PassiveClock
-	// mu has one caller at a time make a limiter.
-	mu       sync.Mutex
-	limiters *lru.Cache
-}
-
-func newShares(clock clock.PassiveClock) *shares {
-	return &shares{clock: clock, limiters: lru.New(sharesKept)}
-}
-
-// priority is that of one more revocation of a namespace.
-func (s *shares) priority(namespace string) int {
-	if s.take(namespace) {
-		return revocationPriority
-	}
-	return bulkPriority
-}
-
-// take takes one from what a namespace has left, and reports whether there was one.
-func (s *shares) take(namespace string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known, ok := s.limiters.Get(namespace)
-	if !ok {
-		known = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(sharePerSecond, shareBurst, s.clock)
-		s.limiters.Add(namespace, known)
-	}
-	limiter, ok := known.(flowcontrol.PassiveRateLimiter)
-	return ok && limiter.TryAccept()
-}
-
-// Courtesy has what a namespace has much of at once, and can wait, come after the work of
-// others: new keys, rotations, and the ends of keys that expire, which auth servers refuse
-// by themselves. The share of a namespace comes in its turn, so that nobody waits for ever
-// for what others have much of.
+// Courtesy has what a namespace has much of at once come after the work of others. The share
+// of a namespace comes in its turn, so that nobody waits for ever for what others have much of.
 type Courtesy struct {
-	shares *shares
+	clock clock.PassiveClock
+
+	// mu has one caller at a time make a limiter.
+	mu sync.Mutex
+	// limiters are what namespaces have left of their shares.
+	limiters *lru.Cache
 	// given has the APIKeys that have given way, until their turn comes.
 	given sync.Map
 }
 
-// NewCourtesy returns a Courtesy of which every namespace has its whole share.
-func NewCourtesy(clock clock.PassiveClock) *Courtesy { return &Courtesy{shares: newShares(clock)} }
+// NewCourtesy returns a Courtesy, for one kind of work, of which every namespace has its whole
+// share.
+func NewCourtesy(clock clock.PassiveClock) *Courtesy {
+	return &Courtesy{clock: clock, limiters: lru.New(sharesKept)}
+}
+
+// take takes one from what a namespace has left, and reports whether there was one.
+func (c *Courtesy) take(namespace string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.limiters.Get(namespace)
+	if !ok {
+		known = rate.NewLimiter(sharePerSecond, shareBurst)
+		c.limiters.Add(namespace, known)
+	}
+	limiter, ok := known.(*rate.Limiter)
+	return ok && limiter.AllowN(c.clock.Now(), 1)
+}
 
 // GivesWay reports whether work for an APIKey is to come again, after all others that wait.
 func (c *Courtesy) GivesWay(name types.NamespacedName) bool {
-	if _, before := c.given.LoadAndDelete(name); before || c.shares.take(name.Namespace) {
+	if _, before := c.given.LoadAndDelete(name); before || c.take(name.Namespace) {
 		return false
 	}
 	c.given.Store(name, nil)
@@ -104,64 +88,51 @@ func Later() ctrl.Result {
 }
 
 // canWait reports whether a key is to be made, or is due to be replaced or taken back
-// because of the time.
+// because of the time. Auth servers refuse by themselves what has expired.
 func canWait(key *v1alpha1.APIKey, now time.Time) bool {
-	if !key.DeletionTimestamp.IsZero() || key.Spec.Suspend {
+	if ends(key) {
 		return false
 	}
 	expiry, expires := key.Expiry()
-	next, after, active := key.Status.NextRotationTime, key.Spec.Rotation.RotateAfter, lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
+	next, after := key.Status.NextRotationTime, key.Spec.Rotation.RotateAfter
+	active := lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
 	return len(key.Status.Versions) == 0 ||
 		expires && !now.Before(expiry.Time) && key.Status.Acceptance == v1alpha1.AcceptanceAccepted ||
 		after != nil && active != nil && !active.RegistrationTime.After(after.Time) && !now.Before(after.Time) ||
 		next != nil && !now.Before(next.Time)
 }
 
-// revocationsFirst enqueues APIKeys whose keys are to be refused. It comes beside what
-// enqueues every APIKey: of two priorities the queue takes the higher.
-func revocationsFirst(shares *shares) handler.Funcs {
-	enqueue := func(obj client.Object, q Queue) {
-		key, ok := obj.(*v1alpha1.APIKey)
-		if !ok || key.DeletionTimestamp.IsZero() && !key.Spec.Suspend {
-			return
-		}
-		enqueueAt(q, shares.priority(key.Namespace), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(key)})
+// ends reports whether somebody wants that an APIKey's keys are refused.
+func ends(key *v1alpha1.APIKey) bool { return !key.DeletionTimestamp.IsZero() || key.Spec.Suspend }
+
+// resultOf is when the next look comes, and with which priority. A requeue keeps that of this
+// look, which is right for the end of a key only: what is due later is due like all else.
+func resultOf(key *v1alpha1.APIKey, plan *lifecycle.Plan) ctrl.Result {
+	result := ctrl.Result{RequeueAfter: plan.Again}
+	if len(plan.Waits) == 0 && !ends(key) {
+		result.Priority = ptr.To(0)
 	}
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q Queue) { enqueue(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q Queue) { enqueue(e.ObjectNew, q) },
+	return result
+}
+
+// enqueueRevocation enqueues an APIKey whose keys are to be refused. It comes beside what
+// enqueues every APIKey: of two priorities the queue takes the higher.
+func (r *Reconciler) enqueueRevocation(obj client.Object, q Queue) {
+	if key, ok := obj.(*v1alpha1.APIKey); ok && ends(key) {
+		priority := bulkPriority
+		if r.revocations.take(key.Namespace) {
+			priority = revocationPriority
+		}
+		enqueueAt(q, priority, client.ObjectKeyFromObject(key))
 	}
 }
 
-// enqueueAt adds a request with a priority.
-func enqueueAt(q Queue, priority int, request reconcile.Request) {
+// enqueueAt enqueues an APIKey with a priority.
+func enqueueAt(q Queue, priority int, name types.NamespacedName) {
+	request := reconcile.Request{NamespacedName: name}
 	if prioritized, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-		prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(priority)}, request)
+		prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request)
 		return
 	}
 	q.Add(request)
-}
-
-// enqueueKeys enqueues the APIKeys that a changed object concerns. Those that have keys
-// come first, for the change may revoke them. Anybody may name an Organization: those that
-// it has refused come last.
-func (r *Reconciler) enqueueKeys(concerned func(client.Object) client.ListOption) handler.Funcs {
-	enqueue := func(ctx context.Context, obj client.Object, initial bool, q Queue) {
-		keys := r.matching(ctx, concerned(obj))
-		for i := range keys {
-			priority := 0
-			switch {
-			case initial, keys[i].Status.Acceptance == v1alpha1.AcceptanceWithdrawn && len(keys[i].Status.Versions) == 0:
-				priority = handler.LowPriority
-			case len(keys[i].Status.Versions) > 0:
-				priority = revocationPriority
-			}
-			enqueueAt(q, priority, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&keys[i])})
-		}
-	}
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q Queue) { enqueue(ctx, e.Object, e.IsInInitialList, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q Queue) { enqueue(ctx, e.ObjectNew, false, q) },
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q Queue) { enqueue(ctx, e.Object, false, q) },
-	}
 }

@@ -29,7 +29,8 @@ func TestRevocationsComeBeforeAllThatWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := priorityqueue.New[reconcile.Request]("test")
 			defer q.ShutDown()
-			all, first := &handler.EnqueueRequestForObject{}, revocationsFirst(newShares(testclock.NewFakePassiveClock(noon)))
+			all := &handler.EnqueueRequestForObject{}
+			first := (&Reconciler{revocations: NewCourtesy(testclock.NewFakePassiveClock(noon))}).keyEvents()
 			see := func(key *v1alpha1.APIKey) {
 				key.ResourceVersion = "2"
 				e := event.UpdateEvent{ObjectOld: testKey(), ObjectNew: key}
@@ -58,7 +59,7 @@ func TestOneNamespaceDoesNotHaveAllRevocationsWaitForIt(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(noon)
 	q := priorityqueue.New[reconcile.Request]("test")
 	defer q.ShutDown()
-	first := revocationsFirst(newShares(clock))
+	first := (&Reconciler{revocations: NewCourtesy(clock)}).keyEvents()
 	end := func(namespace, name string) {
 		first.Update(t.Context(), event.UpdateEvent{ObjectNew: testKey(func(k *v1alpha1.APIKey) {
 			k.Namespace, k.Name, k.DeletionTimestamp = namespace, name, &metav1.Time{Time: noon}
@@ -116,7 +117,7 @@ func TestBulkWorkOfANamespaceComesAfterThatOfOthers(t *testing.T) {
 	for q.Len() > 0 {
 		request, _, _ := q.GetWithPriority()
 		if canWait(keys[request], clock.Now()) && ours.GivesWay(request.NamespacedName) {
-			enqueueAt(q, handler.LowPriority, request)
+			enqueueAt(q, handler.LowPriority, request.NamespacedName)
 		} else if worked++; request.Namespace == "other" && worked > shareBurst+1 {
 			t.Errorf("it comes as number %d", worked)
 		}

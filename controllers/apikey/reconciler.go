@@ -12,9 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,9 +28,9 @@ import (
 )
 
 const (
-	// conflictRetry is when a write is tried again that met a newer object; the cache shows
+	// ConflictRetry is when a write is tried again that met a newer object; the cache shows
 	// that object within milliseconds.
-	conflictRetry = 10 * time.Millisecond
+	ConflictRetry = 10 * time.Millisecond
 	// maxRetryDelay is the most that an error delays the next look: after an outage
 	// everything goes on within that time.
 	maxRetryDelay = 30 * time.Second
@@ -50,12 +48,6 @@ type UsageReader interface {
 	Coverage() usage.Coverage
 }
 
-// RolloutReader knows how far the restart of consumers has come.
-type RolloutReader interface {
-	// Rollout is how far those have come that the current key asks for.
-	Rollout(key *v1alpha1.APIKey) lifecycle.Rollout
-}
-
 // Reconciler brings each APIKey to a working key in a Secret.
 type Reconciler struct {
 	// Client reads from the cache and reads its own writes there. The cache holds
@@ -67,9 +59,10 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	Members *registry.Members
 	Waiters *registry.Waiters
-	// Usage and Rollouts decide on retirement.
-	Usage    UsageReader
-	Rollouts RolloutReader
+	// Usage decides on retirement, and Rollout: how far those restarts of consumers have come
+	// that the current key asks for.
+	Usage   UsageReader
+	Rollout func(*v1alpha1.APIKey) lifecycle.Rollout
 	// Gatherer says when usage is to be written down.
 	Gatherer *gather.Gatherer
 	// Escrow holds keys between their registration and their publication.
@@ -81,45 +74,14 @@ type Reconciler struct {
 	// Unwritten has what the API server refuses to store.
 	Unwritten *refusal.Tracker
 
-	// courtesy has bulk work of a namespace come after that of others.
-	courtesy *Courtesy
-	// memories have, by UID, what this process has done about an APIKey and no object says.
+	// courtesy is for work that can wait, and revocations for what cannot.
+	courtesy, revocations *Courtesy
+	// memories have, by UID, what this process has done about an APIKey and no object says. One
+	// look at a time is made at an APIKey, and the watch that sees it go reads what that has left.
 	memories sync.Map
 	// claims has the hashes that are becoming versions, for the milliseconds of the write
 	// that says so.
 	claims sync.Map
-}
-
-// memory is what this process has done about one APIKey. It is replaced as a whole: one look
-// at a time is made at an APIKey, and the watch that sees it go reads what that has left.
-type memory struct {
-	// told are the IDs of keys whose end was told: a write that nobody can make would have
-	// it told again and again.
-	told sets.Set[string]
-	// released: the finalizer was taken off, and the cache may still show the APIKey. The end
-	// of its Secret comes first, and would have it released once more.
-	released bool
-	// removed: the Secrets were deleted, for the APIKey is.
-	removed bool
-	// repairs are what was written into its Secret.
-	repairs lifecycle.Repairs
-}
-
-// recall returns what is remembered of an APIKey; it is not kept.
-func (r *Reconciler) recall(uid types.UID) memory {
-	if m, ok := r.memories.Load(uid); ok {
-		return m.(memory)
-	}
-	return memory{}
-}
-
-// remember changes the memory of an APIKey, which is kept until it is seen to be gone.
-func (r *Reconciler) remember(uid types.UID, change func(*memory)) memory {
-	m := r.recall(uid)
-	m.told = m.told.Clone()
-	change(&m)
-	r.memories.Store(uid, m)
-	return m
 }
 
 // Reconcile looks at one APIKey, and does what is to be done.
@@ -138,22 +100,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	switch {
 	case apierrors.IsConflict(err):
 		// It met a newer object, which is ordinary.
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+		return ctrl.Result{RequeueAfter: ConflictRetry}, nil
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("reconcile APIKey: %w", err)
 	}
-	r.Waiters.Keep(request.NamespacedName, purposes(plan.Waits)...)
-	return resultOf(key, &plan), nil
-}
-
-// resultOf is when the next look comes, and with which priority. A requeue keeps that of this
-// look, which is right for the end of a key only: what is due later is due like all else.
-func resultOf(key *v1alpha1.APIKey, plan *lifecycle.Plan) ctrl.Result {
-	result := ctrl.Result{RequeueAfter: plan.Again}
-	if len(plan.Waits) == 0 && key.DeletionTimestamp.IsZero() && !key.Spec.Suspend {
-		result.Priority = ptr.To(0)
+	var waits []string
+	for _, wait := range plan.Waits {
+		waits = append(waits, nameOf(wait))
 	}
-	return result
+	r.Waiters.Keep(request.NamespacedName, waits...)
+	return resultOf(key, &plan), nil
 }
 
 // look is one look at one APIKey.
@@ -162,6 +118,9 @@ type look struct {
 	facts lifecycle.Facts
 	// restored: the APIKey is from a backup, and its stamp is, too.
 	restored bool
+	// told are the IDs of keys whose end was told: a write that nobody can make would have
+	// it told again and again.
+	told []string
 	// terms are the revisions of what the key is accepted by.
 	terms registry.Terms
 	// held are the keys that can be written into a Secret, by key ID.
@@ -193,19 +152,24 @@ func (l *look) run(ctx context.Context, key *v1alpha1.APIKey) (lifecycle.Plan, e
 	return lifecycle.Plan{}, errors.New("no end of decisions: report this as a bug")
 }
 
-func purposes(waits []lifecycle.Purpose) []string {
-	names := make([]string, 0, len(waits))
-	for _, wait := range waits {
-		names = append(names, string(wait.Kind)+" "+wait.Of)
-	}
-	return names
+func nameOf(wait lifecycle.Purpose) string { return string(wait.Kind) + " " + wait.Of }
+
+// memory is what a look leaves to the next.
+type memory struct {
+	told              []string
+	released, removed bool
+	repairs           lifecycle.Repairs
 }
 
-// forget drops what this process remembers of an APIKey that is seen to be gone, even when
-// its finalizer was taken off by hand.
-func (r *Reconciler) forget(key client.Object) {
-	r.Escrow.Drop(key.GetUID())
-	r.memories.Delete(key.GetUID())
-	r.Unwritten.Forget(key.GetUID())
-	r.Waiters.Done(client.ObjectKeyFromObject(key))
+// recall returns what is remembered of an APIKey.
+func (r *Reconciler) recall(uid types.UID) (m memory) {
+	if known, ok := r.memories.Load(uid); ok {
+		m, _ = known.(memory)
+	}
+	return m
+}
+
+// remember has the next look know what this one has done, until the APIKey is seen to be gone.
+func (l *look) remember() {
+	l.memories.Store(l.facts.Key.UID, memory{l.told, l.facts.Released, l.facts.Removed, l.facts.Repairs})
 }

@@ -46,7 +46,7 @@ func (l *look) writeSecret(ctx context.Context, w *lifecycle.SecretWrite) error 
 		return nil
 	case apierrors.IsAlreadyExists(err):
 		// Somebody's, or the APIKey's own, of which the cache did not tell yet.
-		return l.readSecrets(ctx)
+		return l.observeSecrets(ctx, true)
 	case err != nil:
 		// What the API server says of a Secret may quote the Secret.
 		return fmt.Errorf("write secret: %w", refusal.Quiet(err))
@@ -61,35 +61,44 @@ func (l *look) writeSecret(ctx context.Context, w *lifecycle.SecretWrite) error 
 	return nil
 }
 
-// put writes a Secret in place of the one that was seen, and returns it.
+// put writes a Secret in place of the one that was seen, and returns it; nil where
+// spec.secret.data cannot be written, which the facts then say.
 func (l *look) put(ctx context.Context, seen *corev1.Secret, w *lifecycle.SecretWrite) (*corev1.Secret, error) {
 	if w.KeyID == "" {
 		return nil, client.IgnoreNotFound(l.Delete(ctx, seen, exactly(seen), client.DisableReadYourWritesConsistency))
 	}
-	data := l.data(w)
-	if data == nil {
-		return nil, nil
+	var data map[string][]byte
+	var err error
+	key, plaintext, name := l.facts.Key, l.held[w.KeyID], l.facts.Key.SecretName()
+	if w.Previous {
+		name, data = name+v1alpha1.PreviousSuffix, plaintext.KeyData()
+	} else if data, err = plaintext.SecretData(lifecycle.Templates(key), lifecycle.Variables(key)); err != nil {
+		l.facts.Template = err.Error()
+		return nil, nil //nolint:nilerr // the facts say it
 	}
-	written := l.newSecret(w)
+	owner := *metav1.NewControllerRef(key, v1alpha1.GroupVersion.WithKind("APIKey"))
+	written := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name, OwnerReferences: []metav1.OwnerReference{owner}},
+		Type:       corev1.SecretTypeOpaque,
+	}
+	update := seen != nil && !ptr.Deref(seen.Immutable, false)
 	switch {
-	case seen == nil:
-		// Create, and never apply: a Secret that somebody made meanwhile stays.
-		l.fill(written, data, w)
-		return written, l.Create(ctx, written, client.DisableReadYourWritesConsistency)
-	case ptr.Deref(seen.Immutable, false):
+	case update && w.Anew:
+		written.UID, written.ResourceVersion = seen.UID, seen.ResourceVersion
+	case update:
+		written = seen.DeepCopy()
+	case seen != nil:
 		// Whoever may write Secrets must not be able to keep a key from being replaced.
 		if err := l.Delete(ctx, seen, exactly(seen), client.DisableReadYourWritesConsistency); err != nil {
 			return nil, err
 		}
-		l.fill(written, data, w)
-		return written, l.Create(ctx, written, client.DisableReadYourWritesConsistency)
-	case w.Anew:
-		written.UID, written.ResourceVersion = seen.UID, seen.ResourceVersion
-	default:
-		written = seen.DeepCopy()
 	}
 	l.fill(written, data, w)
-	return written, l.Update(ctx, written, client.DisableReadYourWritesConsistency)
+	if update {
+		return written, l.Update(ctx, written, client.DisableReadYourWritesConsistency)
+	}
+	// Create, and never apply: a Secret that somebody made meanwhile stays.
+	return written, l.Create(ctx, written, client.DisableReadYourWritesConsistency)
 }
 
 // exactly is the condition that a Secret is what was seen.
@@ -97,129 +106,148 @@ func exactly(secret *corev1.Secret) client.Preconditions {
 	return client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion}
 }
 
-// data renders what a Secret is to hold; nil where spec.secret.data cannot be, which the facts
-// then say.
-func (l *look) data(w *lifecycle.SecretWrite) map[string][]byte {
-	plaintext := l.held[w.KeyID]
-	if w.Previous {
-		return plaintext.KeyData()
-	}
-	data, err := plaintext.SecretData(lifecycle.Templates(l.facts.Key), lifecycle.Variables(l.facts.Key))
-	if err != nil {
-		l.facts.Template = err.Error()
-	}
-	return data
-}
-
-func (l *look) newSecret(w *lifecycle.SecretWrite) *corev1.Secret {
-	key := l.facts.Key
-	name := key.SecretName()
-	if w.Previous {
-		name += v1alpha1.PreviousSuffix
-	}
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: key.Namespace, Name: name,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(key, v1alpha1.GroupVersion.WithKind("APIKey"))},
-		},
-		Type: corev1.SecretTypeOpaque,
-	}
-}
-
 // fill gives a Secret the data, labels and annotations that it is to have. Labels and
 // annotations of others stay.
 func (l *look) fill(secret *corev1.Secret, data map[string][]byte, w *lifecycle.SecretWrite) {
-	key := l.facts.Key
-	secret.Data = data
 	redacted := maps.Clone(data)
 	keys.RedactSecretData(redacted)
-	annotations := lifecycle.SecretAnnotations(key, w.KeyID, w.Previous)
+	annotations := lifecycle.SecretAnnotations(l.facts.Key, w.KeyID, w.Previous)
 	annotations[v1alpha1.AnnotationDataDigest] = keys.DataDigest(redacted)
 	if w.Mark != "" {
 		annotations[v1alpha1.AnnotationAbandonedKeyID] = w.Mark
 	} else if mark, ok := secret.Annotations[v1alpha1.AnnotationAbandonedKeyID]; ok {
 		annotations[v1alpha1.AnnotationAbandonedKeyID] = mark
 	}
-	secret.Labels = merged(secret.Labels, lifecycle.SecretLabels(key), ownNames(secret, "labels"))
-	secret.Annotations = merged(secret.Annotations, annotations, ownNames(secret, "annotations"))
+	secret.Data = data
+	secret.Labels = merged(secret, "labels", secret.Labels, lifecycle.SecretLabels(l.facts.Key))
+	secret.Annotations = merged(secret, "annotations", secret.Annotations, annotations)
 }
 
-// merged returns have without the names in own, and with want.
-func merged(have, want map[string]string, own []string) map[string]string {
-	result := make(map[string]string, len(have)+len(want))
+// merged returns the labels or annotations that a Secret has, without those that the manager
+// has set, as the API server keeps track of them, and with those that it wants: what spec no
+// longer asks for goes.
+func merged(secret *corev1.Secret, field string, have, want map[string]string) map[string]string {
+	metadata, result := "metadata", map[string]string{}
 	maps.Copy(result, have)
-	for _, name := range own {
-		delete(result, name)
+	for _, entry := range secret.ManagedFields {
+		set := fieldpath.NewSet()
+		if entry.Manager != FieldOwner || entry.FieldsV1 == nil || set.FromJSON(entry.FieldsV1.GetRawReader()) != nil {
+			continue
+		}
+		own := set.WithPrefix(fieldpath.PathElement{FieldName: &metadata}).WithPrefix(fieldpath.PathElement{FieldName: &field})
+		own.Members.Iterate(func(name fieldpath.PathElement) { delete(result, ptr.Deref(name.FieldName, "")) })
 	}
 	maps.Copy(result, want)
 	return result
 }
 
-// ownNames returns the names of labels or annotations that the manager has set,
-// as the API server keeps track of them: what spec no longer asks for goes.
-func ownNames(secret *corev1.Secret, field string) []string {
-	var names []string
-	for _, entry := range secret.ManagedFields {
-		if entry.Manager != FieldOwner || entry.FieldsV1 == nil {
-			continue
-		}
-		set := &fieldpath.Set{}
-		if err := set.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
-			continue
-		}
-		set.Iterate(func(path fieldpath.Path) {
-			if len(path) == 3 && pathIs(path, "metadata", field) && path[2].FieldName != nil {
-				names = append(names, *path[2].FieldName)
-			}
-		})
-	}
-	return names
-}
-
-func pathIs(path fieldpath.Path, names ...string) bool {
-	for i, name := range names {
-		if path[i].FieldName == nil || *path[i].FieldName != name {
-			return false
-		}
-	}
-	return true
-}
-
 // noteWritten remembers in what form the Secret was written, and tells if it had that form
 // before: somebody has changed it.
 func (l *look) noteWritten(w *lifecycle.SecretWrite) {
-	again := l.facts.Repairs.Form == w.Form
-	l.facts.Repairs = l.remember(l.facts.Key.UID, func(m *memory) {
-		if m.repairs.Form, m.repairs.Again = w.Form, 0; again {
-			m.repairs.Again, m.repairs.Last = lifecycle.Another(l.facts.Repairs.Again, l.facts.Repairs.Last, l.facts.Now), l.facts.Now
-		}
-	}).repairs
-	if again {
+	repairs := &l.facts.Repairs
+	if w.Form == repairs.Form {
+		repairs.Again, repairs.Last = lifecycle.Another(repairs.Again, repairs.Last, l.facts.Now), l.facts.Now
 		l.Events.Warning(l.facts.Key, v1alpha1.EventSecretRepaired, "Publish",
 			"Secret %s was edited, but not its api-key. It is put right, and the key stays.", l.facts.Key.SecretName())
+	} else {
+		repairs.Form, repairs.Again = w.Form, 0
 	}
+	l.remember()
+}
+
+// removeSecrets deletes the Secrets of an APIKey that is being deleted.
+func (l *look) removeSecrets(ctx context.Context) error {
+	for _, name := range []string{l.facts.Key.SecretName(), l.facts.Key.SecretName() + v1alpha1.PreviousSuffix} {
+		err := l.deleteSecret(ctx, name)
+		if by, refused := refusal.Of(err); refused {
+			l.facts.Refusal = &lifecycle.Refusal{By: by}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("delete secret: %w", refusal.Quiet(err))
+		}
+	}
+	l.facts.Removed = true
+	l.remember()
+	return nil
 }
 
 // deleteSecret deletes a Secret if it is the APIKey's own. Its data is not read for that.
 func (l *look) deleteSecret(ctx context.Context, name string) error {
-	key := l.facts.Key
-	secret, err := l.cachedSecret(ctx, name)
+	secret, err := l.readSecret(ctx, name, false)
 	if err != nil {
 		return err
 	}
-	if secret == nil || !metav1.IsControlledBy(secret, key) {
+	if secret == nil || !metav1.IsControlledBy(secret, l.facts.Key) {
 		// The cache may lag, and has none without our label.
-		live := &metav1.PartialObjectMetadata{}
-		live.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-		if err := l.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: name}, live); err != nil {
+		live := metadataOf("Secret")
+		if err := l.Live.Get(ctx, client.ObjectKey{Namespace: l.facts.Key.Namespace, Name: name}, live); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		if !metav1.IsControlledBy(live, key) {
+		if !metav1.IsControlledBy(live, l.facts.Key) {
 			return nil
 		}
-		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name, UID: live.UID}}
+		secret = &corev1.Secret{ObjectMeta: live.ObjectMeta}
 	}
 	// Nothing here reads that name again, and a Secret without our label would never be seen
-	// to go by the cache.
+	// by the cache to be gone.
 	return client.IgnoreNotFound(l.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}, client.DisableReadYourWritesConsistency))
+}
+
+// observeSecrets finds out what is in the places of the Secrets: what the cache has, or live,
+// what the API server has, with the keys of accepted versions.
+func (l *look) observeSecrets(ctx context.Context, live bool) error {
+	name := l.facts.Key.SecretName()
+	secret, err := l.readSecret(ctx, name, live)
+	if err != nil {
+		return err
+	}
+	l.facts.Secret, l.facts.Previous.Live = lifecycle.Place{Live: live, Secret: secret}, live
+	if len(l.facts.Key.Status.Versions) < 2 && l.facts.Previous.Secret == nil && (live || secret == nil) {
+		return nil
+	}
+	l.facts.Previous.Secret, err = l.readSecret(ctx, name+v1alpha1.PreviousSuffix, live)
+	return err
+}
+
+// readSecret returns a Secret with digests in place of its data; nil for none.
+func (l *look) readSecret(ctx context.Context, name string, live bool) (*corev1.Secret, error) {
+	secret, reader := &corev1.Secret{}, client.Reader(l.Client)
+	if live {
+		reader = l.Live
+	}
+	// Without waiting for our own writes: a Secret that loses our label on its way into etcd
+	// never comes into the cache.
+	err := reader.Get(ctx, client.ObjectKey{Namespace: l.facts.Key.Namespace, Name: name}, secret, client.DisableReadYourWritesConsistency)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("get secret: %w", err)
+	case live:
+		l.takeKey(secret)
+	}
+	return secret, nil
+}
+
+// takeKey redacts the data of a Secret. The key of an accepted version is taken out of the
+// APIKey's own first, so that it can be written in another form.
+func (l *look) takeKey(secret *corev1.Secret) {
+	data := maps.Clone(secret.Data)
+	keys.RedactSecretData(secret.Data)
+	v := lifecycle.HeldVersion(secret, l.facts.Key.Status.Versions)
+	if v == nil || !metav1.IsControlledBy(secret, l.facts.Key) || !l.facts.Key.StatusIsOwn() {
+		return
+	}
+	if digest, err := keys.ParseDigest(v.SHA256); err == nil {
+		if plaintext, err := keys.FromSecretData(data, digest); err == nil {
+			l.hold(v.ID, plaintext)
+		}
+	}
+}
+
+// hold has a key be one that can be written.
+func (l *look) hold(id string, plaintext keys.Plaintext) {
+	l.held[id] = plaintext
+	l.facts.Held.Insert(id)
 }

@@ -46,7 +46,7 @@ func TestNoTextOfTheKeyIsLeftOfASecret(t *testing.T) {
 	}
 	plaintext := string(secret.Data["api-key"])
 	secret.Annotations[corev1.LastAppliedConfigAnnotation] = plaintext
-	if _, err := redactSecret(secret); err != nil {
+	if _, err := TransformSecret(secret); err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range secret.Data {
@@ -112,7 +112,7 @@ func TestOwnMarksGoAndOthersStay(t *testing.T) {
 		{Manager: FieldOwner, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{".":{},"f:ours-old":{}},"f:annotations":{"f:note":{}}}}`)},
 		{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:theirs":{}}}}`)},
 	}
-	got := merged(secret.Labels, map[string]string{"ours-new": "1"}, ownNames(secret, "labels"))
+	got := merged(secret, "labels", secret.Labels, map[string]string{"ours-new": "1"})
 	if want := map[string]string{"ours-new": "1", "theirs": "1"}; !maps.Equal(got, want) {
 		t.Errorf("labels %v, want %v", got, want)
 	}

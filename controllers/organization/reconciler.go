@@ -33,9 +33,6 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
-// conflictRetry is when a write is tried again that met a newer object.
-const conflictRetry = 10 * time.Millisecond
-
 // Reconciler writes the status of Organizations.
 type Reconciler struct {
 	client.Client
@@ -53,8 +50,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(apikey.FieldOwner)}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("organization").
-		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.SpecChanged())).
+		For(&v1alpha1.Organization{}, builder.WithPredicates(apikey.OrganizationChanged())).
 		Watches(&v1alpha1.Organization{}, handler.Funcs{DeleteFunc: r.gone}).
+		Watches(&v1alpha1.Organization{}, handler.EnqueueRequestsFromMapFunc(r.withSameID), builder.WithPredicates(apikey.OrganizationChanged())).
 		Watches(&coordinationv1.Lease{}, apikey.WakeUp(r.Members, r.Waiters)).
 		Complete(r)
 }
@@ -62,11 +60,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 // Reconcile writes one Organization's status, if it has changed.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	organization := &v1alpha1.Organization{}
-	if err := r.Get(ctx, request.NamespacedName, organization); err != nil {
+	if err := r.Get(ctx, request.NamespacedName, organization); err != nil || !organization.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !organization.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
 	}
 	applied, err := r.applied(ctx, organization)
 	if err != nil {
@@ -79,24 +74,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return result, nil
 		}
 	}
-	before := organization.DeepCopy()
-	judge(organization, applied, r.Clock.Now())
-	if equality.Semantic.DeepEqual(before.Status, organization.Status) {
-		r.Unwritten.Forget(organization.UID)
-		return result, nil
+	elder, err := apikey.Elder(ctx, r.Client, organization)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reconcile Organization: %w", err)
 	}
-	err = r.Status().Patch(ctx, organization, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	switch {
-	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil
-	case err != nil:
-		if r.Unwritten.Failed(organization.UID, err) {
-			r.Events.NotWritten(organization, err)
+	before := organization.DeepCopy()
+	judge(organization, elder, applied, r.Clock.Now())
+	if !equality.Semantic.DeepEqual(before.Status, organization.Status) {
+		err = r.Status().Patch(ctx, organization, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		switch {
+		case apierrors.IsConflict(err):
+			return ctrl.Result{RequeueAfter: apikey.ConflictRetry}, nil
+		case err != nil:
+			if r.Unwritten.Failed(organization.UID, err) {
+				r.Events.NotWritten(organization, err)
+			}
+			return ctrl.Result{}, fmt.Errorf("write status of Organization: %w", err)
 		}
-		return ctrl.Result{}, fmt.Errorf("write status of Organization: %w", err)
+		r.emitRefusal(ctx, before, organization)
 	}
 	r.Unwritten.Forget(organization.UID)
-	r.emitRefusal(ctx, before, organization)
 	return result, nil
 }
 
@@ -128,8 +125,25 @@ func (r *Reconciler) applied(ctx context.Context, organization *v1alpha1.Organiz
 	if applied.complete = found.Complete(); applied.complete {
 		r.Waiters.Done(name)
 	}
-	applied.waiting = fmt.Sprintf("Waiting for %d of %d auth servers to apply generation %d: %s.", len(found.Missing), found.Of, organization.Generation, registry.Describe(found.Missing))
+	applied.waiting = fmt.Sprintf("Waiting for %d of %d auth servers to apply generation %d: %s.",
+		len(found.Missing), found.Of, organization.Generation, registry.Describe(found.Missing))
 	return applied, nil
+}
+
+// withSameID has those reconciled that have the id of an Organization that was changed.
+func (r *Reconciler) withSameID(ctx context.Context, obj client.Object) (requests []ctrl.Request) {
+	organization, ok := obj.(*v1alpha1.Organization)
+	if !ok {
+		return nil
+	}
+	others, err := apikey.WithSameID(ctx, r.Client, organization)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Enqueue Organizations with the same id.")
+	}
+	for i := range others {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&others[i])})
+	}
+	return requests
 }
 
 func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue) {
@@ -141,55 +155,47 @@ func (r *Reconciler) gone(_ context.Context, e event.DeleteEvent, _ apikey.Queue
 func (r *Reconciler) emitRefusal(ctx context.Context, before, after *v1alpha1.Organization) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	if is.Reason != v1alpha1.ReasonInvalidObject || was != nil && was.Reason == is.Reason {
-		return
+	refused := is.Reason == v1alpha1.ReasonInvalidObject || is.Reason == v1alpha1.ReasonDuplicateID
+	if refused && (was == nil || was.Reason != is.Reason) {
+		r.Events.Warning(after, is.Reason, "Permit", "%s", is.Message)
+		log.FromContext(ctx).Info("object refused", "refusal", is.Message)
 	}
-	r.Events.Warning(after, is.Reason, "Permit", "%s", is.Message)
-	log.FromContext(ctx).Info("object refused", "refusal", is.Message)
 }
 
-// judge derives the status.
-func judge(organization *v1alpha1.Organization, applied application, now time.Time) {
+// judge derives the status. elder is an older Organization that has the same id, or "".
+func judge(organization *v1alpha1.Organization, elder string, applied application, now time.Time) {
 	status, generation := &organization.Status, organization.Generation
 	status.ObservedGeneration = generation
-	reason, message := standing(organization)
-	ready, beside := metav1.ConditionFalse, v1alpha1.ConditionStalled
-	switch {
-	case organization.Refusal != "":
-	case !applied.complete:
-		reason, message, beside = v1alpha1.ReasonApplying, applied.waiting, v1alpha1.ConditionReconciling
-	case reason == v1alpha1.ReasonReady || reason == v1alpha1.ReasonSuspended:
-		ready, beside = metav1.ConditionTrue, ""
-	}
 	if organization.Refusal == "" {
 		status.ID = organization.EffectiveID()
 	}
 	if applied.complete {
 		status.AppliedGeneration = generation
 	}
-	set := func(condition string, conditionStatus metav1.ConditionStatus) {
-		lifecycle.SetCondition(&status.Conditions, condition, conditionStatus, reason, message, generation, now)
+	ready, reason, message := metav1.ConditionTrue, v1alpha1.ReasonReady, "Namespaces that spec.namespaces.selector matches may have keys."
+	beside := "" // which condition stands beside Ready
+	_, unreadable := permission.Of(&organization.Spec.Namespaces)
+	switch {
+	case organization.Refusal != "":
+		ready, reason, message, beside = metav1.ConditionFalse, v1alpha1.ReasonInvalidObject, organization.Refusal, v1alpha1.ConditionStalled
+	case !applied.complete:
+		ready, reason, message, beside = metav1.ConditionFalse, v1alpha1.ReasonApplying, applied.waiting, v1alpha1.ConditionReconciling
+	case elder != "":
+		ready, reason, beside = metav1.ConditionFalse, v1alpha1.ReasonDuplicateID, v1alpha1.ConditionStalled
+		message = fmt.Sprintf("Organization %.100q is older and has id %.60q, too, so every key of this one is refused. Delete one of the two.",
+			elder, organization.EffectiveID())
+	case unreadable != nil:
+		ready, reason, beside = metav1.ConditionFalse, v1alpha1.ReasonInvalidSelector, v1alpha1.ConditionStalled
+		message = fmt.Sprintf("No namespace is permitted: %v. Correct it.", unreadable)
+	case organization.Spec.Suspend:
+		reason, message = v1alpha1.ReasonSuspended, "spec.suspend is true: every key of the organization is refused until it is false."
 	}
-	set(v1alpha1.ConditionReady, ready)
+	lifecycle.SetCondition(&status.Conditions, v1alpha1.ConditionReady, ready, reason, message, generation, now)
 	for _, condition := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		if condition == beside {
-			set(condition, metav1.ConditionTrue)
+			lifecycle.SetCondition(&status.Conditions, condition, metav1.ConditionTrue, reason, message, generation, now)
 		} else {
 			meta.RemoveStatusCondition(&status.Conditions, condition)
 		}
 	}
-}
-
-// standing decides how an Organization stands.
-func standing(organization *v1alpha1.Organization) (reason, message string) {
-	if organization.Refusal != "" {
-		return v1alpha1.ReasonInvalidObject, organization.Refusal
-	}
-	if _, err := permission.Of(&organization.Spec.Namespaces); err != nil {
-		return v1alpha1.ReasonInvalidSelector, fmt.Sprintf("No namespace is permitted: %v. Correct it.", err)
-	}
-	if organization.Spec.Suspend {
-		return v1alpha1.ReasonSuspended, "spec.suspend is true: every key of the organization is refused until it is false."
-	}
-	return v1alpha1.ReasonReady, "Namespaces that spec.namespaces.selector matches may have keys."
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -52,7 +53,7 @@ type Reconciler struct {
 	Events events.Writer
 
 	// records has what was done after an APIKey's last rotation, by UID, while there is
-	// anything to restart.
+	// anything to restart. A record is replaced as a whole.
 	records sync.Map
 	// courtesy has a namespace with many large workloads delay the restarts of another by one
 	// look, and not by all of its own.
@@ -69,11 +70,9 @@ type record struct {
 	// patched are the workloads that were annotated. None is annotated twice: a tool that
 	// takes the annotation away has restarted the pods by that, and the two would go on
 	// restarting them in turns.
-	patched map[string]bool
-	// complaints are those that there were events for.
-	complaints map[string]bool
-
-	mu sync.Mutex
+	patched sets.Set[string]
+	// told are the complaints that there were events for.
+	told sets.Set[string]
 	// finished is the generation of the APIKey whose restarts came to their end: what
 	// starts later has the new key.
 	finished int64
@@ -89,10 +88,14 @@ func New(c client.Client, live client.Reader, clock clock.PassiveClock) *Reconci
 // time, for the memory that it takes.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Events = events.Writer{Recorder: mgr.GetEventRecorder(apikey.FieldOwner)}
+	restarts := predicate.NewPredicateFuncs(func(obj client.Object) bool {
+		key, ok := obj.(*v1alpha1.APIKey)
+		return ok && key.Spec.Rotation.Restart.Policy != ""
+	})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("restart").
 		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
-		For(&v1alpha1.APIKey{}, builder.WithPredicates(predicate.NewPredicateFuncs(restarts))).
+		For(&v1alpha1.APIKey{}, builder.WithPredicates(restarts)).
 		Watches(&v1alpha1.APIKey{}, handler.Funcs{DeleteFunc: r.gone}).
 		Complete(r)
 }
@@ -110,21 +113,25 @@ func (r *Reconciler) Changes() source.Source {
 
 // Rollout is how far the restarts have come that the current key asks for.
 func (r *Reconciler) Rollout(key *v1alpha1.APIKey) lifecycle.Rollout {
-	policy, v := key.Spec.Rotation.Restart.Policy, lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
-	if policy == "" || policy == v1alpha1.RestartNone || v == nil || !replacedLately(&key.Status, v, r.Clock.Now()) {
+	v := replacing(key, r.Clock.Now())
+	if v == nil {
 		return lifecycle.Rollout{}
 	}
-	known, ok := r.records.Load(key.UID)
-	if !ok || known.(*record).keyID != v.ID {
-		return lifecycle.Rollout{Unfinished: true}
-	}
-	rec := known.(*record)
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
+	rec := r.recordOf(key.UID, v.ID)
 	if rec.finished == key.Generation {
 		return lifecycle.Rollout{}
 	}
 	return rec.rollout
+}
+
+// recordOf returns what was done for a key.
+func (r *Reconciler) recordOf(uid types.UID, keyID string) record {
+	if known, ok := r.records.Load(uid); ok {
+		if rec, ok := known.(record); ok && rec.keyID == keyID {
+			return rec
+		}
+	}
+	return record{keyID: keyID, patched: sets.New[string](), told: sets.New[string](), rollout: lifecycle.Rollout{Unfinished: true}}
 }
 
 // Reconcile restarts what takes the Secret only when it starts, and finds out how far that
@@ -134,90 +141,71 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Get(ctx, request.NamespacedName, key); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	v := lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
-	if !r.concerns(key) || v == nil || !replacedLately(&key.Status, v, r.Clock.Now()) {
+	v := replacing(key, r.Clock.Now())
+	if v == nil || !key.DeletionTimestamp.IsZero() || !key.StatusIsOwn() || key.Status.Acceptance != v1alpha1.AcceptanceAccepted {
 		r.records.Delete(key.UID)
 		return ctrl.Result{}, nil
 	}
-	if key.Status.KeyID != v.ID {
-		// A rotation was undone a moment ago: what starts now would take the key that is on
-		// its way out. The write of the status that says otherwise comes here.
-		return ctrl.Result{}, nil
-	}
-	rec := r.record(key.UID, v.ID)
-	if rec.finished == key.Generation {
+	p := &pass{Reconciler: r, record: r.recordOf(key.UID, v.ID), key: key}
+	if key.Status.KeyID != v.ID || p.finished == key.Generation {
+		// All is done, or a rotation was undone a moment ago: what starts now would take the key
+		// that is on its way out. The write of the status that says otherwise comes here.
 		return ctrl.Result{}, nil
 	}
 	if r.courtesy.GivesWay(request.NamespacedName) {
 		return apikey.Later(), nil
 	}
-	found := &findings{apiKey: key, record: rec}
-	r.eachConsumer(ctx, found, func(consumer client.Object) { r.restart(ctx, consumer, found) })
-	if len(found.restarted) > 0 {
+	if key.Spec.Rotation.Restart.Policy == v1alpha1.RestartNamed {
+		p.restartNamed(ctx)
+	} else {
+		p.restartDetected(ctx)
+	}
+	if len(p.restarted) > 0 {
 		r.Events.Normal(key, v1alpha1.EventConsumersRestarted, "Restart",
-			"Restarting the consumers of Secret %s that read it only when they start, for key %s: %s.", key.SecretName(), rec.keyID, listed(found.restarted))
+			"Restarting the consumers of Secret %s that read it only when they start, for key %s: %s.",
+			key.SecretName(), v.ID, listed(p.restarted))
 	}
-	r.complain(key, found)
-	r.note(ctx, key, rec, found)
-	if len(found.waits)+len(found.complaints) == 0 {
+	finished := p.note(ctx)
+	switch {
+	case finished:
 		return ctrl.Result{}, nil
+	case v.ActivationTime != nil && r.Clock.Since(v.ActivationTime.Time) > soon:
+		return ctrl.Result{RequeueAfter: lookLater, Priority: ptr.To(0)}, nil
 	}
-	wait := lookSoon
-	if v.ActivationTime != nil && r.Clock.Since(v.ActivationTime.Time) > soon {
-		wait = lookLater
-	}
-	return ctrl.Result{RequeueAfter: wait, Priority: ptr.To(0)}, nil
+	return ctrl.Result{RequeueAfter: lookSoon, Priority: ptr.To(0)}, nil
 }
 
 // note remembers how far the rollouts have come, and has the APIKey looked at if that has
 // changed.
-func (r *Reconciler) note(ctx context.Context, key *v1alpha1.APIKey, rec *record, found *findings) {
-	seen := found.rollout()
-	rec.mu.Lock()
-	changed := rec.rollout != seen
-	rec.rollout = seen
-	if len(found.waits)+len(found.complaints) == 0 {
-		changed = changed || rec.finished != key.Generation
-		rec.finished = key.Generation
+func (p *pass) note(ctx context.Context) (finished bool) {
+	before := p.rollout
+	p.rollout, finished = p.seen(), len(p.waits)+len(p.complaints) == 0
+	if finished {
+		p.finished = p.key.Generation
 	}
-	rec.mu.Unlock()
-	if !changed {
-		return
+	p.records.Store(p.key.UID, p.record)
+	if finished || p.rollout != before {
+		select {
+		case p.changed <- event.GenericEvent{Object: p.key}:
+		case <-ctx.Done():
+		}
 	}
-	select {
-	case r.changed <- event.GenericEvent{Object: key}:
-	case <-ctx.Done():
-	}
+	return finished
 }
 
-func (r *Reconciler) record(uid types.UID, keyID string) *record {
-	if known, ok := r.records.Load(uid); ok && known.(*record).keyID == keyID {
-		return known.(*record)
-	}
-	rec := &record{keyID: keyID, patched: map[string]bool{}, complaints: map[string]bool{}, rollout: lifecycle.Rollout{Unfinished: true}}
-	r.records.Store(uid, rec)
-	return rec
-}
-
-// concerns reports whether an APIKey has anything restarted.
-func (r *Reconciler) concerns(key *v1alpha1.APIKey) bool {
-	policy := key.Spec.Rotation.Restart.Policy
-	return key.DeletionTimestamp.IsZero() && key.StatusIsOwn() && policy != "" && policy != v1alpha1.RestartNone && key.Status.Acceptance == v1alpha1.AcceptanceAccepted
-}
-
-// restarts reports whether an APIKey has anything to do with restarts.
-func restarts(obj client.Object) bool {
-	key, ok := obj.(*v1alpha1.APIKey)
-	return ok && key.Spec.Rotation.Restart.Policy != ""
-}
-
-// replacedLately reports whether a key that was replaced may still be in use: it is retiring,
-// or was lost not long ago, as when spec.revokedKeyIDs names it or its Secret was touched, so
-// that what took that has a dead key.
-func replacedLately(s *v1alpha1.APIKeyStatus, current *v1alpha1.KeyVersion, now time.Time) bool {
-	if slices.ContainsFunc(s.Versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionRetiring }) {
-		return true
+// replacing returns the current key of an APIKey that has consumers restarted, while one that
+// it has replaced may still be in use: that is retiring, or was lost not long ago, as when
+// spec.revokedKeyIDs names it or its Secret was touched, so that what took it has a dead key.
+// Otherwise it returns nil.
+func replacing(key *v1alpha1.APIKey, now time.Time) *v1alpha1.KeyVersion {
+	policy, v := key.Spec.Rotation.Restart.Policy, lifecycle.MintedIn(&key.Status, v1alpha1.VersionActive)
+	if policy == "" || policy == v1alpha1.RestartNone || v == nil {
+		return nil
 	}
 	lost := []v1alpha1.MintReason{v1alpha1.MintDrifted, v1alpha1.MintRestored, v1alpha1.MintRevoked}
-	return slices.Contains(lost, current.MintReason) && current.ActivationTime != nil && now.Sub(current.ActivationTime.Time) < afterLoss
+	if slices.ContainsFunc(key.Status.Versions, func(v v1alpha1.KeyVersion) bool { return v.State == v1alpha1.VersionRetiring }) ||
+		slices.Contains(lost, v.MintReason) && v.ActivationTime != nil && now.Sub(v.ActivationTime.Time) < afterLoss {
+		return v
+	}
+	return nil
 }

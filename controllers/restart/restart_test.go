@@ -80,7 +80,11 @@ func newRestartWorld(t *testing.T, restart v1alpha1.Restart, workloads ...client
 			if applied.FieldManager != "hexcovery-apikey-restart" {
 				t.Errorf("patched as %q", applied.FieldManager)
 			}
-			w.patches[nameOf(obj)]++
+			kind, err := c.GroupVersionKindFor(obj)
+			if err != nil {
+				return err
+			}
+			w.patches[kind.Kind+" "+obj.GetName()]++
 			if err := c.Patch(ctx, obj, patch, options...); err != nil {
 				return err
 			}

@@ -36,7 +36,7 @@ type Process struct {
 
 	plane *controlplane.ControlPlane
 	// account is the ServiceAccount of its pods, whose tokens are in kubeconfig: the
-	// policy apikey-leases goes by the pod that the token names.
+	// policy apikey-leases reads the pod that the token names.
 	account, kubeconfig string
 
 	mu sync.Mutex

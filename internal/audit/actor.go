@@ -18,8 +18,8 @@ type ActorKind string
 const (
 	// ActorUser: a user of the Kubernetes API, as its admission has stamped the object.
 	ActorUser ActorKind = "user"
-	// ActorDeletion: whoever deleted the object. A DELETE leaves no stamp, and the API
-	// server tells nobody but its own audit log who sent it.
+	// ActorDeletion: whoever deleted the object. A DELETE leaves no stamp: who sent
+	// it is only in the API server's audit log.
 	ActorDeletion ActorKind = "deletion"
 	// ActorManager: the manager itself, for a cause that is not anybody's request.
 	ActorManager ActorKind = "manager"

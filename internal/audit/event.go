@@ -49,7 +49,7 @@ const (
 	// Refused: the organization does not permit the key, or no longer does; or an
 	// auth server refused requests.
 	Refused Action = "Refused"
-	// SurfaceChanged: an auth server goes by another surface, or has refused one.
+	// SurfaceChanged: an auth server applies another surface, or has refused one.
 	SurfaceChanged Action = "SurfaceChanged"
 )
 
@@ -64,7 +64,7 @@ type Object struct {
 	Generation int64 `json:"generation,omitempty"`
 }
 
-// Event is what a line tells.
+// Event is the content of a line, but for what the chain adds.
 type Event struct {
 	Action Action `json:"action"`
 	Object `json:"object"`

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// metrics count lines.
 type metrics struct {
 	prometheus.Collector
 

@@ -70,7 +70,7 @@ type Recorder struct {
 	sequence uint64
 	previous string
 	closed   bool
-	// dropped counts the lines dropped since droppedSince that no line tells of yet.
+	// dropped counts the lines dropped since droppedSince that no line has recorded yet.
 	dropped      int64
 	droppedSince time.Time
 }
@@ -150,7 +150,7 @@ func (r *Recorder) enqueue(event Event) (queued *entry, err error) {
 	return queued, err
 }
 
-// chain queues the next line of the chain, and before it what the chain has to tell of itself.
+// chain queues the next line of the chain, and before it Started or LinesDropped, if due.
 func (r *Recorder) chain(event Event) (last *entry, err error) {
 	var events []Event
 	if r.sequence == 0 {
@@ -180,7 +180,6 @@ func (r *Recorder) chain(event Event) (last *entry, err error) {
 	return last, nil
 }
 
-// own is an event about the chain itself.
 func (r *Recorder) own(action Action) Event {
 	return Event{Action: action, Object: Object{Kind: "Process", Name: r.program}, Actor: Actor{Kind: ActorKind(r.program)}}
 }
@@ -219,7 +218,7 @@ func (r *Recorder) write(data []byte) {
 	}
 }
 
-// block has Record wait no more until the queue is empty.
+// block keeps Record from waiting until the queue is empty.
 func (r *Recorder) block(err error) {
 	if r.blocked.CompareAndSwap(false, true) {
 		r.log.Error(err, "Audit writer blocked; buffering.")

@@ -18,7 +18,7 @@ const (
 	// maxRefusalKinds bounds the kinds of one interval, and so the lines to twice as many a minute.
 	maxRefusalKinds = 256
 	// tooMany is the message about the kinds beyond.
-	tooMany = "more keys or namespaces were refused than are counted apart: these are of any others"
+	tooMany = "too many kinds of refusals to count apart: these are all others"
 )
 
 // Kind is what refusals in one line have in common. It holds nothing that a client chose: what is

@@ -217,7 +217,6 @@ func (v *Verifier) Finish() Summary {
 	return v.summary
 }
 
-// check checks one chain.
 func (v *Verifier) check(process string, links []link) {
 	slices.SortFunc(links, func(a, b link) int {
 		return cmp.Or(cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.hash, b.hash))

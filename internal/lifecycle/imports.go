@@ -27,7 +27,7 @@ import (
 // secret, and who knows one could otherwise have the requests of those who hold the key
 // land in another organization. That two have one at the same time happens only if a
 // status was copied, or if the answer to a write was lost with its manager; then the
-// APIKey that is older keeps it, which is what auth servers go by, too.
+// APIKey that is older keeps it, as at auth servers.
 
 // keyIDLength is how many digits of a hash are its key ID.
 const keyIDLength = 12

@@ -82,5 +82,5 @@ func (e *quiet) Error() string {
 	return fmt.Sprintf("reason %q, code %d", apierrors.ReasonForError(e.cause), Code(e.cause))
 }
 
-// Unwrap lets apierrors tell a conflict from an outage; it is never printed.
+// Unwrap lets apierrors distinguish a conflict from an outage; it is never printed.
 func (e *quiet) Unwrap() error { return e.cause }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// Patience is how long writes of an object may be refused before somebody is told.
+	// Patience is how long writes of an object may be refused before that is reported.
 	Patience = 5 * time.Second
 	// trackerLimit bounds the objects of which this is remembered. Above it the API server
 	// refuses everything, which its own metrics say.
@@ -38,8 +38,8 @@ type Tracker struct {
 }
 
 type tracked struct {
-	at   time.Time
-	told bool
+	at       time.Time
+	reported bool
 }
 
 // NewTracker returns a Tracker that remembers nothing.
@@ -47,9 +47,9 @@ func NewTracker(clock clock.PassiveClock) *Tracker {
 	return &Tracker{clock: clock, since: map[types.UID]*tracked{}}
 }
 
-// Failed notes that a write of an object has failed, and reports whether to tell of it: when
-// it has been refused for Patience, once.
-func (t *Tracker) Failed(uid types.UID, err error) (tell bool) {
+// Failed notes that a write of an object has failed, and reports whether to report it: once,
+// when it has been refused for Patience.
+func (t *Tracker) Failed(uid types.UID, err error) (report bool) {
 	if _, refused := Of(err); !refused {
 		return false
 	}
@@ -62,14 +62,14 @@ func (t *Tracker) Failed(uid types.UID, err error) (tell bool) {
 		}
 		return false
 	}
-	if write.told || t.clock.Since(write.at) < Patience {
+	if write.reported || t.clock.Since(write.at) < Patience {
 		return false
 	}
-	write.told = true
+	write.reported = true
 	return true
 }
 
-// Forget forgets an object of which everything was written, or that is gone.
+// Forget forgets an object that was written, or is gone.
 func (t *Tracker) Forget(uid types.UID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -40,9 +40,9 @@ type claim struct {
 	versions []version
 	// awaited: the manager is waiting for this change to be applied.
 	awaited bool
-	// refused: the object cannot be gone by.
+	// refused: the object is invalid, so none of its keys is accepted.
 	refused bool
-	// permit is what the grants go by, set by the index; nil without versions.
+	// permit holds the Organization of the grants, set by the index; nil without versions.
 	permit *permit
 }
 
@@ -65,7 +65,7 @@ func (c *claim) has(digest keys.Digest) bool {
 	return slices.ContainsFunc(c.versions, func(v version) bool { return v.digest == digest })
 }
 
-// claimOf judges an APIKey. It is pure: the same object gives the same claim.
+// claimOf derives the claim of an APIKey. It is pure.
 //
 // A version that cannot be read is left out, so that one bad object accepts
 // less, never more, and hurts no other.
@@ -141,9 +141,8 @@ func trim(key *v1alpha1.APIKey) {
 }
 
 // known reports whether the versions of key are in the index at all: to be accepted, or to
-// tell clients that they expired. What the manager has withdrawn stays so until it says
-// otherwise: on that rests that a key which is reported as revoked is dead. A value that
-// this program does not know refuses.
+// be refused as expired. What the manager has deactivated stays out until it says otherwise:
+// a key that is reported as revoked depends on that. An unknown value refuses.
 func known(key *v1alpha1.APIKey) bool {
 	if !key.DeletionTimestamp.IsZero() || key.Spec.Suspend {
 		return false

@@ -58,7 +58,6 @@ func newComparer(config ReplicaConfig, metrics *replicaMetrics, ix *index) *comp
 	}
 }
 
-// run compares until ctx is done.
 func (c *comparer) run(ctx context.Context) {
 	ticker := c.clock.NewTicker(c.interval)
 	defer ticker.Stop()
@@ -69,7 +68,7 @@ func (c *comparer) run(ctx context.Context) {
 		case <-ticker.C():
 		}
 		if err := c.compare(ctx); err != nil && ctx.Err() == nil {
-			c.log.Info("comparison with a whole list did not finish", "error", err.Error())
+			c.log.Info("could not compare the index with a consistent list", "error", err.Error())
 		}
 	}
 }
@@ -100,7 +99,7 @@ func (c *comparer) compare(ctx context.Context) error {
 	} {
 		c.metrics.repairs.WithLabelValues(kind).Add(float64(repairs))
 		if repairs > 0 {
-			c.log.Error(nil, "the index differed from a consistent list and was repaired: a watch has lost events, or is late", "kind", kind, "repairs", repairs)
+			c.log.Error(nil, "repaired the index: a watch lost events, or is late", "kind", kind, "repairs", repairs)
 		}
 	}
 	return nil
@@ -214,7 +213,6 @@ func (ix *index) repair(listed []claim, before held) (repairs int) {
 	return repairs
 }
 
-// repairOrganizations is repair for Organizations.
 func (ix *index) repairOrganizations(listed map[string]organization, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -239,7 +237,6 @@ func (ix *index) repairOrganizations(listed map[string]organization, before held
 	return repairs
 }
 
-// repairNamespaces is repair for Namespaces.
 func (ix *index) repairNamespaces(listed map[string]namespace, before held) (repairs int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

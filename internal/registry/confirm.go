@@ -31,7 +31,7 @@ func (p *progress) reached(revision string) bool {
 }
 
 // confirm finds out whether anything of this kind has changed since what was applied. The
-// watch of the feed would tell with its next bookmark, which may be a minute away. This one
+// feed's own watch would show it by its next bookmark, which may be a minute away. This one
 // ends soon, and so brings its bookmark soon; where that comes first, there was no change.
 // Otherwise the feed is about to apply one.
 func (p *progress) confirm(ctx context.Context, c client.WithWatch, list client.ObjectList) {
@@ -46,7 +46,7 @@ func (p *progress) confirm(ctx context.Context, c client.WithWatch, list client.
 		ResourceVersion: after, AllowWatchBookmarks: true, TimeoutSeconds: ptr.To[int64](confirmSeconds),
 	}})
 	if err != nil {
-		return // The feed says so of its own watch.
+		return // the feed's own watch reports its errors
 	}
 	defer w.Stop()
 	select {

@@ -29,15 +29,13 @@ type connection struct {
 	cause string
 }
 
-// asks takes note of a list or a watch that is asked for.
 func (c *connection) asks(now time.Time) {
 	if c.lostAt.IsZero() || c.works(now) {
-		c.lostAt, c.cause = now, "the watch ends as soon as it begins"
+		c.lostAt, c.cause = now, "the watch ends as soon as it starts"
 	}
 	c.connectedAt = time.Time{}
 }
 
-// answered takes note of the answer.
 func (c *connection) answered(now time.Time, err error) {
 	if err == nil {
 		c.connectedAt = now
@@ -49,7 +47,6 @@ func (c *connection) answered(now time.Time, err error) {
 	}
 }
 
-// brought takes note of a list, an event or a bookmark.
 func (c *connection) brought() { *c = connection{} }
 
 func (c *connection) works(now time.Time) bool {

@@ -29,12 +29,12 @@ func TestConnection(t *testing.T) {
 		cause string
 	}{
 		"nothing has happened":                    {nil, 9 * s, 0, ""},
-		"it waits for the first answer":           {[]step{{1 * s, asks}}, 9 * s, 8 * s, "the watch ends as soon as it begins"},
+		"it waits for the first answer":           {[]step{{1 * s, asks}}, 9 * s, 8 * s, "the watch ends as soon as it starts"},
 		"it is refused again and again":           {[]step{{1 * s, asks}, {1 * s, fails}, {2 * s, asks}, {2 * s, fails}}, 9 * s, 8 * s, "refused"},
 		"it is connected, and idle":               {[]step{{1 * s, asks}, {2 * s, connected}}, 9 * s, 0, ""},
-		"it is connected a moment ago":            {[]step{{1 * s, asks}, {8 * s, connected}}, 9 * s, 8 * s, "the watch ends as soon as it begins"},
+		"it is connected a moment ago":            {[]step{{1 * s, asks}, {8 * s, connected}}, 9 * s, 8 * s, "the watch ends as soon as it starts"},
 		"it is connected, and brings something":   {[]step{{1 * s, asks}, {8 * s, connected}, {8 * s, brings}}, 9 * s, 0, ""},
-		"it ends as soon as it begins":            {[]step{{1 * s, asks}, {1 * s, connected}, {2 * s, asks}, {2 * s, connected}, {3 * s, asks}, {3 * s, connected}}, 4 * s, 3 * s, "the watch ends as soon as it begins"},
+		"it ends as soon as it begins":            {[]step{{1 * s, asks}, {1 * s, connected}, {2 * s, asks}, {2 * s, connected}, {3 * s, asks}, {3 * s, connected}}, 4 * s, 3 * s, "the watch ends as soon as it starts"},
 		"it ends after a while, and is refused":   {[]step{{1 * s, asks}, {1 * s, connected}, {6 * s, asks}, {7 * s, fails}}, 9 * s, 3 * s, "refused"},
 		"it ends after a while, and is connected": {[]step{{1 * s, asks}, {1 * s, connected}, {6 * s, asks}, {6 * s, connected}}, 9 * s, 0, ""},
 		"it lists well, and can never watch": {

@@ -27,7 +27,7 @@ import (
 // vouch for the index.
 var errFeed = errors.New("watch feed")
 
-// progress is how far one kind has been applied, and who is to hear of it.
+// progress is how far one kind has been applied, and what to notify of it.
 type progress struct {
 	clock clock.PassiveClock
 
@@ -59,14 +59,14 @@ func newProgress(clock clock.PassiveClock, notify func(), fail func(error)) *pro
 	return &progress{clock: clock, applied: nothingApplied, heardAt: clock.Now(), listed: make(chan struct{}), notify: notify, fail: fail}
 }
 
-// asks takes note of a list or a watch that is asked for: what went on before is over.
+// asks records that a list or a watch is requested, which ends the one before.
 func (p *progress) asks() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connection.asks(p.clock.Now())
 }
 
-// answered takes note of the answer to that, and returns it.
+// answered records the response, and returns its error.
 func (p *progress) answered(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +81,6 @@ func (p *progress) failure() (time.Duration, string) {
 	return p.connection.failure(p.clock.Now())
 }
 
-// lastHeard is when the API server last brought anything.
 func (p *progress) lastHeard() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +127,6 @@ func (p *progress) advance(revision string) {
 	}
 }
 
-// complete records the first whole list.
 func (p *progress) complete(revision string) {
 	p.await()
 	p.advance(revision)
@@ -162,7 +160,7 @@ func (s keyStore) apply(obj any) error {
 		return nil
 	}
 	c := claimOf(key)
-	s.refusals.tell(key, key.Refusal)
+	s.refusals.report(key, key.Refusal)
 	if _, reduces := s.index.apply(c); reduces || c.awaited {
 		s.await()
 	}
@@ -192,7 +190,7 @@ func (s keyStore) Replace(objs []any, revision string) error {
 			s.fail(fmt.Errorf("%w: got a %T in a list of APIKeys", errFeed, obj))
 			return nil
 		}
-		s.refusals.tell(key, key.Refusal)
+		s.refusals.report(key, key.Refusal)
 		claims = append(claims, claimOf(key))
 	}
 	s.index.replace(claims)
@@ -233,7 +231,7 @@ func (s organizationStore) apply(obj any) error {
 		s.fail(fmt.Errorf("%w: got a %T for an Organization", errFeed, obj))
 		return nil
 	}
-	s.refusals.tell(org, org.Refusal)
+	s.refusals.report(org, org.Refusal)
 	s.index.applyOrganization(org.Name, organizationOf(org))
 	s.await()
 	return nil
@@ -261,7 +259,7 @@ func (s organizationStore) Replace(objs []any, revision string) error {
 			s.fail(fmt.Errorf("%w: got a %T in a list of Organizations", errFeed, obj))
 			return nil
 		}
-		s.refusals.tell(org, org.Refusal)
+		s.refusals.report(org, org.Refusal)
 		orgs[org.Name] = organizationOf(org)
 	}
 	s.index.replaceOrganizations(orgs)
@@ -271,10 +269,10 @@ func (s organizationStore) Replace(objs []any, revision string) error {
 
 func (s organizationStore) UpdateResourceVersion(revision string) { s.advance(revision) }
 
-// listWatch reads a kind for a reflector, and tells p how that goes. A reflector that
+// listWatch reads a kind for a reflector, and records in p how that goes. A reflector that
 // cannot stream its first list asks for resourceVersion "0", which any old cache may
-// answer; here it is made to read the present, or a revocation could slip in between.
-// What comes in pages is trimmed page by page.
+// answer; here the list is consistent, or a revocation could be missed. Pages are trimmed
+// one by one.
 func listWatch(c client.WithWatch, p *progress, newList func() client.ObjectList) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {

@@ -39,7 +39,6 @@ func startFeed(ctx context.Context, config ReplicaConfig, ix *index, wake func()
 	return f
 }
 
-// follow starts the reflector of one kind.
 func (f *feed) follow(ctx context.Context, config ReplicaConfig, name string, newList func() client.ObjectList, store cache.ReflectorStore, p *progress) {
 	options := cache.ReflectorOptions{Clock: config.Clock, Logger: &config.Log, Name: name, TypeDescription: name}
 	// client-go waits up to a minute after errors. What has to be refused at once
@@ -94,7 +93,6 @@ func (f *feed) failure() (longest time.Duration, cause string) {
 	return longest, cause
 }
 
-// stop ends the reflectors and waits for them.
 func (f *feed) stop() {
 	f.cancel()
 	f.group.Wait()

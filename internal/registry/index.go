@@ -60,14 +60,13 @@ func newIndex(counters *usage.Table) *index {
 	}
 }
 
-// lookup returns the entry of digest, or nil.
 func (ix *index) lookup(digest keys.Digest) *grant {
 	g, _ := ix.grants.Load(digest)
 	return g
 }
 
-// judge says what g is worth at now. A nil g is an unknown key. Of an expired one the Grant
-// says whose it was, and nothing that it may do.
+// judge returns the Grant of g at now, and whether to accept it. A nil g is an unknown key.
+// The Grant of an expired one says whose it was, and permits nothing.
 func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	if g == nil {
 		return Grant{}, Unknown
@@ -96,9 +95,9 @@ func (g *grant) judge(now time.Time) (Grant, Verdict) {
 	return grant, Accepted
 }
 
-// apply takes a claim in, unless the index holds a later one of the same APIKey:
-// events may come twice or late. It reports whether the claim was taken, and
-// whether it takes away something that was accepted.
+// apply applies a claim, unless the index holds a later one of the same APIKey: events
+// may come twice or late. It reports whether the claim was taken, and whether it refuses
+// something that was accepted.
 func (ix *index) apply(c claim) (taken, reduces bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -115,7 +114,7 @@ func (ix *index) applyLocked(c claim) (taken, reduces bool) {
 		c.permit = ix.claimPermit(&c)
 	}
 	if previous != nil {
-		reduces = ix.withdraw(previous, &c) || previous.scopes.Without(c.scopes) != 0
+		reduces = ix.drop(previous, &c) || previous.scopes.Without(c.scopes) != 0
 	}
 	for _, v := range c.versions {
 		ix.grant(v, &c)
@@ -140,7 +139,6 @@ func (ix *index) grant(v version, c *claim) {
 	}
 }
 
-// remove drops an APIKey that is gone.
 func (ix *index) remove(uid types.UID) (reduces bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -156,14 +154,13 @@ func (ix *index) removeLocked(uid types.UID) (reduces bool) {
 		return false
 	}
 	delete(ix.claims, uid)
-	reduces = ix.withdraw(previous, nil)
+	reduces = ix.drop(previous, nil)
 	ix.releasePermit(previous)
 	return reduces
 }
 
-// withdraw drops the digests that c claimed, but for those that next, unless it is
-// nil, claims too.
-func (ix *index) withdraw(c, next *claim) (reduces bool) {
+// drop removes the digests of c that next, which may be nil, does not have.
+func (ix *index) drop(c, next *claim) (reduces bool) {
 	for _, v := range c.versions {
 		if next != nil && next.has(v.digest) {
 			continue
@@ -206,10 +203,9 @@ func (ix *index) discard() {
 	}
 }
 
-// size returns the number of hashes in the index.
 func (ix *index) size() int { return ix.grants.Size() }
 
-// refused returns how many APIKeys and Organizations are there that cannot be gone by.
+// refused returns how many APIKeys and Organizations are invalid.
 func (ix *index) refused() (keys, organizations int) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

@@ -34,9 +34,9 @@ type Members struct {
 	reader    client.Reader
 	namespace string
 	clock     clock.PassiveClock
-	// looks and surveys are two kinds of list: see Look and Survey.
-	looks, surveys rollCall
-	metrics        *membersMetrics
+	// recent and consistent are two kinds of list: see look and snapshot.
+	recent, consistent cachedList
+	metrics            *membersMetrics
 
 	mu   sync.Mutex
 	seen map[types.UID]observation
@@ -58,7 +58,7 @@ func NewMembers(reader client.Reader, namespace string, clock clock.PassiveClock
 	return &Members{
 		Collector: metrics,
 		reader:    reader, namespace: namespace, clock: clock,
-		looks: newRollCall(), surveys: newRollCall(), metrics: metrics,
+		recent: newCachedList(), consistent: newCachedList(), metrics: metrics,
 		seen: map[types.UID]observation{},
 	}
 }
@@ -77,7 +77,7 @@ type Member struct {
 	lease   *coordinationv1.Lease
 }
 
-// runOut reports whether the replica is known to serve nothing any more.
+// runOut reports whether the Lease has expired: the replica is known to serve nothing.
 func (m *Member) runOut() bool { return m.silence > m.bounds.staleness+margin(m.bounds.staleness) }
 
 // suspect reports whether the replica has been silent for so long that it is known to
@@ -89,16 +89,16 @@ func (m *Member) decides() bool { return !m.suspect() && m.applied.undecided == 
 
 // Acknowledgement says who has still to apply a change.
 type Acknowledgement struct {
-	// Missing are those that are waited for.
+	// Missing are the auth servers that have not applied it.
 	Missing []Member
-	// Of is how many could be waited for.
+	// Of is how many have to apply it.
 	Of int
-	// Again is when it is worth to ask again although nothing was heard: at most
-	// Patience from now, sooner if somebody is counted out sooner.
+	// Again is when to ask again even if no Lease changes: at most Patience from now,
+	// sooner if some Lease expires sooner.
 	Again time.Duration
 }
 
-// soonest is the least Again: who asks too soon may be told what was found a moment ago.
+// soonest is the least Again: a list that is made too soon may be a cached one.
 const soonest = 50 * time.Millisecond
 
 // Complete reports whether nobody is waited for.
@@ -110,24 +110,24 @@ type Terms struct {
 	Organization, Namespace string
 }
 
-// Registration says who has still to learn of a new key, and of the terms that it is
-// accepted by, before the key may be given out.
+// Registration says who has still to load a new key, and its Terms, before the key may be
+// published.
 func (m *Members) Registration(ctx context.Context, wait Wait, terms Terms) (Acknowledgement, error) {
-	return m.ask(ctx, changeRegistration, wait, func(s Survey) Acknowledgement { return s.registration(wait.Revision, terms) })
+	return m.ask(ctx, changeRegistration, wait, func(s Snapshot) Acknowledgement { return s.registration(wait.Revision, terms) })
 }
 
 // Revocation says who may still accept what was revoked.
 func (m *Members) Revocation(ctx context.Context, wait Wait) (Acknowledgement, error) {
-	return m.ask(ctx, changeRevocation, wait, func(s Survey) Acknowledgement { return s.revocation(wait.Revision) })
+	return m.ask(ctx, changeRevocation, wait, func(s Snapshot) Acknowledgement { return s.revocation(wait.Revision) })
 }
 
-// Enforcement says who may still go by what an Organization was.
+// Enforcement says who may still apply an earlier revision of an Organization.
 func (m *Members) Enforcement(ctx context.Context, wait Wait) (Acknowledgement, error) {
-	return m.ask(ctx, changeEnforcement, wait, func(s Survey) Acknowledgement { return s.enforcement(wait.Revision) })
+	return m.ask(ctx, changeEnforcement, wait, func(s Snapshot) Acknowledgement { return s.enforcement(wait.Revision) })
 }
 
-// ask says who has still to apply a change, as judge finds in what the Leases say.
-func (m *Members) ask(ctx context.Context, change string, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
+// ask says who has still to apply a change, by judge, and counts it once complete.
+func (m *Members) ask(ctx context.Context, change string, wait Wait, judge func(Snapshot) Acknowledgement) (Acknowledgement, error) {
 	found, err := m.find(ctx, wait, judge)
 	if err == nil && found.Of > 0 && found.Complete() {
 		m.metrics.counted(change, m.clock.Since(wait.Since))
@@ -135,10 +135,11 @@ func (m *Members) ask(ctx context.Context, change string, wait Wait, judge func(
 	return found, err
 }
 
-// find takes the quick look where one can be enough, and surveys if it was not.
-func (m *Members) find(ctx context.Context, wait Wait, judge func(Survey) Acknowledgement) (Acknowledgement, error) {
-	if wait.Witness != "" {
-		look, err := m.look(ctx, wait.Witness)
+// find judges a list of any API server's cache where one can be enough, or else a
+// consistent one.
+func (m *Members) find(ctx context.Context, wait Wait, judge func(Snapshot) Acknowledgement) (Acknowledgement, error) {
+	if wait.MinResourceVersion != "" {
+		look, err := m.look(ctx, wait.MinResourceVersion)
 		if err != nil {
 			return Acknowledgement{}, err
 		}
@@ -146,45 +147,47 @@ func (m *Members) find(ctx context.Context, wait Wait, judge func(Survey) Acknow
 			return found, nil
 		}
 	}
-	survey, err := m.survey(ctx, wait.Since)
+	snapshot, err := m.snapshot(ctx, wait.Since)
 	if err != nil {
 		return Acknowledgement{}, err
 	}
-	return judge(survey), nil
+	return judge(snapshot), nil
 }
 
-// Survey is what one list of the Leases showed.
-type Survey struct {
+// Snapshot is what one list of the Leases showed.
+type Snapshot struct {
 	members []Member
 	// revision is the list's.
 	revision string
 	asked    time.Time
 }
 
-// decides reports whether each replica may call a key unknown. Where one does not, how
-// long ago that was matters, and only a survey tells.
-func (s Survey) decides() bool {
+// decides reports whether each replica may call a key unknown. Where one may not, its
+// silence matters, which only a consistent list shows.
+func (s Snapshot) decides() bool {
 	return !slices.ContainsFunc(s.members, func(m Member) bool { return !m.decides() })
 }
 
-// look lists the Leases as they were at witness or later: the resourceVersion of a
-// Lease that says that its replica has applied the change in question. Whoever is
-// not in that list writes its Lease later than the witness, and lists the APIKeys
-// later still, and so sees the change. An API server answers this from memory.
+// look lists the Leases as they were at minResourceVersion or later: the resourceVersion
+// of a Lease that says that its replica has applied the change in question. A replica that
+// is not in that list writes its Lease after minResourceVersion, and lists the APIKeys
+// later still, and so sees the change. An API server answers this from its cache.
 //
-// It tells nothing of silences, for an answer may be old.
-func (m *Members) look(ctx context.Context, witness string) (Survey, error) {
-	usable := func(last Survey) bool {
+// It shows no silences, for the answer may be old.
+func (m *Members) look(ctx context.Context, minResourceVersion string) (Snapshot, error) {
+	usable := func(last Snapshot) bool {
 		// Revisions begin anew when etcd is restored from a backup, which takes longer.
-		return hasApplied(last.revision, witness) && m.clock.Since(last.asked) < Patience
+		return hasApplied(last.revision, minResourceVersion) && m.clock.Since(last.asked) < Patience
 	}
-	return m.looks.share(ctx, usable, func() (Survey, error) {
+	return m.recent.share(ctx, usable, func() (Snapshot, error) {
 		asked := m.clock.Now()
-		list, err := m.list(ctx, metav1.ListOptions{ResourceVersion: witness, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan})
+		list, err := m.list(ctx, metav1.ListOptions{
+			ResourceVersion: minResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+		})
 		if err != nil {
-			return Survey{}, err
+			return Snapshot{}, err
 		}
-		look := Survey{revision: list.ResourceVersion, asked: asked}
+		look := Snapshot{revision: list.ResourceVersion, asked: asked}
 		for i := range list.Items {
 			look.members = append(look.members, memberOf(&list.Items[i], 0))
 		}
@@ -192,28 +195,28 @@ func (m *Members) look(ctx context.Context, witness string) (Survey, error) {
 	})
 }
 
-// survey lists the Leases as they are now, or were at some time after since and a
+// snapshot lists the Leases as they are now, or were at some time after since and a
 // moment ago; the change in question stood at since.
 //
 // The list is a consistent read: a replica that is not in it writes its Lease
 // later, and lists later still, so it sees whatever stood before this call.
-func (m *Members) survey(ctx context.Context, since time.Time) (Survey, error) {
-	usable := func(last Survey) bool {
-		return last.asked.After(since) && m.clock.Since(last.asked) < surveyShared
+func (m *Members) snapshot(ctx context.Context, since time.Time) (Snapshot, error) {
+	usable := func(last Snapshot) bool {
+		return last.asked.After(since) && m.clock.Since(last.asked) < maxSnapshotAge
 	}
-	return m.surveys.share(ctx, usable, func() (Survey, error) {
+	return m.consistent.share(ctx, usable, func() (Snapshot, error) {
 		// A silence ends when this list is asked for: a pause after it must not make
 		// an old answer look like a long silence. And it begins when a list was
 		// answered: the renewal that it showed may have been sent while it took.
 		asked := m.clock.Now()
 		list, err := m.list(ctx, metav1.ListOptions{})
 		if err != nil {
-			return Survey{}, err
+			return Snapshot{}, err
 		}
-		survey := m.observe(list.Items, asked, m.clock.Now())
-		survey.revision, survey.asked = list.ResourceVersion, asked
-		m.metrics.surveyed(survey.members)
-		return survey, nil
+		snapshot := m.observe(list.Items, asked, m.clock.Now())
+		snapshot.revision, snapshot.asked = list.ResourceVersion, asked
+		m.metrics.observed(snapshot.members)
+		return snapshot, nil
 	})
 }
 
@@ -226,9 +229,8 @@ func (m *Members) list(ctx context.Context, options metav1.ListOptions) (*coordi
 	return list, nil
 }
 
-// Notice takes note of a Lease that an informer has shown, which tells sooner than the
-// next list when a silence has begun. That a Lease was not renewed since, only a
-// consistent list tells.
+// Notice records a Lease that an informer has shown, sooner than the next list: a silence
+// begins there. That it lasts, only a consistent list shows.
 func (m *Members) Notice(lease *coordinationv1.Lease) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -239,13 +241,12 @@ func (m *Members) Notice(lease *coordinationv1.Lease) {
 	m.seen[lease.UID] = observation{resourceVersion: lease.ResourceVersion, changedAt: m.clock.Now()}
 }
 
-// observe takes note of the Leases, as a list that was asked for and answered at
-// these times has shown them, and returns what they say.
-func (m *Members) observe(leases []coordinationv1.Lease, asked, answered time.Time) Survey {
+// observe records the Leases of a list that was asked for and answered at these times.
+func (m *Members) observe(leases []coordinationv1.Lease, asked, answered time.Time) Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	present := make(map[types.UID]struct{}, len(leases))
-	survey := Survey{members: make([]Member, 0, len(leases))}
+	snapshot := Snapshot{members: make([]Member, 0, len(leases))}
 	for i := range leases {
 		lease := &leases[i]
 		present[lease.UID] = struct{}{}
@@ -259,15 +260,15 @@ func (m *Members) observe(leases []coordinationv1.Lease, asked, answered time.Ti
 			seen.resourceVersion = lease.ResourceVersion
 			m.seen[lease.UID] = seen
 		}
-		survey.members = append(survey.members, memberOf(lease, asked.Sub(seen.changedAt)))
+		snapshot.members = append(snapshot.members, memberOf(lease, asked.Sub(seen.changedAt)))
 	}
 	for uid := range m.seen {
 		if _, ok := present[uid]; !ok {
 			delete(m.seen, uid)
 		}
 	}
-	slices.SortFunc(survey.members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
-	return survey
+	slices.SortFunc(snapshot.members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
+	return snapshot
 }
 
 func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
@@ -284,11 +285,10 @@ func memberOf(lease *coordinationv1.Lease, silence time.Duration) Member {
 	return member
 }
 
-// registration says who has still to learn of a new key that stands at revision, or of
-// its terms: those that may call a key unknown and have not applied all of it. A replica
-// that was not heard from, or says that its watch fails, calls no key unknown, so nobody
-// needs to wait for it.
-func (s Survey) registration(revision string, terms Terms) Acknowledgement {
+// registration says who has still to load a new key that stands at revision, or its terms:
+// those that may call a key unknown and have not applied all of it. A replica that is
+// silent, or says that its watch fails, calls no key unknown, so nothing waits for it.
+func (s Snapshot) registration(revision string, terms Terms) Acknowledgement {
 	needed := report{apiKeys: revision, organizations: terms.Organization, namespaces: terms.Namespace}
 	var found Acknowledgement
 	for _, member := range s.members {
@@ -305,17 +305,17 @@ func (s Survey) registration(revision string, terms Terms) Acknowledgement {
 
 // revocation says who may still accept what was revoked at revision: everybody who
 // has not applied it and is not known to be fenced.
-func (s Survey) revocation(revision string) Acknowledgement {
+func (s Snapshot) revocation(revision string) Acknowledgement {
 	return s.serving(func(m *Member) bool { return hasApplied(m.applied.apiKeys, revision) })
 }
 
 // enforcement is revocation for a change of an Organization.
-func (s Survey) enforcement(revision string) Acknowledgement {
+func (s Snapshot) enforcement(revision string) Acknowledgement {
 	return s.serving(func(m *Member) bool { return hasApplied(m.applied.organizations, revision) })
 }
 
 // serving says who has not applied a change and is not known to be fenced.
-func (s Survey) serving(applied func(*Member) bool) Acknowledgement {
+func (s Snapshot) serving(applied func(*Member) bool) Acknowledgement {
 	found := Acknowledgement{Again: Patience}
 	for _, member := range s.members {
 		if member.runOut() {

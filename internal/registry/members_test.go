@@ -78,12 +78,12 @@ func TestWhoIsWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 			m.observe(test.leases, epoch, epoch)
-			survey := m.observe(test.leases, epoch.Add(test.silent), epoch.Add(test.silent))
-			found := survey.registration("100", Terms{Organization: "50", Namespace: "30"})
+			snapshot := m.observe(test.leases, epoch.Add(test.silent), epoch.Add(test.silent))
+			found := snapshot.registration("100", Terms{Organization: "50", Namespace: "30"})
 			if got := memberNames(found.Missing); !slices.Equal(got, test.registration) || found.Of != test.live {
 				t.Errorf("registration waits for %v of %d, want %v of %d", got, found.Of, test.registration, test.live)
 			}
-			found = survey.revocation("100")
+			found = snapshot.revocation("100")
 			if got := memberNames(found.Missing); !slices.Equal(got, test.revoking) || found.Of != test.serving {
 				t.Errorf("revocation waits for %v of %d, want %v of %d", got, found.Of, test.revoking, test.serving)
 			}
@@ -95,15 +95,15 @@ func TestSilenceIsCountedByThisProcessAlone(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 	// The replica's own clock is a year behind: its renewTime says nothing.
 	old := func(l *coordinationv1.Lease) { l.Spec.RenewTime.Time = epoch.AddDate(-1, 0, 0) }
-	survey := m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1", old)}, epoch, epoch)
-	if missing := survey.revocation("100").Missing; len(missing) != 1 {
+	snapshot := m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1", old)}, epoch, epoch)
+	if missing := snapshot.revocation("100").Missing; len(missing) != 1 {
 		t.Error("a Lease that was seen for the first time counts as run out")
 	}
 	// Each renewal begins the silence anew.
 	for i := range 5 {
 		at := epoch.Add(time.Duration(i) * 9 * time.Second)
-		survey = m.observe([]coordinationv1.Lease{leaseAt("a", string(rune('2'+i)), "1", old)}, at, at)
-		if missing := survey.revocation("100").Missing; len(missing) != 1 {
+		snapshot = m.observe([]coordinationv1.Lease{leaseAt("a", string(rune('2'+i)), "1", old)}, at, at)
+		if missing := snapshot.revocation("100").Missing; len(missing) != 1 {
 			t.Errorf("a Lease that is renewed counts as run out after %s", at.Sub(epoch))
 		}
 	}
@@ -119,23 +119,23 @@ func TestASilenceBeginsWhenAnInformerHasShownTheLastRenewal(t *testing.T) {
 	m.Notice(&before) // late
 	m.Notice(&last)   // again
 
-	survey := m.observe([]coordinationv1.Lease{last}, epoch.Add(10*time.Second), epoch.Add(10*time.Second))
-	if found := survey.revocation("100"); len(found.Missing) != 1 || found.Again != time.Second {
+	snapshot := m.observe([]coordinationv1.Lease{last}, epoch.Add(10*time.Second), epoch.Add(10*time.Second))
+	if found := snapshot.revocation("100"); len(found.Missing) != 1 || found.Again != time.Second {
 		t.Errorf("a second before it is counted out: %d are waited for, again after %s", len(found.Missing), found.Again)
 	}
-	survey = m.observe([]coordinationv1.Lease{last}, epoch.Add(10800*time.Millisecond), epoch.Add(10800*time.Millisecond))
-	if found := survey.revocation("100"); len(found.Missing) != 1 || found.Again != 201*time.Millisecond {
+	snapshot = m.observe([]coordinationv1.Lease{last}, epoch.Add(10800*time.Millisecond), epoch.Add(10800*time.Millisecond))
+	if found := snapshot.revocation("100"); len(found.Missing) != 1 || found.Again != 201*time.Millisecond {
 		t.Errorf("a moment before it is counted out: %d are waited for, again after %s", len(found.Missing), found.Again)
 	}
-	survey = m.observe([]coordinationv1.Lease{last}, epoch.Add(11*time.Second+1), epoch.Add(11*time.Second+1))
-	if missing := survey.revocation("100").Missing; len(missing) != 0 {
+	snapshot = m.observe([]coordinationv1.Lease{last}, epoch.Add(11*time.Second+1), epoch.Add(11*time.Second+1))
+	if missing := snapshot.revocation("100").Missing; len(missing) != 0 {
 		t.Error("a silence does not begin when an informer shows the last renewal")
 	}
 	// What the list shows is later than what the informer has brought so far.
 	m.Notice(&last)
 	renewed := leaseAt("a", "30", "1")
-	survey = m.observe([]coordinationv1.Lease{renewed}, epoch.Add(20*time.Second), epoch.Add(20*time.Second))
-	if missing := survey.revocation("100").Missing; len(missing) != 1 {
+	snapshot = m.observe([]coordinationv1.Lease{renewed}, epoch.Add(20*time.Second), epoch.Add(20*time.Second))
+	if missing := snapshot.revocation("100").Missing; len(missing) != 1 {
 		t.Error("a renewal that the informer has not brought yet is passed over")
 	}
 }
@@ -144,8 +144,8 @@ func TestALeaseOfTheSameNameMadeAnewIsAnother(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 	m.observe([]coordinationv1.Lease{leaseAt("a", "1", "1")}, epoch, epoch)
 	again := leaseAt("a", "1", "0", func(l *coordinationv1.Lease) { l.UID = "again" })
-	survey := m.observe([]coordinationv1.Lease{again}, epoch.Add(time.Minute), epoch.Add(time.Minute))
-	if missing := survey.revocation("100").Missing; len(missing) != 1 {
+	snapshot := m.observe([]coordinationv1.Lease{again}, epoch.Add(time.Minute), epoch.Add(time.Minute))
+	if missing := snapshot.revocation("100").Missing; len(missing) != 1 {
 		t.Error("a new Lease has inherited the silence of an old one")
 	}
 	if len(m.seen) != 1 {
@@ -160,12 +160,12 @@ func TestASilenceBeginsWhenAListIsAnsweredAndEndsWhenOneIsAsked(t *testing.T) {
 	answered := epoch.Add(3 * time.Second)
 	m.observe(leases, epoch, answered)
 	runsOut := answered.Add(11 * time.Second)
-	survey := m.observe(leases, runsOut, runsOut.Add(time.Minute))
-	if missing := survey.revocation("100").Missing; len(missing) != 1 {
+	snapshot := m.observe(leases, runsOut, runsOut.Add(time.Minute))
+	if missing := snapshot.revocation("100").Missing; len(missing) != 1 {
 		t.Error("counted out before its bound has passed since the renewal that was seen")
 	}
-	survey = m.observe(leases, runsOut.Add(1), runsOut.Add(time.Minute))
-	if missing := survey.revocation("100").Missing; len(missing) != 0 {
+	snapshot = m.observe(leases, runsOut.Add(1), runsOut.Add(time.Minute))
+	if missing := snapshot.revocation("100").Missing; len(missing) != 0 {
 		t.Error("not counted out although its bound has passed since the renewal that was seen")
 	}
 }
@@ -175,11 +175,11 @@ func TestANewKeyWaitsForItsTermsToo(t *testing.T) {
 	lease := leaseAt("a", "1", "100", func(l *coordinationv1.Lease) {
 		l.Annotations[annotationAppliedOrganizations], l.Annotations[annotationAppliedNamespaces] = "49", "30"
 	})
-	survey := m.observe([]coordinationv1.Lease{lease}, epoch, epoch)
+	snapshot := m.observe([]coordinationv1.Lease{lease}, epoch, epoch)
 	for terms, want := range map[Terms]int{
 		{Organization: "50", Namespace: "30"}: 1, {Organization: "49", Namespace: "31"}: 1, {Organization: "49", Namespace: "30"}: 0,
 	} {
-		if missing := survey.registration("100", terms).Missing; len(missing) != want {
+		if missing := snapshot.registration("100", terms).Missing; len(missing) != want {
 			t.Errorf("%+v: a key waits for %d auth servers, want %d", terms, len(missing), want)
 		}
 	}
@@ -188,11 +188,11 @@ func TestANewKeyWaitsForItsTermsToo(t *testing.T) {
 func TestANewKeyDoesNotWaitForWhoCannotWatch(t *testing.T) {
 	m := NewMembers(nil, "system", testclock.NewFakePassiveClock(epoch))
 	deaf := leaseAt("deaf", "1", "1", func(l *coordinationv1.Lease) { l.Annotations[annotationUndecided] = "APIKey: \u202egnp.exe" })
-	survey := m.observe([]coordinationv1.Lease{deaf, leaseAt("well", "2", "100")}, epoch, epoch)
-	if found := survey.registration("100", Terms{Organization: "50", Namespace: "30"}); found.Of != 1 || !found.Complete() {
+	snapshot := m.observe([]coordinationv1.Lease{deaf, leaseAt("well", "2", "100")}, epoch, epoch)
+	if found := snapshot.registration("100", Terms{Organization: "50", Namespace: "30"}); found.Of != 1 || !found.Complete() {
 		t.Errorf("registration waits for %v of %d", memberNames(found.Missing), found.Of)
 	}
-	found := survey.revocation("100")
+	found := snapshot.revocation("100")
 	if got := memberNames(found.Missing); !slices.Equal(got, []string{"deaf"}) {
 		t.Errorf("revocation waits for %v", got)
 	}
@@ -222,7 +222,7 @@ func (l *leaseLists) consistent(t *testing.T) bool {
 	t.Helper()
 	asked := l.asked[len(l.asked)-1]
 	if asked.ResourceVersion != "" && asked.ResourceVersionMatch != metav1.ResourceVersionMatchNotOlderThan {
-		t.Errorf("a list may be older than its witness: %+v", asked)
+		t.Errorf("a list may be older than the minimum resourceVersion: %+v", asked)
 	}
 	if asked.LabelSelector == "" {
 		t.Error("the list is of every Lease")
@@ -243,24 +243,24 @@ func TestTheQuickLookIsEnoughOnlyWhenNobodyIsMissing(t *testing.T) {
 		}
 		return found
 	}
-	if found := ask(Wait{Revision: "100", Witness: "900"}); !found.Complete() || len(lists.asked) != 1 || lists.consistent(t) {
+	if found := ask(Wait{Revision: "100", MinResourceVersion: "900"}); !found.Complete() || len(lists.asked) != 1 || lists.consistent(t) {
 		t.Errorf("%+v after %+v", found, lists.asked)
 	}
-	if found := ask(Wait{Revision: "99", Witness: "1001"}); !found.Complete() || len(lists.asked) != 1 {
+	if found := ask(Wait{Revision: "99", MinResourceVersion: "1001"}); !found.Complete() || len(lists.asked) != 1 {
 		t.Errorf("the answer to one look does not serve another: %+v after %+v", found, lists.asked)
 	}
-	if ask(Wait{Revision: "99", Witness: "1002"}); len(lists.asked) != 2 {
+	if ask(Wait{Revision: "99", MinResourceVersion: "1002"}); len(lists.asked) != 2 {
 		t.Error("an answer serves a look that it is too old for")
 	}
 	clock.SetTime(clock.Now().Add(Patience))
-	if ask(Wait{Revision: "99", Witness: "900"}); len(lists.asked) != 3 {
+	if ask(Wait{Revision: "99", MinResourceVersion: "900"}); len(lists.asked) != 3 {
 		t.Error("an answer serves for ever")
 	}
-	if found := ask(Wait{Revision: "101", Witness: "900"}); found.Complete() || len(lists.asked) != 4 || !lists.consistent(t) {
+	if found := ask(Wait{Revision: "101", MinResourceVersion: "900"}); found.Complete() || len(lists.asked) != 4 || !lists.consistent(t) {
 		t.Errorf("somebody is missing, and the present was not asked for: %+v after %+v", found, lists.asked)
 	}
 	lists.leases = nil
-	if ask(Wait{Revision: "101", Witness: "2000"}); len(lists.asked) != 6 || !lists.consistent(t) {
+	if ask(Wait{Revision: "101", MinResourceVersion: "2000"}); len(lists.asked) != 6 || !lists.consistent(t) {
 		t.Errorf("nobody was there, and the present was not asked for: %+v", lists.asked)
 	}
 }
@@ -278,15 +278,15 @@ func TestASurveyServesThoseWhoseChangeStoodBefore(t *testing.T) {
 	}
 	before := epoch.Add(-1)
 	ask(before)
-	clock.SetTime(epoch.Add(surveyShared - 1))
+	clock.SetTime(epoch.Add(maxSnapshotAge - 1))
 	if ask(before) != 1 {
-		t.Error("a survey is made although there is one that is recent")
+		t.Error("a snapshot is made although there is one that is recent")
 	}
 	if ask(epoch) != 2 {
-		t.Error("a survey serves a change that may have been made after it")
+		t.Error("a snapshot serves a change that may have been made after it")
 	}
-	clock.SetTime(clock.Now().Add(surveyShared))
+	clock.SetTime(clock.Now().Add(maxSnapshotAge))
 	if ask(before) != 3 || !lists.consistent(t) {
-		t.Error("a survey serves for ever")
+		t.Error("a snapshot serves for ever")
 	}
 }

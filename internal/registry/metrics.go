@@ -37,7 +37,7 @@ func newReplicaMetrics(r *Replica) *replicaMetrics {
 		}, []string{"kind"}),
 		joins: create.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_registry_joins_total",
-			Help: "Times that the auth server began to join the registry: at its start, and after it was fenced or lost its Lease.",
+			Help: "Joins of the auth server to the registry: at its start, and after it was fenced or lost its Lease.",
 		}),
 	}
 	for _, kind := range []string{kindAPIKey, kindOrganization, kindNamespace} {
@@ -47,7 +47,7 @@ func newReplicaMetrics(r *Replica) *replicaMetrics {
 	return m
 }
 
-// replicaGauges tell of the session that requests are judged by when somebody asks.
+// replicaGauges are read from the current session when they are collected.
 type replicaGauges struct{ replica *Replica }
 
 var (
@@ -153,13 +153,11 @@ func newMembersMetrics() *membersMetrics {
 	return m
 }
 
-// counted takes note of a wait that is over.
 func (m *membersMetrics) counted(change string, lasted time.Duration) {
 	m.acknowledged.WithLabelValues(change).Observe(lasted.Seconds())
 }
 
-// surveyed takes note of how the auth servers are.
-func (m *membersMetrics) surveyed(members []Member) {
+func (m *membersMetrics) observed(members []Member) {
 	states := map[string]int{stateLive: 0, stateSuspect: 0, stateFenced: 0}
 	for i := range members {
 		switch {

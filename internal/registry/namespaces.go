@@ -23,7 +23,6 @@ var (
 	_ cache.ResourceVersionUpdater = namespaceStore{}
 )
 
-// namespaceOf judges a Namespace.
 func namespaceOf(ns *metav1.PartialObjectMetadata) namespace {
 	return namespace{revision: ns.ResourceVersion, labels: labels.Set(ns.Labels)}
 }

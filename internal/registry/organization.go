@@ -31,11 +31,10 @@ type organization struct {
 	imports v1alpha1.ImportPolicy
 	// blocked are the APIKeys whose keys are refused; nil for none.
 	blocked sets.Set[v1alpha1.BlockedAPIKey]
-	// refused: the object cannot be gone by.
+	// refused: the object is invalid.
 	refused bool
 }
 
-// organizationOf judges an Organization.
 func organizationOf(org *v1alpha1.Organization) organization {
 	o := organization{
 		revision: org.ResourceVersion,
@@ -71,8 +70,8 @@ type organizationEntry struct {
 	permits map[string]*permit
 }
 
-// permit is one Organization for one namespace: what the grants of APIKeys in it go by.
-// One store changes them all.
+// permit is one Organization as it applies to one namespace. The grants of all its APIKeys
+// share it, so that one store changes them all.
 type permit struct {
 	organization, namespace string
 	// claims is how many claims share it.
@@ -109,7 +108,7 @@ func (ix *index) releasePermit(c *claim) {
 	ix.tidyOrganization(p.organization)
 }
 
-// judgePermit has p say what entry's Organization and the namespace are now.
+// judgePermit updates p to entry's Organization and the namespace as they are now.
 func (ix *index) judgePermit(p *permit, entry *organizationEntry) {
 	var state *organization
 	// A namespace that is not known has no labels; its name may be permitted.
@@ -119,7 +118,6 @@ func (ix *index) judgePermit(p *permit, entry *organizationEntry) {
 	p.state.Store(state)
 }
 
-// organization returns the entry of that name.
 func (ix *index) organization(name string) *organizationEntry {
 	entry := ix.organizations[name]
 	if entry == nil {
@@ -129,7 +127,7 @@ func (ix *index) organization(name string) *organizationEntry {
 	return entry
 }
 
-// setOrganization has every permit of an Organization go by state; nil if it is gone.
+// setOrganization applies state, nil if it is gone, to every permit of an Organization.
 func (ix *index) setOrganization(name string, state *organization) {
 	entry := ix.organization(name)
 	entry.state = state
@@ -145,7 +143,7 @@ func (ix *index) tidyOrganization(name string) {
 	}
 }
 
-// applyOrganization takes an Organization in, unless a later one is known.
+// applyOrganization applies an Organization, unless a later revision is known.
 func (ix *index) applyOrganization(name string, org organization) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -160,7 +158,6 @@ func (ix *index) applyOrganizationLocked(name string, org organization) (taken b
 	return true
 }
 
-// removeOrganization drops an Organization that is gone.
 func (ix *index) removeOrganization(name string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -189,8 +186,8 @@ func (ix *index) replaceOrganizations(orgs map[string]organization) {
 	}
 }
 
-// applyNamespace takes a Namespace in, unless a later one is known. It reports whether
-// Organizations may judge it otherwise than before.
+// applyNamespace applies a Namespace, unless a later revision is known. It reports whether
+// its labels have changed.
 func (ix *index) applyNamespace(name string, ns namespace) (relabeled bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -210,7 +207,7 @@ func (ix *index) applyNamespaceLocked(name string, ns namespace) (relabeled bool
 	return true
 }
 
-// judgeNamespace has every permit for a namespace go by what it is now.
+// judgeNamespace updates every permit for a namespace.
 func (ix *index) judgeNamespace(name string) {
 	for _, entry := range ix.organizations {
 		if p := entry.permits[name]; p != nil {
@@ -219,7 +216,6 @@ func (ix *index) judgeNamespace(name string) {
 	}
 }
 
-// removeNamespace drops a Namespace that is gone.
 func (ix *index) removeNamespace(name string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refusalLog tells of objects that cannot be gone by. Who writes such objects must not be
-// able to fill the log: what it leaves out is in the metric, and in the status of each.
+// refusalLog logs invalid objects, at a bounded rate: whoever writes them must not be able
+// to fill the log. All are in the metric, and in the status of each.
 type refusalLog struct {
 	log     logr.Logger
 	kind    string
@@ -23,8 +23,8 @@ func newRefusalLog(log logr.Logger, kind string, clock clock.Clock) *refusalLog 
 	return &refusalLog{log: log, kind: kind, limiter: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(0.2, 20, clock)}
 }
 
-// tell logs why obj cannot be gone by; nothing if it can.
-func (l *refusalLog) tell(obj client.Object, refusal string) {
+// report logs why obj is refused, if it is.
+func (l *refusalLog) report(obj client.Object, refusal string) {
 	if refusal == "" || !l.limiter.TryAccept() {
 		return
 	}

@@ -30,7 +30,7 @@ const (
 	// MinStaleness is the shortest bound that leaves time for some renewals.
 	MinStaleness = 2 * time.Second
 	// LongestStaleness is the most that a Lease may promise: for so long an auth server that
-	// is gone, or was taken over, can keep revocations waiting. The policy on Leases
+	// is gone, or compromised, can keep revocations waiting. The policy on Leases
 	// (config/policy/leases.yaml) has it, too.
 	LongestStaleness = time.Hour
 	// DefaultStaleness lets valid keys work through an outage of the API server
@@ -64,15 +64,14 @@ type ReplicaConfig struct {
 	// CompareInterval is how often the index is compared with a whole list.
 	// Default 5 minutes.
 	CompareInterval time.Duration
-	// Clock is the real clock, but in tests.
+	// Clock defaults to the real clock.
 	Clock clock.WithTicker
-	// Log gets what an operator has to know.
-	Log logr.Logger
+	Log   logr.Logger
 	// Usage has the counters of the keys; nil to count nothing.
 	Usage *usage.Table
-	// UsageAddress is the IP address and port where the manager is told what was
-	// counted, and UsagePin the SHA-256 of the certificate there, in hexadecimal. Both
-	// are published in the Lease; empty for none.
+	// UsageAddress is the IP address and port where the manager gathers usage, and
+	// UsagePin the SHA-256 of the certificate there, in hexadecimal. Both are published in
+	// the Lease; empty for none.
 	UsageAddress, UsagePin string
 }
 
@@ -139,7 +138,7 @@ func NewReplica(config ReplicaConfig) (*Replica, error) {
 	return r, nil
 }
 
-// Authenticate says what the key with this hash is worth now.
+// Authenticate looks up the key with this hash.
 func (r *Replica) Authenticate(digest keys.Digest) (Grant, Verdict) {
 	s := r.current.Load()
 	if s == nil {
@@ -253,7 +252,7 @@ func (r *Replica) present(ctx context.Context) (report, error) {
 		revision *string
 	}{{newAPIKeyList(), &found.apiKeys}, {newOrganizationList(), &found.organizations}, {newNamespaceList(), &found.namespaces}} {
 		if err := r.config.Client.List(ctx, kind.list, client.Limit(1)); err != nil {
-			return report{}, fmt.Errorf("find out what was missed: %w", err)
+			return report{}, fmt.Errorf("list to catch up: %w", err)
 		}
 		*kind.revision = kind.list.GetResourceVersion()
 	}

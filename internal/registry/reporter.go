@@ -27,9 +27,9 @@ const (
 
 var (
 	errFenced   = errors.New("could not renew the lease within the staleness bound")
-	errQuiet    = errors.New("the watches have brought nothing, not even a bookmark, for too long")
-	errDeaf     = errors.New("could not watch within the staleness bound")
-	errReplaced = errors.New("the lease was taken over or deleted by somebody else")
+	errNoEvents = errors.New("no event or bookmark from a watch within the quiet bound")
+	errNoWatch  = errors.New("could not watch within the staleness bound")
+	errReplaced = errors.New("another process took over or deleted the lease")
 )
 
 // leastQuiet is for how long at least a watch that is connected may bring nothing: API
@@ -60,8 +60,8 @@ type reporter struct {
 	// applied it before the session can be trusted again.
 	present   report
 	presentAt time.Time
-	// undecided is what the Lease says, or may say, of a feed that fails; "" if it says
-	// nothing. decidedAt is when it was known to say nothing again.
+	// undecided is why the feed fails, as the Lease says, or may say; "" if it does not
+	// fail. decidedAt is when the Lease was known to say so again.
 	undecided string
 	decidedAt time.Time
 }
@@ -97,13 +97,13 @@ func (r *reporter) run(ctx context.Context, f *feed) error {
 		next := r.replica.config.RenewInterval
 		switch err := r.report(ctx, f); {
 		case err == nil:
-		case errors.Is(err, errFenced), errors.Is(err, errReplaced), errors.Is(err, errQuiet), errors.Is(err, errDeaf):
+		case errors.Is(err, errFenced), errors.Is(err, errReplaced), errors.Is(err, errNoEvents), errors.Is(err, errNoWatch):
 			return err
 		default:
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			r.replica.config.Log.Info("renewal failed, will retry", "error", err.Error())
+			r.replica.config.Log.Info("lease renewal failed, retrying", "error", err.Error())
 			next = retrySpacing
 		}
 		timer.Reset(next)
@@ -126,10 +126,10 @@ func (r *reporter) report(ctx context.Context, f *feed) error {
 		return err
 	}
 	if r.quiet(f) > quietBound(r.session.bounds.staleness) {
-		return errQuiet
+		return errNoEvents
 	}
 	if failing, cause := f.failure(); failing >= r.session.bounds.staleness {
-		return fmt.Errorf("%w: %s", errDeaf, cause)
+		return fmt.Errorf("%w: %s", errNoWatch, cause)
 	}
 	if r.undecided == "" && r.session.doubtful() {
 		return r.resolve(ctx, f)
@@ -137,8 +137,8 @@ func (r *reporter) report(ctx context.Context, f *feed) error {
 	return nil
 }
 
-// judgeFeed returns what the Lease is to say of a feed that fails, and has the session
-// call no key unknown before the Lease says so: from then on no new key waits for it.
+// judgeFeed returns why the feed fails, for the Lease, and has the session call no key
+// unknown before the Lease says so: from then on no new key waits for it.
 func (r *reporter) judgeFeed(f *feed) string {
 	failing, cause := f.failure()
 	if failing < undecidedAfter(r.session.bounds.suspect) {
@@ -146,7 +146,7 @@ func (r *reporter) judgeFeed(f *feed) string {
 	}
 	r.session.doubt()
 	if r.undecided == "" {
-		r.replica.config.Log.Error(nil, "cannot watch; known keys are let in, others are answered 503", "cause", cause, "for", failing.String())
+		r.replica.config.Log.Error(nil, "cannot watch; accepting known keys, answering 503 to others", "cause", cause, "for", failing.String())
 		r.undecided = cause
 	}
 	return r.undecided
@@ -212,7 +212,7 @@ func (r *reporter) renew(ctx context.Context, f *feed) error {
 		return err
 	case next.ResourceVersion == r.lease.ResourceVersion:
 		// A write that changes nothing is none, and nobody has seen it.
-		return errors.New("the lease says already what it was to say")
+		return errors.New("the update did not change the lease")
 	}
 	r.lease = next
 	answered := clock.Now()
@@ -238,5 +238,5 @@ func (r *reporter) adopt(ctx context.Context) error {
 		return errReplaced
 	}
 	r.lease = found
-	return errors.New("the lease was written in between, repeating")
+	return errors.New("the lease has changed, retrying")
 }

@@ -69,8 +69,8 @@ func startSimManager(ctx context.Context, world *simWorld, process *simProcess, 
 	for range 2 {
 		m.owned.StartWithContext(ctx, m.work)
 	}
-	watchman := Watchman{Members: m.members, Writer: link, Clock: clock}
-	m.owned.StartWithContext(ctx, func(ctx context.Context) { _ = watchman.Start(ctx) })
+	collector := LeaseCollector{Members: m.members, Writer: link, Clock: clock}
+	m.owned.StartWithContext(ctx, func(ctx context.Context) { _ = collector.Start(ctx) })
 	return m
 }
 

@@ -183,7 +183,7 @@ func (s *simSink) Info(_ int, message string, keysAndValues ...any) {
 }
 
 func (s *simSink) Error(err error, message string, keysAndValues ...any) {
-	if strings.HasPrefix(message, "the index differed") {
+	if strings.HasPrefix(message, "repaired the index") {
 		s.world.count(func(stats *simStats) { stats.repaired++ })
 	}
 	s.world.log.add(s.process.name, "%s: %v %v", message, err, keysAndValues)

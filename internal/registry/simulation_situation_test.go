@@ -93,7 +93,7 @@ func (p *simPlan) stageLateRenewal(rng *rand.Rand) {
 
 func (p *simPlan) boundForOldAnswer(rng *rand.Rand) {
 	for range 1 + rng.IntN(2) {
-		// Two surveys, a second apart, find the same renewal.
+		// Two snapshots, a second apart, find the same renewal.
 		p.bound(rng, simBetween(rng, 3*time.Second, 5*time.Second), 0.75, 0.9)
 	}
 }
@@ -144,7 +144,7 @@ func (p *simPlan) boundForCollection(rng *rand.Rand) {
 func (p *simPlan) stageCollection(rng *rand.Rand) {
 	slot, at := p.anySlot(rng), 3*time.Second
 	b := p.replicas[slot]
-	back := at + collectAfter*(b.staleness+margin(b.staleness)) + simBetween(rng, 0, watchInterval+2*time.Second)
+	back := at + collectAfter*(b.staleness+margin(b.staleness)) + simBetween(rng, 0, collectInterval+2*time.Second)
 	away := simPick(rng, p.partition, p.pauseReplica)
 	away(rng, slot, at, back-at)
 	for range 1 + rng.IntN(3) {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// annotationUsageAddress is where the replica tells what it has counted: an IP
-	// address and a port.
+	// annotationUsageAddress is where the replica serves its usage: an IP address and a
+	// port.
 	annotationUsageAddress = "auth.hexcovery.io/usage-address"
 	// annotationUsagePin is the SHA-256 of the certificate there, in hexadecimal.
 	annotationUsagePin = "auth.hexcovery.io/usage-certificate-sha256"
@@ -57,9 +57,8 @@ func (r *Replica) usageNotice() usageNotice {
 // Process names this process among those that have held, or will hold, its Lease.
 func (r *Replica) Process() string { return r.holder }
 
-// Finish has the Lease say that the last request was answered, and that the manager is
-// to take what was counted. The replica stays a member: no revocation waits for longer
-// than before.
+// Finish has the Lease say that the last request was answered, so that the manager gathers
+// the final counts. The replica stays a member: no revocation waits longer for it.
 func (r *Replica) Finish() {
 	r.final.Store(true)
 	if s := r.current.Load(); s != nil {
@@ -67,14 +66,14 @@ func (r *Replica) Finish() {
 	}
 }
 
-// Teller is an auth server, as one that tells what it has counted.
-type Teller struct {
+// UsageSource is an auth server as a source of usage.
+type UsageSource struct {
 	// Name of its Lease.
 	Name string
 	// Process is the one that holds it.
 	Process string
 	// Address is where to ask, and Pin the SHA-256 of the certificate there; empty if
-	// it tells nothing.
+	// it serves no usage.
 	Address, Pin string
 	// Final: it has answered its last request, and waits until its counts are taken.
 	Final bool
@@ -82,29 +81,29 @@ type Teller struct {
 	Fenced bool
 }
 
-// Tellers lists the auth servers as they are now, or were at some time after since.
+// UsageSources lists the auth servers as they are now, or were at some time after since.
 // asked is when that was.
-func (m *Members) Tellers(ctx context.Context, since time.Time) (tellers []Teller, asked time.Time, err error) {
-	survey, err := m.survey(ctx, since)
+func (m *Members) UsageSources(ctx context.Context, since time.Time) (sources []UsageSource, asked time.Time, err error) {
+	snapshot, err := m.snapshot(ctx, since)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	for i := range survey.members {
-		teller := TellerOf(survey.members[i].lease)
-		teller.Fenced = survey.members[i].runOut()
-		tellers = append(tellers, teller)
+	for i := range snapshot.members {
+		source := UsageSourceOf(snapshot.members[i].lease)
+		source.Fenced = snapshot.members[i].runOut()
+		sources = append(sources, source)
 	}
-	return tellers, survey.asked, nil
+	return sources, snapshot.asked, nil
 }
 
-// TellerOf reads a Lease. It does not know whether the replica is fenced.
-func TellerOf(lease *coordinationv1.Lease) Teller {
+// UsageSourceOf reads a Lease. It does not know whether the replica is fenced.
+func UsageSourceOf(lease *coordinationv1.Lease) UsageSource {
 	// A process that joins anew changes what follows the last underscore.
 	process := ptr.Deref(lease.Spec.HolderIdentity, "")
 	if end := strings.LastIndexByte(process, '_'); end >= 0 {
 		process = process[:end]
 	}
-	return Teller{
+	return UsageSource{
 		Name: lease.Name, Process: process,
 		Address: lease.Annotations[annotationUsageAddress], Pin: lease.Annotations[annotationUsagePin],
 		Final: lease.Annotations[annotationUsageFinal] == "true",

@@ -18,16 +18,16 @@ func TestALeaseSpeaksOfItsHolderOnly(t *testing.T) {
 	writer := leaseWriter{namespace: "system", name: "a", holder: "dead_7", maxStaleness: 10 * time.Second, suspectAfter: 4 * time.Second}
 	writer.usage = func() usageNotice { return usageNotice{address: "10.0.0.1:8443", pin: "ab", final: true} }
 	left := writer.join(nil, epoch)
-	if got, want := TellerOf(left), (Teller{Name: "a", Process: "dead", Address: "10.0.0.1:8443", Pin: "ab", Final: true}); got != want {
+	if got, want := UsageSourceOf(left), (UsageSource{Name: "a", Process: "dead", Address: "10.0.0.1:8443", Pin: "ab", Final: true}); got != want {
 		t.Fatalf("%+v", got)
 	}
 	writer.holder = "next_1"
 	writer.usage = func() usageNotice { return usageNotice{address: "10.0.0.1:8443", pin: "cd"} }
-	if got, want := TellerOf(writer.join(left, epoch)), (Teller{Name: "a", Process: "next", Address: "10.0.0.1:8443", Pin: "cd"}); got != want {
+	if got, want := UsageSourceOf(writer.join(left, epoch)), (UsageSource{Name: "a", Process: "next", Address: "10.0.0.1:8443", Pin: "cd"}); got != want {
 		t.Errorf("%+v", got)
 	}
 	writer.usage = nil
-	if got, want := TellerOf(writer.join(left, epoch)), (Teller{Name: "a", Process: "next"}); got != want {
+	if got, want := UsageSourceOf(writer.join(left, epoch)), (UsageSource{Name: "a", Process: "next"}); got != want {
 		t.Errorf("%+v", got)
 	}
 }

@@ -14,14 +14,13 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Patience is how long a wait lasts before it is looked at without a hint, and
-// before an APIKey's status says who it waits for.
+// Patience is how long a wait lasts before it is reconciled without a hint, and before
+// an APIKey's status says who it waits for.
 const Patience = time.Second
 
 // Waiters remembers which objects of one kind wait for which revision to be
-// applied, and for which purposes, and says which of them are worth another look when
-// a Lease has changed. It only wakes; what it says decides nothing. It is safe for
-// concurrent use.
+// applied, and for which purposes, and says which of them to requeue when a Lease has
+// changed. It only wakes: nothing is decided by it. It is safe for concurrent use.
 //
 // Its size is bounded by the number of objects that are being minted, changed or
 // revoked: who does not wait any more says so by Keep or Done.
@@ -59,15 +58,14 @@ type Wait struct {
 	Revision string
 	// Since is when the wait began.
 	Since time.Time
-	// Witness is the resourceVersion of the latest Lease that is known, if every Lease
-	// seems to have applied the change, and that one was written after it. What a Lease
-	// says is not enough: an auth server that was taken over may say that it has applied
-	// what is still to come. Empty otherwise, and where the API server keeps Leases in
-	// another etcd, with revisions that are behind.
-	Witness string
-	// Worthwhile: it is worth its cost to ask who is missing now. The Leases seem to
-	// have applied the change, or none is known, or the wait has taken so long that
-	// somebody has to look.
+	// MinResourceVersion is the resourceVersion of the latest Lease that is known, if every
+	// Lease seems to have applied the change, and that one was written after it. What a
+	// Lease says is not enough: a compromised auth server may say that it has applied what
+	// is still to come. Empty otherwise, and where the API server keeps Leases in another
+	// etcd, with revisions that are behind.
+	MinResourceVersion string
+	// Worthwhile: listing the Leases is worth its cost now. They seem to have applied the
+	// change, or none is known, or the wait has taken long.
 	Worthwhile bool
 }
 
@@ -107,7 +105,7 @@ func (w *Waiters) Wait(key types.NamespacedName, purpose, revision string) Wait 
 	least, latest := w.least(now)
 	applied := hasApplied(least, waiting.revision)
 	if applied && hasApplied(latest, waiting.revision) {
-		wait.Witness = latest
+		wait.MinResourceVersion = latest
 	}
 	wait.Worthwhile = least == "" || applied || now.Sub(waiting.since) >= Patience
 	return wait
@@ -130,7 +128,7 @@ func (w *Waiters) Done(key types.NamespacedName) {
 	delete(w.waits, key)
 }
 
-// LeaseChanged takes a Lease's new state in, and returns whose wait may be over.
+// LeaseChanged records a Lease, and returns whose wait may be over.
 func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedName {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,7 +149,7 @@ func (w *Waiters) LeaseChanged(lease *coordinationv1.Lease) []types.NamespacedNa
 	return w.ripe(now)
 }
 
-// LeaseGone takes the end of a Lease in, and returns whose wait may be over.
+// LeaseGone forgets a Lease, and returns whose wait may be over.
 func (w *Waiters) LeaseGone(name types.NamespacedName) []types.NamespacedName {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -159,8 +157,8 @@ func (w *Waiters) LeaseGone(name types.NamespacedName) []types.NamespacedName {
 	return w.ripe(w.clock.Now())
 }
 
-// ripe returns those whose revision was applied by each Lease that is not
-// silent. Who waits for a silent one is looked at again by its own timer.
+// ripe returns those whose revision was applied by each Lease that is not silent. What
+// waits for a silent one is requeued by its own timer.
 func (w *Waiters) ripe(now time.Time) []types.NamespacedName {
 	if len(w.waits) == 0 {
 		return nil

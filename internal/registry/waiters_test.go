@@ -28,7 +28,7 @@ func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
 	change("a", "90")
 	change("b", "90")
 	if wait := w.Wait(key, "mint", "100"); wait.Worthwhile {
-		t.Error("a survey seemed worthwhile before anybody has applied the revision")
+		t.Error("a snapshot seemed worthwhile before anybody has applied the revision")
 	}
 	if got := change("a", "100"); len(got) != 0 {
 		t.Errorf("woken by the first of two: %v", got)
@@ -36,7 +36,7 @@ func TestWaitersWakeWhenEveryLeaseHasApplied(t *testing.T) {
 	if got := change("b", "120"); len(got) != 1 || got[0] != key {
 		t.Errorf("not woken by the last of two: %v", got)
 	}
-	if wait := w.Wait(key, "mint", "100"); !wait.Worthwhile || wait.Witness != "1004" {
+	if wait := w.Wait(key, "mint", "100"); !wait.Worthwhile || wait.MinResourceVersion != "1004" {
 		t.Errorf("all have applied the revision, and it is not worthwhile to ask, or not from the last of them on: %+v", wait)
 	}
 	w.Done(key)
@@ -71,12 +71,12 @@ func TestWaitersLoseThePatience(t *testing.T) {
 	slow := leaseAt("slow", "1", "0")
 	w.LeaseChanged(&slow)
 	if wait := w.Wait(key, "mint", "100"); wait.Worthwhile {
-		t.Error("a survey seemed worthwhile at once")
+		t.Error("a snapshot seemed worthwhile at once")
 	}
 	clock.SetTime(epoch.Add(Patience))
 	wait := w.Wait(key, "mint", "101")
-	if !wait.Worthwhile || wait.Witness != "" {
-		t.Errorf("a wait that lasts is not looked at, or has a witness: %+v", wait)
+	if !wait.Worthwhile || wait.MinResourceVersion != "" {
+		t.Errorf("a wait that lasts is not worthwhile, or has a minimum resourceVersion: %+v", wait)
 	}
 	if wait.Revision != "100" || !wait.Since.Equal(epoch) {
 		t.Errorf("a wait for revision 100 has become %+v", wait)
@@ -86,16 +86,16 @@ func TestWaitersLoseThePatience(t *testing.T) {
 	}
 }
 
-func TestALeaseIsNoWitnessOfWhatCameAfterIt(t *testing.T) {
+func TestAMinimumResourceVersionIsAfterTheChange(t *testing.T) {
 	w := NewWaiters(testclock.NewFakePassiveClock(epoch))
 	forged := leaseAt("a", "900", "999999")
 	w.LeaseChanged(&forged)
-	if wait := w.Wait(types.NamespacedName{Name: "k"}, "revoke", "1000"); wait.Witness != "" || !wait.Worthwhile {
+	if wait := w.Wait(types.NamespacedName{Name: "k"}, "revoke", "1000"); wait.MinResourceVersion != "" || !wait.Worthwhile {
 		t.Errorf("a Lease from before the change vouches for a list: %+v", wait)
 	}
 	forged.ResourceVersion = "1001"
 	w.LeaseChanged(&forged)
-	if wait := w.Wait(types.NamespacedName{Name: "k"}, "revoke", "1000"); wait.Witness != "1001" {
+	if wait := w.Wait(types.NamespacedName{Name: "k"}, "revoke", "1000"); wait.MinResourceVersion != "1001" {
 		t.Errorf("a Lease from after the change does not vouch for a list: %+v", wait)
 	}
 }

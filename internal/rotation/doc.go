@@ -9,7 +9,6 @@
 //	   ▲                                        │
 //	   └──────────────── undo ──────────────────┘
 //
-// A key is never retired because a timer alone says so, but for overlap.max, which is
-// the word of whoever wrote the manifest: as long as it is not known that nothing uses
-// a key, that counts as use.
+// A key is never retired by a timer alone, but for overlap.max, which the manifest sets:
+// what is not known about the use of a key counts as use.
 package rotation

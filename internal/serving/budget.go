@@ -71,7 +71,7 @@ func (r *Request) LetIn() {
 	})
 }
 
-// Account returns a handler that tells the listener what becomes of requests.
+// Account returns a handler that reports to the listener what becomes of requests.
 func (l *Listener) Account(answer func(http.ResponseWriter, *http.Request, *Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := connOf(r.Context())

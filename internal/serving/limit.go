@@ -109,7 +109,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 // newConn returns a connection. What it reads and writes is plain, over TLS, too: net/http
-// takes it for one without, and tells HTTP/2 by its preface.
+// takes it for one without, and recognizes HTTP/2 by its preface.
 func (l *Listener) newConn(accepted net.Conn) *conn {
 	c := &conn{Conn: accepted, raw: accepted, listener: l, reads: true, ended: make(chan struct{})}
 	if l.limits.TLS != nil {
@@ -190,7 +190,7 @@ func (l *Listener) release(c *conn) {
 	l.metrics.open.Set(float64(len(l.open)))
 }
 
-// ConnState is for http.Server: it tells which connections wait for a request. One whose
+// ConnState is for http.Server: it shows which connections wait for a request. One whose
 // header comes piece by piece waits, too.
 func (l *Listener) ConnState(connection net.Conn, state http.ConnState) {
 	c, ok := counted(connection)
@@ -366,8 +366,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain tells who speaks plain HTTP where TLS is spoken, as net/http does where it has the
-// handshake.
+// explain answers plain HTTP at a TLS port, as net/http does where it has the handshake.
 func explain(err error) {
 	notTLS, ok := errors.AsType[tls.RecordHeaderError](err)
 	if !ok || notTLS.Conn == nil {

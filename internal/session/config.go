@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	// DefaultOrganizationClaim is where an issuer that was told nothing else names
-	// the organization.
+	// DefaultOrganizationClaim is the claim that names the organization.
 	DefaultOrganizationClaim = "organization"
 	// DefaultClockSkew is by how much the issuer's clock may differ from this one.
 	DefaultClockSkew = 30 * time.Second
@@ -45,7 +44,7 @@ type Config struct {
 	Log logr.Logger
 }
 
-// validate returns what is wrong, and how to mend it.
+// validate returns what is wrong, and how to correct it.
 func (c *Config) validate() error {
 	if err := CheckIssuer(c.Issuer); err != nil {
 		return fmt.Errorf("issuer %q: %w", c.Issuer, err)
@@ -63,7 +62,7 @@ func (c *Config) validate() error {
 }
 
 // CheckIssuer says what is wrong with an issuer's URL (OpenID Connect Core 1.0, section
-// 2), and how to mend it.
+// 2), and how to correct it.
 func CheckIssuer(s string) error {
 	if strings.ContainsAny(s, "?#@") {
 		return errors.New("must not have a user, a query or a fragment: leave them out")
@@ -71,7 +70,7 @@ func CheckIssuer(s string) error {
 	return checkURL(s)
 }
 
-// checkURL refuses a URL that the issuer's keys must not come from.
+// checkURL refuses a URL that keys must not be fetched from.
 func checkURL(s string) error {
 	u, err := url.Parse(s)
 	switch {

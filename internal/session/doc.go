@@ -1,8 +1,8 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session says what a dashboard session is worth: a JSON Web Token that an
-// OpenID Connect issuer has signed for the dashboard.
+// Package session verifies dashboard sessions: JSON Web Tokens that an OpenID Connect
+// issuer has signed for the dashboard.
 //
 //	Run ── discovery, keys ──► issuer        one goroutine, at a bounded rate
 //	 │
@@ -13,7 +13,7 @@
 //   - A token is accepted only if the issuer has signed it, with an asymmetric
 //     algorithm, for this audience; if it is valid now; and if it names one
 //     organization, by an id that an Organization may have.
-//   - A refusal is certain. What cannot be told without an issuer that does not
+//   - A refusal is certain. A token that cannot be verified because the issuer does not
 //     answer is Undecided.
 //   - Nothing that a client sends makes the issuer hear from this process more often
 //     than once in fetchInterval, nor makes a request wait longer than patience.

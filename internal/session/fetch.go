@@ -46,7 +46,7 @@ func newClient(roots *x509.CertPool) *http.Client {
 			IdleConnTimeout:        idleTimeout,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("the issuer redirects: configure the URL that it redirects to, if that is what its tokens have in iss")
+			return errors.New("the issuer redirects: set the URL that it redirects to, if its tokens have that in iss")
 		},
 	}
 }
@@ -119,7 +119,7 @@ func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
 		return nil, err
 	}
 	if set.Keys == nil {
-		return nil, errors.New("no set of keys: it has no member keys")
+		return nil, errors.New("not a key set: it has no member \"keys\"")
 	}
 	keys := []jose.JSONWebKey{}
 	for _, raw := range *set.Keys {

@@ -67,19 +67,18 @@ func (m *verifierMetrics) fetched(err error) {
 }
 
 const (
-	// complaintInterval is how often the log repeats that the issuer does not answer.
-	complaintInterval = time.Minute
-	// maxComplaintBytes bounds what the log holds of it: go-oidc's errors hold what
-	// the issuer has answered.
-	maxComplaintBytes = 500
+	// logInterval is how often the log repeats that fetching fails.
+	logInterval = time.Minute
+	// maxLoggedBytes bounds an error in the log: go-oidc's errors quote the issuer.
+	maxLoggedBytes = 500
 )
 
-// reports tell the log how fetching goes, when that changes.
+// reports log how fetching goes, when that changes.
 type reports struct {
-	log        logr.Logger
-	complaints *rate.Sometimes
-	keys       int
-	failing    bool
+	log      logr.Logger
+	logLimit *rate.Sometimes
+	keys     int
+	failing  bool
 }
 
 func newReports(log logr.Logger) reports {
@@ -90,18 +89,18 @@ func newReports(log logr.Logger) reports {
 func (r *reports) fetched(keys int, err error) {
 	if err != nil {
 		if !r.failing {
-			r.complaints = &rate.Sometimes{First: 1, Interval: complaintInterval}
+			r.logLimit = &rate.Sometimes{First: 1, Interval: logInterval}
 		}
 		r.failing = true
 		text := err.Error()
-		text = text[:min(len(text), maxComplaintBytes)]
-		r.complaints.Do(func() {
-			r.log.Info("the issuer's keys could not be fetched: dashboard sessions are undecided when they are needed, keys are not affected", "error", text)
+		text = text[:min(len(text), maxLoggedBytes)]
+		r.logLimit.Do(func() {
+			r.log.Info("could not fetch the issuer's keys; sessions that need them are answered 503; API keys are not affected", "error", text)
 		})
 		return
 	}
 	if r.failing || keys != r.keys {
-		r.log.Info("the issuer's keys were fetched", "keys", keys)
+		r.log.Info("fetched the issuer's keys", "keys", keys)
 	}
 	r.failing, r.keys = false, keys
 }

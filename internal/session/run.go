@@ -46,8 +46,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 	}
 }
 
-// attempt fetches the keys once, tells everybody who waits, and reports whether it has
-// succeeded.
+// attempt fetches the keys once, wakes whoever waits, and reports whether it succeeded.
 func (v *Verifier) attempt(ctx context.Context, began time.Time) bool {
 	// Who has asked up to here is served by what follows.
 	select {

@@ -84,7 +84,7 @@ func TestIssuerIsDownAtFirst(t *testing.T) {
 	h.check(t, "down", token, Undecided)
 	h.check(t, "down, made up", newECKey(t, "other").Sign(i.Claims(noon, nil)), Undecided)
 	h.check(t, "down, no token", "session", Malformed)
-	if !strings.Contains(h.logged(), "could not be fetched") {
+	if !strings.Contains(h.logged(), "could not fetch") {
 		t.Errorf("%s", h.logged())
 	}
 	i.Serve(t)
@@ -92,7 +92,7 @@ func TestIssuerIsDownAtFirst(t *testing.T) {
 	h.pass(t, 5*time.Second) // the first pause is a second and some jitter
 	ended(t, attempt)
 	h.check(t, "up", token, Accepted)
-	h.eventually(t, "it is logged", func() bool { return strings.Contains(h.logged(), "were fetched") })
+	h.eventually(t, "it is logged", func() bool { return strings.Contains(h.logged(), "fetched the issuer's keys") })
 }
 
 // Keys that are known serve on, but not for ever.
@@ -118,7 +118,7 @@ func TestIssuerGoesDown(t *testing.T) {
 		_, verdict := h.Verify(t.Context(), key.Sign(now(h, i)))
 		return verdict == Accepted
 	})
-	if strings.Count(h.logged(), "could not be fetched") > 60 {
+	if strings.Count(h.logged(), "could not fetch") > 60 {
 		t.Error("the log is flooded")
 	}
 }
@@ -236,7 +236,7 @@ func TestAnswersThatAreNoKeys(t *testing.T) {
 		"keys in a file":        {document: `{"issuer":"ISSUER","jwks_uri":"file:///etc/passwd"}`, want: "not a URL with a host"},
 		"a document too long":   {document: `{"issuer":"ISSUER","jwks_uri":"ISSUER/keys","x":"` + strings.Repeat("x", maxDocumentBytes) + `"}`, want: "too large"},
 		"keys too long":         {keys: `{"keys":[],"x":"` + strings.Repeat("x", maxDocumentBytes) + `"}`, want: "too large"},
-		"no set":                {keys: `{"error":"later"}`, want: "no member keys"},
+		"no set":                {keys: `{"error":"later"}`, want: "not a key set"},
 		"no JSON":               {keys: `later`, want: "invalid character"},
 		"a list":                {keys: `[]`, want: "cannot unmarshal"},
 		"an error":              {keys: `{"keys":[]}`, status: http.StatusInternalServerError, want: "500"},
@@ -267,7 +267,7 @@ func TestAnswersThatAreNoKeys(t *testing.T) {
 			h := start(t, i)
 			h.check(t, "a token", key.Sign(i.Claims(noon, nil)), Undecided)
 			log := h.logged()
-			if !strings.Contains(log, test.want) || len(log) > 4*maxComplaintBytes {
+			if !strings.Contains(log, test.want) || len(log) > 4*maxLoggedBytes {
 				t.Errorf("the log has %d bytes, and %q in none of them: %.1000s", len(log), test.want, log)
 			}
 			i.Answer(i.Genuine)

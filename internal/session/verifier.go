@@ -27,7 +27,7 @@ var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// Verifier knows what tokens of one issuer are worth, while it runs.
+// Verifier verifies tokens of one issuer, while it runs.
 type Verifier struct {
 	// Collector has its metrics.
 	prometheus.Collector
@@ -85,8 +85,8 @@ func NewVerifier(config Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify says what a token is worth. It may wait for the issuer, but not for long;
-// the Session is set only if the Verdict is Accepted.
+// Verify verifies a token. It may wait for the issuer, for patience at most; the Session is
+// set only if the Verdict is Accepted.
 func (v *Verifier) Verify(ctx context.Context, token string) (Session, Verdict) {
 	session, verdict := v.verify(ctx, token)
 	v.metrics.verifications[verdict].Inc()

@@ -26,10 +26,10 @@ func build(rules []ruleConfig) (*Table, error) {
 
 func (t *Table) add(c *ruleConfig, names map[string]bool) error {
 	if c.Name == "" {
-		return errors.New("has no name: give it one, errors and logs name rules by it")
+		return errors.New("has no name: add one")
 	}
 	if names[c.Name] {
-		return errors.New("has the name of an earlier rule: rename one of them")
+		return errors.New("has the name of another rule: rename one of them")
 	}
 	names[c.Name] = true
 	if err := c.validate(); err != nil {

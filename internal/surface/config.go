@@ -57,7 +57,7 @@ func readFile(file string) ([]byte, error) {
 		return nil, fmt.Errorf("read the surface: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read the surface: %s is no regular file: name the file itself", file)
+		return nil, fmt.Errorf("read the surface: %s is not a regular file: name the file itself", file)
 	}
 	f, err := os.Open(file) //nolint:gosec // The administrator names it.
 	if err != nil {
@@ -103,14 +103,14 @@ func Parse(data []byte) (*Table, error) {
 // validate checks a rule by itself. What it says does not name the rule: build does.
 func (r *ruleConfig) validate() error {
 	if r.Scope == "" && !r.Sessions {
-		return fmt.Errorf("is for nobody: add a scope, one of %v, for keys that have it, or sessions: true, or both", v1alpha1.AllScopes())
+		return fmt.Errorf("has neither a scope nor sessions: add a scope, one of %v, or sessions: true, or both", v1alpha1.AllScopes())
 	}
 	if r.Scope != "" && !scope.Known(r.Scope) {
 		return fmt.Errorf("scope %q: use one of %v", r.Scope, v1alpha1.AllScopes())
 	}
 	if len(r.GRPC) > 0 {
 		if len(r.Methods) > 0 || len(r.Paths) > 0 {
-			return errors.New("has grpc beside methods or paths: make two rules of it")
+			return errors.New("has grpc beside methods or paths: split it into two rules")
 		}
 		return nil
 	}

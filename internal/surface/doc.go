@@ -1,18 +1,18 @@
 // Copyright 2026 The Hexcovery Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package surface says which requests a key may make at all, which scope each of
-// them needs, and which requests a dashboard session may make.
+// Package surface is the route policy: an allow-list of the requests that a key may make,
+// each with the scope that it needs, and of those that a dashboard session may make. The
+// list, its file and its flag are called the surface.
 //
-// A Table is an allow-list: a method and a path that no rule names are refused,
-// whatever the key. It is read from a configuration file (Load), or is the one
-// built in (Default). Before a path is looked up it is judged (Judge): whatever a
-// gateway, this server and an upstream could read in more than one way is
-// refused, because the path that is judged has to be the path that is served.
+// A method and a path that no rule of a Table names are refused, whatever the key. It is
+// read from a file (Load), or is the one built in (Default). Before a path is looked up it
+// is judged (Judge): what a gateway, this server and an upstream could read in more than
+// one way is refused, because the path that is judged has to be the path that is served.
 //
 // A Table never changes once it is made, and a lookup neither locks nor allocates. A
-// File has another Table when the file changes (Open, Run): what is no surface replaces
-// nothing. Explain says why a request is decided as it is, with the code of Lookup.
+// File replaces its Table when the file changes (Open, Run): a file that is not valid
+// replaces nothing. Explain says why a request is decided as it is, with the code of Lookup.
 //
 // # The file
 //

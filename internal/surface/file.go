@@ -22,10 +22,10 @@ type FileConfig struct {
 	Name string
 	// Clock is the real one unless it is set.
 	Clock clock.WithTicker
-	// Log says which surface is in force, and why another one is not.
+	// Log logs reloads and their errors.
 	Log logr.Logger
-	// Changed, if it is set, is told of each surface that was taken, also of the first,
-	// and of each that was refused.
+	// Changed, if it is set, is called for each surface that is loaded, the first included,
+	// and for each that is refused.
 	Changed func(Change)
 }
 
@@ -57,7 +57,7 @@ type File struct {
 	// What follows belongs to Run.
 
 	inForce []byte   // the content that the Table was made of
-	told    reading  // the reading that was acted upon last
+	last    reading  // the last one that was taken
 	pending *reading // the first of one that is different, and may be half of a write
 
 	settle, poll time.Duration
@@ -94,13 +94,13 @@ func Open(config FileConfig) (*File, error) {
 	f := &File{
 		Collector: metrics, metrics: metrics,
 		name: config.Name, clock: config.Clock, log: config.Log.WithValues("file", config.Name),
-		inForce: data, told: reading{data: data}, changed: config.Changed,
+		inForce: data, last: reading{data: data}, changed: config.Changed,
 		settle: settleTime, poll: pollInterval,
 	}
 	f.table.Store(table)
 	f.metrics.took(table, data, f.clock.Now())
-	f.log.Info("surface read", "rules", table.Rules(), "sha256", fingerprint(data))
-	f.tell(Change{After: fullDigest(data), Rules: table.Rules()})
+	f.log.Info("surface loaded", "rules", table.Rules(), "sha256", fingerprint(data))
+	f.notify(Change{After: fullDigest(data), Rules: table.Rules()})
 	return f, nil
 }
 
@@ -109,16 +109,16 @@ func (f *File) Lookup(caller Caller, method string, path Path) (*Rule, Outcome) 
 	return f.table.Load().Lookup(caller, method, path)
 }
 
-// take acts upon what the file has become.
+// take loads what the file has become.
 func (f *File) take(r reading) {
-	f.told = r
+	f.last = r
 	if r.err != nil {
 		f.refuse(nil, r.err)
 		return
 	}
 	if bytes.Equal(r.data, f.inForce) {
 		f.metrics.successful.Set(1)
-		f.log.Info("surface file is again as it is in force", "rules", f.table.Load().Rules())
+		f.log.Info("the surface file is the surface in force again", "rules", f.table.Load().Rules())
 		return
 	}
 	table, err := parseFile(f.name, r.data)
@@ -127,29 +127,27 @@ func (f *File) take(r reading) {
 		return
 	}
 	before := f.table.Swap(table)
-	f.tell(Change{Before: fullDigest(f.inForce), After: fullDigest(r.data), Rules: table.Rules()})
+	f.notify(Change{Before: fullDigest(f.inForce), After: fullDigest(r.data), Rules: table.Rules()})
 	f.inForce = r.data
 	f.metrics.reloads.WithLabelValues(resultSuccess).Inc()
 	f.metrics.took(table, r.data, f.clock.Now())
 	f.log.Info("surface replaced", "rules", table.Rules(), "rulesBefore", before.Rules(), "sha256", fingerprint(r.data))
 }
 
-// refuse says loudly, but once for each thing that is wrong, that the file is not
-// what is in force.
+// refuse reports, once for each error, that the file is not in force.
 func (f *File) refuse(data []byte, err error) {
 	change := Change{Before: fullDigest(f.inForce), Rules: f.table.Load().Rules(), Err: err}
 	if data != nil {
 		change.After = fullDigest(data)
 	}
-	f.tell(change)
+	f.notify(change)
 	f.metrics.reloads.WithLabelValues(resultFailure).Inc()
 	f.metrics.successful.Set(0)
-	f.log.Error(err, "surface file refused, the surface before it stays in force: correct the file",
+	f.log.Error(err, "surface file refused, keeping the previous surface: correct the file",
 		"rulesInForce", f.table.Load().Rules(), "sha256InForce", fingerprint(f.inForce))
 }
 
-// tell tells whoever wants to know.
-func (f *File) tell(change Change) {
+func (f *File) notify(change Change) {
 	if f.changed != nil {
 		f.changed(change)
 	}

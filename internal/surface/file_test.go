@@ -59,7 +59,7 @@ func (f *fileTest) open(name string) {
 	}
 	f.gatherer.MustRegister(f.File)
 	f.settle, f.poll = 5*time.Millisecond, time.Hour
-	f.says("surface read")
+	f.says("surface loaded")
 }
 
 // follow runs the File until the test ends or the function is called.
@@ -67,7 +67,7 @@ func (f *fileTest) follow() (stop func()) {
 	ctx, cancel := context.WithCancel(f.Context())
 	done := make(chan error)
 	go func() { done <- f.Run(ctx) }()
-	f.says("surface file is followed")
+	f.says("watching the surface file")
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -332,7 +332,7 @@ func TestBadFileChangesNothing(t *testing.T) {
 	metrics(1, 3, 0)
 
 	f.put(naming("/second"))
-	f.says("again as it is in force")
+	f.says("is the surface in force again")
 	f.permits("/second")
 	metrics(1, 3, 1)
 	f.silent()
@@ -346,14 +346,14 @@ func TestWhatIsNoFileChangesNothing(t *testing.T) {
 	if err := os.Mkdir(f.path("surface.yaml"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f.says("no regular file")
+	f.says("not a regular file")
 	f.permits("/first")
 	if err := os.Remove(f.path("surface.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	f.says("no such file")
 	f.rename("kept", "surface.yaml")
-	f.says("again as it is in force")
+	f.says("is the surface in force again")
 	f.permits("/first")
 }
 

@@ -33,7 +33,7 @@ func (f *File) Run(ctx context.Context) error {
 	defer ticker.Stop()
 
 	settled := f.look() // what changed before there was a watch
-	f.log.Info("surface file is followed", "interval", f.poll)
+	f.log.Info("watching the surface file", "interval", f.poll)
 	for {
 		select {
 		case <-ctx.Done():
@@ -54,7 +54,7 @@ func (f *File) Run(ctx context.Context) error {
 				w.errors = nil
 				continue
 			}
-			f.log.Error(err, "watch of the surface file lost events, the file is read now")
+			f.log.Error(err, "the watch of the surface file failed, reading the file")
 		case <-ticker.C():
 			w.renew()
 		}
@@ -64,13 +64,13 @@ func (f *File) Run(ctx context.Context) error {
 	}
 }
 
-// look reads the file, and acts upon what it has been for settle. The channel says when
-// to look again; it is nil if there is nothing to wait for.
+// look reads the file, and takes it once it has been the same for settle. The channel says
+// when to read again; it is nil if there is nothing to wait for.
 func (f *File) look() <-chan time.Time {
 	var now reading
 	now.data, now.err = readFile(f.name)
 	now.at = f.clock.Now()
-	if now.same(f.told) {
+	if now.same(f.last) {
 		f.pending = nil
 		return nil
 	}
@@ -108,7 +108,7 @@ func (f *File) watch() *watch {
 		err = w.watcher.Add(w.directory)
 	}
 	if err != nil {
-		f.log.Error(err, "surface file cannot be watched, it is read at an interval", "interval", f.poll)
+		f.log.Error(err, "cannot watch the surface file, reading it at an interval", "interval", f.poll)
 	}
 	return w
 }

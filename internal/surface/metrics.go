@@ -35,11 +35,11 @@ func newFileMetrics() *fileMetrics {
 		Collector: group,
 		reloads: create.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_surface_reloads_total",
-			Help: "Changes of the surface file, by result. After a failure the surface before it stays in force.",
+			Help: "Reloads of the surface file, by result. After a failure the previous surface stays in force.",
 		}, []string{"result"}),
 		successful: create.NewGauge(prometheus.GaugeOpts{
 			Name: "apikey_surface_last_reload_successful",
-			Help: "1 while the surface in force is that of the file, 0 while the file cannot be read or is no surface.",
+			Help: "1 while the surface in force is that of the file, 0 while the file cannot be read or is not valid.",
 		}),
 		since: create.NewGauge(prometheus.GaugeOpts{
 			Name: "apikey_surface_last_reload_success_timestamp_seconds",

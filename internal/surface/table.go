@@ -126,7 +126,7 @@ func choose(bindings []binding, caller Caller, method string) (*binding, Outcome
 }
 
 // nobody is what is found where no other pattern may match either.
-var nobody = []binding{}
+var noBindings = []binding{}
 
 // find returns the bindings of the most specific pattern that matches rest, which
 // is what follows the slash that led here. It visits a node at most once.
@@ -136,7 +136,7 @@ func (n *node) find(rest string) []binding {
 		return found
 	}
 	if n.almostLiteral(segment) {
-		return nobody
+		return noBindings
 	}
 	if segment == "" {
 		return nil // a trailing slash is nobody's {name}

@@ -19,7 +19,7 @@ type ID struct {
 	KeyID string    `json:"keyID"`
 }
 
-// Compare is for the order in which versions are told.
+// Compare is for the order of versions in answers.
 func (id ID) Compare(other ID) int {
 	return cmp.Or(strings.Compare(string(id.UID), string(other.UID)), strings.Compare(id.KeyID, other.KeyID))
 }
@@ -30,7 +30,7 @@ type Counter struct {
 	requests atomic.Int64
 	// lastUsed is in seconds since 1970, by this process' clock.
 	lastUsed atomic.Int64
-	// origins is nil unless people want to know where the requests come from.
+	// origins is nil unless the version is retiring, and people want to know who uses it.
 	origins atomic.Pointer[origins]
 
 	id ID
@@ -41,18 +41,18 @@ type Counter struct {
 	holders int
 	// departed is when the last of them went.
 	departed time.Time
-	// told is what requests was at changed, the scan that last found something new.
-	told    int64
-	changed uint64
+	// answered is what requests was at changed, the scan that last found something new.
+	answered int64
+	changed  uint64
 }
 
-// Count takes a request at that time into account.
+// Count counts a request at that time.
 func (c *Counter) Count(at time.Time) {
 	if c == nil {
 		return
 	}
-	// The time first: whoever reads the number and then the time has a time that is
-	// not before that of any request in the number.
+	// The time first: a reader of the number and then the time has a time that is not
+	// before that of any request in the number.
 	for second := at.Unix(); ; {
 		last := c.lastUsed.Load()
 		if second <= last || c.lastUsed.CompareAndSwap(last, second) {
@@ -65,8 +65,8 @@ func (c *Counter) Count(at time.Time) {
 // Watched reports whether CountFrom is to be called, too.
 func (c *Counter) Watched() bool { return c != nil && c.origins.Load() != nil }
 
-// CountFrom takes into account where a request came from that Count was told of:
-// endpoint is the contract by which it was asked about, and a constant.
+// CountFrom counts where a request that Count has counted came from: endpoint is the
+// contract by which it was asked about, and a constant.
 func (c *Counter) CountFrom(endpoint string, gateway netip.Addr) {
 	if c == nil {
 		return

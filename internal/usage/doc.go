@@ -8,14 +8,14 @@
 //	             (atomics)   └────── Answer ───► gather.Gatherer ──► gather.Ledger ──► status
 //
 // An auth server counts in memory: one Counter for each version of a key that its
-// index holds. The manager asks each of them now and then. An answer has totals, never
-// differences: one that was lost is given again, and one that came twice is counted
-// once. When a key was last used goes into its status, a maximum that may be written twice;
-// how often is in the metrics of the manager that has gathered it, and nowhere else.
+// index holds. The manager asks each of them at an interval. An answer has totals, never
+// differences: one that was lost is repeated, and one that came twice is counted once. The
+// last use goes into the key's status, a maximum that may be written twice; how often is in
+// the metrics of the manager that has gathered it, and nowhere else.
 //
 // What this package promises: a request costs no lock and no allocation; memory is
-// bounded by the number of keys; what was counted stays until it was handed over, or
-// is known to be lost. What it must never do: decide about a request, or hold one up.
+// bounded by the number of keys; counts stay until they were gathered, or are counted as
+// lost. What it must never do: decide about a request, or delay one.
 //
 // Package serve is the auth server's end, package gather the manager's.
 package usage

@@ -19,12 +19,12 @@ const (
 type Question struct {
 	// Process is who is asked: another process has other counters.
 	Process string `json:"process"`
-	// Since is the Scan of the first Answer of the last series that was taken in: what
-	// has not changed since is left out. 0 asks for everything.
+	// Since is the Scan of the first Answer of the last series that was gathered: what has
+	// not changed since is left out. 0 asks for everything.
 	Since uint64 `json:"since,omitempty"`
 	// After is the last version of the Answer before, in a series of them.
 	After *ID `json:"after,omitempty"`
-	// Taken: every Answer to the end was taken in, so the auth server may go.
+	// Taken: every Answer to the end was gathered, so the auth server may stop.
 	Taken bool `json:"taken,omitempty"`
 }
 
@@ -36,7 +36,7 @@ type Answer struct {
 	Now int64 `json:"now"`
 	// Final: the last request was answered, and these counts change no more.
 	Final bool `json:"final,omitempty"`
-	// Scan numbers the looks at the counters.
+	// Scan numbers the scans of the counters.
 	Scan uint64 `json:"scan"`
 	// Versions are in the order of their IDs.
 	Versions []Count `json:"versions,omitempty"`

@@ -16,8 +16,7 @@ const (
 	// departedFor is how long a counter stays at least after its version left the index:
 	// a request that found it there before counts with it.
 	departedFor = time.Minute
-	// maxDeparted bounds the counters of versions that left the index and whose counts
-	// nobody has taken.
+	// maxDeparted bounds the counters of versions that left the index and were not gathered.
 	maxDeparted = 10_000
 )
 
@@ -30,7 +29,7 @@ type Table struct {
 	mu       sync.Mutex
 	counters map[ID]*Counter
 	scans    uint64
-	// taken is the scan up to which the last who asked has taken everything.
+	// taken is the scan up to which everything was gathered.
 	taken uint64
 	// departed are counters without a holder, the longest first; some of them may have
 	// one again.
@@ -44,8 +43,7 @@ func NewTable(clock clock.PassiveClock) *Table {
 }
 
 // Hold returns the counter of a version for an entry of an index, which has to Release
-// it when it goes. watched says whether people want to know where its requests come
-// from.
+// it when it goes. watched says whether to count where its requests come from.
 func (t *Table) Hold(uid types.UID, keyID string, watched bool) *Counter {
 	if t == nil {
 		return nil
@@ -68,7 +66,7 @@ func (t *Table) Hold(uid types.UID, keyID string, watched bool) *Counter {
 	return c
 }
 
-// Release takes note that an entry of an index that held c is gone.
+// Release notes that an entry of an index that held c is gone.
 func (t *Table) Release(c *Counter) {
 	if t == nil || c == nil {
 		return
@@ -87,7 +85,7 @@ func (t *Table) Release(c *Counter) {
 	}
 }
 
-// prune drops what nobody needs any more, and more where there is too much.
+// prune drops the counters that are not needed any more, and more where they are too many.
 func (t *Table) prune() {
 	now := t.clock.Now()
 	surplus := 0
@@ -100,10 +98,10 @@ func (t *Table) prune() {
 		case c.holders > 0:
 			c.departed = time.Time{}
 			return true
-		case requests == c.told && c.changed <= t.taken && now.Sub(c.departed) >= departedFor:
+		case requests == c.answered && c.changed <= t.taken && now.Sub(c.departed) >= departedFor:
 		case surplus > 0:
 			surplus--
-			t.lost += requests - c.told
+			t.lost += requests - c.answered
 		default:
 			return false
 		}
@@ -112,7 +110,7 @@ func (t *Table) prune() {
 	})
 }
 
-// Answer says what was counted. It fills in what a Table knows.
+// Answer returns the counts that q asks for, without what a Table does not know.
 func (t *Table) Answer(q *Question) Answer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,8 +120,8 @@ func (t *Table) Answer(q *Question) Answer {
 	answer := Answer{Now: t.clock.Now().Unix(), Scan: t.scans}
 	var found []*Counter
 	for _, c := range t.counters {
-		if requests := c.requests.Load(); requests != c.told {
-			c.told, c.changed = requests, t.scans
+		if requests := c.requests.Load(); requests != c.answered {
+			c.answered, c.changed = requests, t.scans
 		}
 		if c.changed > q.Since && (q.After == nil || c.id.Compare(*q.After) > 0) {
 			found = append(found, c)
@@ -135,7 +133,7 @@ func (t *Table) Answer(q *Question) Answer {
 	}
 	for _, c := range found {
 		answer.Versions = append(answer.Versions, Count{
-			ID: c.id, Requests: c.told, LastUsed: c.lastUsed.Load(), Sources: c.origins.Load().sources(),
+			ID: c.id, Requests: c.answered, LastUsed: c.lastUsed.Load(), Sources: c.origins.Load().sources(),
 		})
 	}
 	return answer
@@ -148,17 +146,17 @@ func (t *Table) Size() int {
 	return len(t.counters)
 }
 
-// Untold returns how many requests were counted since the last answer had them.
-func (t *Table) Untold() (requests int64) {
+// Pending returns how many requests were counted after the last answer.
+func (t *Table) Pending() (requests int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.counters {
-		requests += c.requests.Load() - c.told
+		requests += c.requests.Load() - c.answered
 	}
 	return requests
 }
 
-// Lost returns how many requests were counted and then dropped, because nobody has
+// Lost returns how many requests were counted and then dropped, because no manager has
 // asked for too long.
 func (t *Table) Lost() int64 {
 	t.mu.Lock()

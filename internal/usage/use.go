@@ -27,8 +27,8 @@ type Source struct {
 
 // Coverage says how far what was gathered can be relied on.
 type Coverage struct {
-	// Until is the time up to which every request was gathered, from every auth server
-	// that is live; zero if some was never heard.
+	// Until is the time up to which every request was gathered, from every live auth
+	// server; zero if some has never answered.
 	Until time.Time
 	// LastGap is when an auth server last ended without having handed over what it
 	// had counted: until then keys may have been used unseen. Zero if none has.

@@ -182,6 +182,33 @@ var _ = Describe("An object that cannot be decoded, or is too large", Ordered, C
 		awaitReady(ctx, key)
 		Expect(server.status(plaintext)).To(Equal(http.StatusOK))
 	})
+
+	It("refuses the younger of two Organizations that have one id, until the older is gone", func(ctx SpecContext) {
+		older := newTenant(ctx)
+		younger := newTenant(ctx, func(o *v1alpha1.Organization) { o.Spec.ID = older.organization.Spec.ID })
+		if younger.organization.OlderThan(older.organization) { // of the same second
+			older, younger = younger, older
+		}
+		key, intruder := older.mint(ctx, "key"), younger.key("intruder")
+		Expect(admin.Create(ctx, intruder)).To(Succeed())
+		awaitReason(ctx, intruder, v1alpha1.ConditionPermitted, v1alpha1.ReasonInvalidOrganization)
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(younger.organization), younger.organization)).To(Succeed())
+			ready := meta.FindStatusCondition(younger.organization.Status.Conditions, v1alpha1.ConditionReady)
+			g.Expect(ready).To(HaveField("Reason", v1alpha1.ReasonDuplicateID))
+			g.Expect(ready.Message).To(ContainSubstring(older.organization.Name))
+		}).Should(Succeed())
+		Expect(intruder.Status.Versions).To(BeEmpty())
+		Expect(server.status(plaintextOf(ctx, key))).To(Equal(http.StatusOK))
+
+		Expect(admin.Delete(ctx, older.organization)).To(Succeed())
+		awaitReady(ctx, intruder)
+		Expect(server.status(plaintextOf(ctx, intruder))).To(Equal(http.StatusOK))
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(younger.organization), younger.organization)).To(Succeed())
+			g.Expect(meta.IsStatusConditionTrue(younger.organization.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+		}).Should(Succeed())
+	})
 })
 
 // beside has a key minted, and another suspended, resumed and deleted.

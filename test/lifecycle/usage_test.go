@@ -209,10 +209,10 @@ var _ = Describe("The usage of a key", func() {
 
 	It("is told to nobody else", func(ctx SpecContext) {
 		server := startAuthServer(ctx, "z")
-		teller := registry.TellerOf(leaseOf(ctx, server))
+		source := registry.UsageSourceOf(leaseOf(ctx, server))
 		ask := func(token string) int {
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-			request, err := http.NewRequest(http.MethodPost, "https://"+teller.Address+"/usage", strings.NewReader(`{"process":"`+teller.Process+`"}`))
+			request, err := http.NewRequest(http.MethodPost, "https://"+source.Address+"/usage", strings.NewReader(`{"process":"`+source.Process+`"}`))
 			Expect(err).NotTo(HaveOccurred())
 			if token != "" {
 				request.Header.Set("Authorization", "Bearer "+token)

@@ -41,15 +41,14 @@ type caller struct {
 	http *http.Client
 }
 
-// newCaller refuses an address that is no IP address with a port: names could be made to
-// mean anything.
+// newCaller refuses a host name: whoever controls DNS could point it anywhere.
 func newCaller(address, pin string) (asker, error) {
 	if _, err := netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("usage address: %w", err)
 	}
 	want, err := hex.DecodeString(pin)
 	if err != nil || len(want) != sha256.Size {
-		return nil, errors.New("the usage certificate's pin is no SHA-256")
+		return nil, errors.New("the pin of the usage certificate is not a SHA-256")
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -99,7 +98,7 @@ func (e *statusError) Error() string {
 }
 
 // refused reports whether the token may be the reason. controller-runtime's filter
-// answers 500 to one that the API server refuses, and 401 to none.
+// answers 500 to a token that the API server refuses, and 401 to a missing one.
 func (e *statusError) refused() bool {
 	return e.code == http.StatusUnauthorized || e.code == http.StatusInternalServerError
 }
@@ -157,7 +156,7 @@ func outOfBounds(requests int64) bool { return requests < 0 || requests > maxReq
 func check(question *usage.Question, answer *usage.Answer) error {
 	switch {
 	case answer.Process != question.Process:
-		return errors.New("another process has answered")
+		return errors.New("the answer is from another process")
 	case len(answer.Versions) > usage.MaxVersions, answer.More && len(answer.Versions) == 0:
 		return errors.New("the answer keeps no limit")
 	}
@@ -165,7 +164,7 @@ func check(question *usage.Question, answer *usage.Answer) error {
 	for i := range answer.Versions {
 		version := &answer.Versions[i]
 		if last != nil && version.Compare(*last) <= 0 {
-			return errors.New("the answer has versions out of their order")
+			return errors.New("the answer has versions out of order")
 		}
 		last = &version.ID
 		if len(version.UID) > maxText || len(version.KeyID) > maxText || len(version.Sources) > usage.MaxOrigins+1 || outOfBounds(version.Requests) {

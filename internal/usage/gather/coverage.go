@@ -14,7 +14,7 @@ func (g *Gatherer) Coverage() usage.Coverage {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	coverage := usage.Coverage{Until: g.listed, LastGap: g.lastGap}
-	for _, t := range g.tellers {
+	for _, t := range g.usageSources {
 		if !t.live() {
 			continue
 		}

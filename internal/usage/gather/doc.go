@@ -11,11 +11,11 @@
 //	Lease ──► address, pin ──► Question, Answer ──► Ledger ──► due? ──► pass ──► status
 //	                                                   └─────► metrics
 //
-// A last use is a maximum: it may be told and written twice, by two managers, in any order.
+// A last use is a maximum: it may be answered and written twice, by two managers, in any order.
 // A count is of this process, and ends with it.
 //
-// It promises that Coverage tells where a use may have been missed; and that an auth server
-// that hangs, or always has more to tell, holds no other up. It must never send a token to
-// whom the Lease does not name, or a token that may do more than ask for usage: an auth
-// server that was taken over keeps it.
+// It promises that Coverage says where a use may have been missed; and that an auth server
+// that hangs, or never ends its answers, blocks no other. It must never send a token to a
+// server that the Lease does not name, or a token that may do more than ask for usage: a
+// compromised auth server keeps it.
 package gather

@@ -34,14 +34,14 @@ const (
 	// roundTimeout bounds a round, and listTimeout the list with which it begins.
 	roundTimeout = time.Minute
 	listTimeout  = 10 * time.Second
-	// rememberedFor is how long an auth server is remembered that is gone: one whose Lease
+	// rememberedFor is how long an auth server that is gone is remembered: one whose Lease
 	// was deleted by hand comes back, and the end of one may be seen twice.
 	rememberedFor = 10 * time.Minute
 )
 
 // members lists auth servers. *registry.Members does.
 type members interface {
-	Tellers(ctx context.Context, since time.Time) ([]registry.Teller, time.Time, error)
+	UsageSources(ctx context.Context, since time.Time) ([]registry.UsageSource, time.Time, error)
 }
 
 // tokens gives out tokens to ask with. *Tokens does.
@@ -56,7 +56,7 @@ type Config struct {
 	Tokens  tokens
 	// Keys reads APIKeys from a cache.
 	Keys client.Reader
-	// Leases shows Leases as they change; nil to look at intervals only.
+	// Leases shows Leases as they change; nil to list them at intervals only.
 	Leases   cache.Informers
 	Ledger   *Ledger
 	Interval time.Duration
@@ -65,26 +65,26 @@ type Config struct {
 	dial func(address, pin string) (asker, error)
 }
 
-// Gatherer asks every auth server what it has counted, now and then, and at once when
-// one is about to go.
+// Gatherer asks every auth server for its usage, at an interval, and at once when one is
+// about to stop.
 type Gatherer struct {
 	Config
 	// Collector has its metrics.
 	prometheus.Collector
 
 	metrics *metrics
-	// kicks has place for one: somebody is about to go.
+	// kicks has place for one: an auth server is about to stop.
 	kicks chan struct{}
 	// listing keeps lists in their order.
 	listing sync.Mutex
 
-	mu      sync.Mutex
-	tellers map[string]*teller
+	mu           sync.Mutex
+	usageSources map[string]*usageSource
 	// listed is when the last list of auth servers was asked for.
 	listed time.Time
 	// lastGap is when something may have been missed.
 	lastGap time.Time
-	// wake has an APIKey reconciled.
+	// wake requeues an APIKey.
 	wake func(types.NamespacedName)
 }
 
@@ -93,7 +93,7 @@ func New(config Config) *Gatherer {
 	if config.dial == nil {
 		config.dial = newCaller
 	}
-	g := &Gatherer{Config: config, kicks: make(chan struct{}, 1), tellers: map[string]*teller{}}
+	g := &Gatherer{Config: config, kicks: make(chan struct{}, 1), usageSources: map[string]*usageSource{}}
 	g.metrics = newMetrics(g)
 	g.Collector = g.metrics
 	return g
@@ -102,7 +102,7 @@ func New(config Config) *Gatherer {
 // NeedLeaderElection has the leader alone gather, as it alone writes.
 func (g *Gatherer) NeedLeaderElection() bool { return true }
 
-// Wake has f called with each APIKey whose status is due to be written.
+// Wake sets f, which requeues an APIKey whose status is due to be written.
 func (g *Gatherer) Wake(f func(types.NamespacedName)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -123,7 +123,7 @@ func (g *Gatherer) Start(ctx context.Context) error {
 	return nil
 }
 
-// rounds asks everybody now and then, until ctx is done.
+// rounds asks all auth servers at an interval, until ctx is done.
 func (g *Gatherer) rounds(ctx context.Context) {
 	timer := g.Clock.NewTimer(0)
 	defer timer.Stop()
@@ -140,11 +140,11 @@ func (g *Gatherer) rounds(ctx context.Context) {
 
 func (g *Gatherer) notGathered(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		log.FromContext(ctx).Info("usage was not gathered", "error", err.Error())
+		log.FromContext(ctx).Info("could not gather usage", "error", err.Error())
 	}
 }
 
-// round asks everybody, and wakes what is due.
+// round asks all auth servers, and requeues what is due.
 func (g *Gatherer) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
@@ -167,48 +167,48 @@ func (g *Gatherer) look(ctx context.Context) ([]visit, error) {
 	defer cancel()
 	g.listing.Lock()
 	defer g.listing.Unlock()
-	found, asked, err := g.Members.Tellers(ctx, g.Clock.Now())
+	found, asked, err := g.Members.UsageSources(ctx, g.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
 	return g.update(found, asked), nil
 }
 
-// update takes in a list of the auth servers, and returns those to ask.
-func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []visit) {
+// update records a list of the auth servers, and returns those to ask.
+func (g *Gatherer) update(found []registry.UsageSource, asked time.Time) (ask []visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.listed.IsZero() {
-		// What the leader before has missed, nobody knows.
+		// What the leader before has missed is not known.
 		g.lastGap = asked
 	}
 	present := map[string]bool{}
 	for _, now := range found {
 		present[now.Process] = true
-		t := g.tellers[now.Process]
+		t := g.usageSources[now.Process]
 		if t == nil {
-			t = &teller{unseenFrom: g.listed}
-			g.tellers[now.Process] = t
+			t = &usageSource{unseenFrom: g.listed}
+			g.usageSources[now.Process] = t
 		}
-		t.Teller, t.gone = now, time.Time{}
+		t.UsageSource, t.gone = now, time.Time{}
 		switch {
 		case now.Fenced:
 			g.ended(t)
-		case now.Address == "": // It tells nothing.
+		case now.Address == "": // It serves no usage.
 		case !t.handedOver || now.Final:
 			t.gap = false
 			ask = append(ask, visit{t: t, who: now})
 		}
 	}
-	for process, t := range g.tellers {
+	for process, t := range g.usageSources {
 		switch {
 		case present[process]:
 		case t.gone.IsZero():
 			t.gone = asked
 			g.ended(t)
 		case asked.Sub(t.gone) > rememberedFor:
-			// Nobody has used its connection since, so that has ended.
-			delete(g.tellers, process)
+			// Its connection has been idle since, so that has ended.
+			delete(g.usageSources, process)
 			g.Ledger.forget(process)
 		}
 	}
@@ -216,12 +216,13 @@ func (g *Gatherer) update(found []registry.Teller, asked time.Time) (ask []visit
 	return ask
 }
 
-// gather asks one auth server, unless somebody does, and lets it go if it wants to.
+// gather asks one auth server, unless it is being asked, and lets it stop if it waits for
+// that.
 func (g *Gatherer) gather(ctx context.Context, v visit) {
-	if !g.claim(v) {
+	if !g.acquire(v) {
 		return
 	}
-	defer g.unclaim(v)
+	defer g.relinquish(v)
 	sent, final, err := g.read(ctx, v)
 	g.metrics.asked(err)
 	logger := log.FromContext(ctx).WithValues("lease", v.who.Name)
@@ -235,15 +236,15 @@ func (g *Gatherer) gather(ctx context.Context, v visit) {
 	g.mu.Unlock()
 	if err == nil && handedOver {
 		if err := g.dismiss(ctx, v); err != nil && ctx.Err() == nil {
-			logger.Info("an auth server that has handed its usage over may wait in vain", "error", err.Error())
+			logger.Info("could not confirm the handover of usage; the auth server stops after its timeout", "error", err.Error())
 		}
 	}
 	if err != nil && !failedBefore && ctx.Err() == nil {
-		logger.Info("an auth server could not be asked for usage, will try on", "error", err.Error())
+		logger.Info("could not gather usage from an auth server, retrying", "error", err.Error())
 	}
 }
 
-// sweep takes in what the statuses have, and wakes the APIKeys that are due.
+// sweep observes all statuses, and requeues the APIKeys that are due.
 func (g *Gatherer) sweep(ctx context.Context) error {
 	list := &v1alpha1.APIKeyList{}
 	if err := g.Keys.List(ctx, list, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {

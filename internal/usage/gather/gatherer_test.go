@@ -38,13 +38,13 @@ import (
 
 // fakeMembers are the auth servers that a list shows.
 type fakeMembers struct {
-	tellers []registry.Teller
-	clock   clock.PassiveClock
-	err     error
+	usageSources []registry.UsageSource
+	clock        clock.PassiveClock
+	err          error
 }
 
-func (m *fakeMembers) Tellers(context.Context, time.Time) ([]registry.Teller, time.Time, error) {
-	return m.tellers, m.clock.Now(), m.err
+func (m *fakeMembers) UsageSources(context.Context, time.Time) ([]registry.UsageSource, time.Time, error) {
+	return m.usageSources, m.clock.Now(), m.err
 }
 
 // fakeTokens gives out good, until that is dropped.
@@ -125,9 +125,9 @@ func (w *world) gatherAll(t testing.TB) {
 
 // replica is the auth server's end, on a real socket.
 type replica struct {
-	teller registry.Teller
-	table  *usage.Table
-	server *serve.Server
+	usageSource registry.UsageSource
+	table       *usage.Table
+	server      *serve.Server
 	// finished is closed when the Lease would say that the counts are final.
 	finished chan struct{}
 	handed   chan struct{}
@@ -167,8 +167,8 @@ func startReplica(t testing.TB, name, process string) *replica {
 		t.Fatal(err)
 	}
 	r := &replica{
-		teller: registry.Teller{Name: name, Process: process, Address: listener.Addr().String(), Pin: pin},
-		table:  usage.NewTable(clock.RealClock{}), finished: make(chan struct{}), handed: make(chan struct{}),
+		usageSource: registry.UsageSource{Name: name, Process: process, Address: listener.Addr().String(), Pin: pin},
+		table:       usage.NewTable(clock.RealClock{}), finished: make(chan struct{}), handed: make(chan struct{}),
 	}
 	r.server, err = serve.New(serve.Config{
 		Table: r.table, Process: process, Finish: func() { close(r.finished) },
@@ -198,13 +198,13 @@ func (r *replica) use(name string, requests int) {
 func (r *replica) handOver(ctx context.Context) {
 	go func() { defer close(r.handed); r.server.HandOver(ctx) }()
 	<-r.finished
-	r.teller.Final = true
+	r.usageSource.Final = true
 }
 
 func (w *world) show(replicas ...*replica) {
-	w.members.tellers = nil
+	w.members.usageSources = nil
 	for _, r := range replicas {
-		w.members.tellers = append(w.members.tellers, r.teller)
+		w.members.usageSources = append(w.members.usageSources, r.usageSource)
 	}
 }
 
@@ -259,7 +259,7 @@ func TestGathering(t *testing.T) {
 func TestWhatCannotBeAskedIsNotCovered(t *testing.T) {
 	w := newWorld()
 	r1, r2 := startReplica(t, "one", "p1"), startReplica(t, "two", "p2")
-	silent := &replica{teller: registry.Teller{Name: "old", Process: "p0"}}
+	silent := &replica{usageSource: registry.UsageSource{Name: "old", Process: "p0"}}
 	w.show(r1, silent)
 	w.gatherAll(t)
 	if coverage := w.Coverage(); !coverage.Until.IsZero() {
@@ -310,7 +310,7 @@ func TestAnEndWithoutAHandOverIsAGap(t *testing.T) {
 		t.Error("one gap was taken for two")
 	}
 	w.show(again)
-	w.members.tellers[0].Fenced = true
+	w.members.usageSources[0].Fenced = true
 	w.gatherAll(t)
 	gap("fenced")
 	w.gatherAll(t)
@@ -390,7 +390,7 @@ func TestAProcessThatNoListHasShownLeavesAGap(t *testing.T) {
 			w.dial = func(string, string) (asker, error) {
 				return direct{table: usage.NewTable(w.clock), final: ptr.To(test.handed)}, nil
 			}
-			w.members.tellers = []registry.Teller{{Name: "one", Process: "p1", Address: "1", Final: test.handed}}
+			w.members.usageSources = []registry.UsageSource{{Name: "one", Process: "p1", Address: "1", Final: test.handed}}
 			w.gatherAll(t)
 			w.clock.Step(time.Second)
 			last := lease("p1", 0)
@@ -441,8 +441,8 @@ func TestAHandOverIsNoGap(t *testing.T) {
 	for range 60 {
 		w.gatherAll(t)
 	}
-	if len(w.tellers) != 1 || w.requests() != 9 {
-		t.Errorf("%d are remembered, %d requests", len(w.tellers), w.requests())
+	if len(w.usageSources) != 1 || w.requests() != 9 {
+		t.Errorf("%d are remembered, %d requests", len(w.usageSources), w.requests())
 	}
 }
 
@@ -510,18 +510,18 @@ func TestHandOverWithoutAManager(t *testing.T) {
 func TestOnlyWhomTheLeaseNamesIsToldTheToken(t *testing.T) {
 	r := startReplica(t, "one", "p1")
 	r.use("a", 3)
-	for name, change := range map[string]func(*registry.Teller){
-		"another pin":        func(t *registry.Teller) { t.Pin = strings.Repeat("0", 64) },
-		"no pin":             func(t *registry.Teller) { t.Pin = "" },
-		"half a pin":         func(t *registry.Teller) { t.Pin = t.Pin[:32] },
-		"a name, no address": func(t *registry.Teller) { t.Address = strings.Replace(t.Address, "127.0.0.1", "localhost", 1) },
-		"a URL":              func(t *registry.Teller) { t.Address += "/x" },
+	for name, change := range map[string]func(*registry.UsageSource){
+		"another pin":        func(t *registry.UsageSource) { t.Pin = strings.Repeat("0", 64) },
+		"no pin":             func(t *registry.UsageSource) { t.Pin = "" },
+		"half a pin":         func(t *registry.UsageSource) { t.Pin = t.Pin[:32] },
+		"a name, no address": func(t *registry.UsageSource) { t.Address = strings.Replace(t.Address, "127.0.0.1", "localhost", 1) },
+		"a URL":              func(t *registry.UsageSource) { t.Address += "/x" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(keyOf("a", v1alpha1.VersionActive))
-			other := r.teller
+			other := r.usageSource
 			change(&other)
-			w.members.tellers = []registry.Teller{other}
+			w.members.usageSources = []registry.UsageSource{other}
 			w.gatherAll(t)
 			if coverage := w.Coverage(); w.requests() != 0 || !coverage.Until.IsZero() {
 				t.Errorf("%d requests, %+v", w.requests(), coverage)
@@ -533,9 +533,9 @@ func TestOnlyWhomTheLeaseNamesIsToldTheToken(t *testing.T) {
 	}
 	t.Run("another process", func(t *testing.T) {
 		w := newWorld(keyOf("a", v1alpha1.VersionActive))
-		other := r.teller
+		other := r.usageSource
 		other.Process = "p2"
-		w.members.tellers = []registry.Teller{other}
+		w.members.usageSources = []registry.UsageSource{other}
 		w.gatherAll(t)
 		if w.requests() != 0 || !w.Coverage().Until.IsZero() {
 			t.Errorf("%d requests, %+v", w.requests(), w.Coverage())
@@ -558,7 +558,7 @@ func TestOnlyWhoMayIsTold(t *testing.T) {
 	if w.requests() != 3 || !slices.Equal(w.tokens.dropped, []string{"old"}) {
 		t.Errorf("%d requests, dropped %v", w.requests(), w.tokens.dropped)
 	}
-	caller, err := newCaller(r.teller.Address, r.teller.Pin)
+	caller, err := newCaller(r.usageSource.Address, r.usageSource.Pin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// leavingAtOnce is how many auth servers may hand over at the same time. Those beyond are
-// asked with all others.
+// leavingAtOnce is how many auth servers may hand over at the same time. The others are
+// asked in the next round.
 const leavingAtOnce = 64
 
-// handOvers asks whoever is about to go, until ctx is done. It waits for none of them: one
-// that hangs, or only says that it goes, holds up no other, and nor does a round.
+// handOvers asks auth servers that are about to stop, until ctx is done. It waits for none
+// of them: one that hangs, or only says that it stops, blocks no other, and no round.
 func (g *Gatherer) handOvers(ctx context.Context) {
 	var asking errgroup.Group
 	asking.SetLimit(leavingAtOnce)
@@ -29,7 +29,7 @@ func (g *Gatherer) handOvers(ctx context.Context) {
 	}
 }
 
-// release has those asked that are about to go.
+// release asks the auth servers that are about to stop.
 func (g *Gatherer) release(ctx context.Context, asking *errgroup.Group) error {
 	found, err := g.look(ctx)
 	if err != nil {
@@ -43,8 +43,9 @@ func (g *Gatherer) release(ctx context.Context, asking *errgroup.Group) error {
 	return nil
 }
 
-// claim reports whether nobody asks an auth server: then the caller does, and unclaims it.
-func (g *Gatherer) claim(v visit) bool {
+// acquire reports whether an auth server is not being asked. Then the caller may ask it, and
+// has to relinquish it.
+func (g *Gatherer) acquire(v visit) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if v.t.asking {
@@ -54,7 +55,7 @@ func (g *Gatherer) claim(v visit) bool {
 	return true
 }
 
-func (g *Gatherer) unclaim(v visit) {
+func (g *Gatherer) relinquish(v visit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v.t.asking = false
@@ -63,7 +64,6 @@ func (g *Gatherer) unclaim(v visit) {
 	}
 }
 
-// kick has those asked soon that are about to go.
 func (g *Gatherer) kick() {
 	select {
 	case g.kicks <- struct{}{}:

@@ -54,17 +54,17 @@ func endless(every time.Duration) askerFunc {
 // dialling has each auth server, by its address, answered for by an asker.
 func (w *world) dialling(askers map[string]asker) {
 	w.dial = func(address, _ string) (asker, error) { return askers[address], nil }
-	w.members.tellers = nil
+	w.members.usageSources = nil
 	for address := range askers {
-		w.members.tellers = append(w.members.tellers, registry.Teller{Name: address, Process: address, Address: address})
+		w.members.usageSources = append(w.members.usageSources, registry.UsageSource{Name: address, Process: address, Address: address})
 	}
 }
 
 // leave has the Lease of an auth server say that its counts are final.
 func (w *world) leave(address string) {
-	for i := range w.members.tellers {
-		if w.members.tellers[i].Address == address {
-			w.members.tellers[i].Final = true
+	for i := range w.members.usageSources {
+		if w.members.usageSources[i].Address == address {
+			w.members.usageSources[i].Final = true
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (f *fleet) replace(t *testing.T, i int) {
 	t.Helper()
 	if f.finals[i] != nil {
 		*f.finals[i] = true
-		f.members.tellers[i].Final = true
+		f.members.usageSources[i].Final = true
 		if err := f.releaseAll(t); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func (f *fleet) replace(t *testing.T, i int) {
 	for k := range len(f.keys.keys) {
 		f.counters[i] = append(f.counters[i], f.tables[i].Hold(types.UID(fmt.Sprint("key-", k)), "k", false))
 	}
-	f.members.tellers[i] = registry.Teller{Name: fmt.Sprint("replica-", i), Process: process, Address: fmt.Sprint(i)}
+	f.members.usageSources[i] = registry.UsageSource{Name: fmt.Sprint("replica-", i), Process: process, Address: fmt.Sprint(i)}
 }
 
 // A thousand keys at a thousand requests a second, three auth servers that are replaced
@@ -74,7 +74,7 @@ func TestAnHourOfAThousandKeys(t *testing.T) {
 		world:  newWorld(all...),
 		tables: make([]*usage.Table, replicas), counters: make([][]*usage.Counter, replicas), finals: make([]*bool, replicas),
 	}
-	f.members.tellers = make([]registry.Teller, replicas)
+	f.members.usageSources = make([]registry.UsageSource, replicas)
 	f.dial = func(address, _ string) (asker, error) {
 		i := int(address[0] - '0')
 		return direct{table: f.tables[i], final: f.finals[i]}, nil

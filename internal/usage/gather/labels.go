@@ -37,11 +37,11 @@ func (l *labels) release(v *version) {
 
 var (
 	keyRequestsDesc = prometheus.NewDesc("apikey_usage_key_requests_total",
-		"Requests with a key, as far as gathered.", []string{"namespace", "name", "key_id"}, nil)
+		"Requests with a key, as gathered from auth servers.", []string{"namespace", "name", "key_id"}, nil)
 	keyLastUsedDesc = prometheus.NewDesc("apikey_usage_key_last_used_timestamp_seconds",
-		"When a key was last used, in seconds since 1970, as far as gathered.", []string{"namespace", "name", "key_id"}, nil)
+		"When a key was last used, in seconds since 1970, as gathered from auth servers.", []string{"namespace", "name", "key_id"}, nil)
 	keysUnlabelledDesc = prometheus.NewDesc("apikey_usage_keys_over_limit",
-		"Keys in use without metrics of their own, because --per-key-metrics-limit others have them.", nil, nil)
+		"Keys in use without metrics of their own, because of --per-key-metrics-limit.", nil, nil)
 )
 
 // keyMetrics are the metrics of single keys.
@@ -73,7 +73,7 @@ func (m keyMetrics) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(keysUnlabelledDesc, prometheus.GaugeValue, float64(over))
 }
 
-// KeyMetrics has at most limit versions have metrics of their own from now on.
+// KeyMetrics sets how many versions have metrics of their own.
 func (l *Ledger) KeyMetrics(limit int) prometheus.Collector {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,8 +14,7 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/registry"
 )
 
-// follow has the Gatherer notice what happens to Leases between two lists, until unfollow
-// is called.
+// follow watches Leases between two lists, until unfollow is called.
 func (g *Gatherer) follow(ctx context.Context) (unfollow func(), err error) {
 	if g.Leases == nil {
 		return func() {}, nil
@@ -35,9 +34,9 @@ func (g *Gatherer) follow(ctx context.Context) (unfollow func(), err error) {
 	return func() { _ = informer.RemoveEventHandler(registration) }, nil
 }
 
-// leaseChanged wakes the Gatherer when an auth server waits for it.
+// leaseChanged wakes the Gatherer when an auth server waits for its handover.
 func (g *Gatherer) leaseChanged(obj any) {
-	if lease, ok := obj.(*coordinationv1.Lease); ok && registry.TellerOf(lease).Final {
+	if lease, ok := obj.(*coordinationv1.Lease); ok && registry.UsageSourceOf(lease).Final {
 		g.kick()
 	}
 }
@@ -50,8 +49,8 @@ func (g *Gatherer) leaseTaken(before, after any) {
 	if !ok || !also {
 		return
 	}
-	last := registry.TellerOf(old)
-	if last.Process == registry.TellerOf(lease).Process {
+	last := registry.UsageSourceOf(old)
+	if last.Process == registry.UsageSourceOf(lease).Process {
 		return
 	}
 	g.mu.Lock()
@@ -67,7 +66,7 @@ func (g *Gatherer) leaseTaken(before, after any) {
 	}
 }
 
-// leaseGone notices an auth server that left without a word.
+// leaseGone notices an auth server whose Lease was deleted.
 func (g *Gatherer) leaseGone(obj any) {
 	if last, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
 		obj = last.Obj
@@ -75,30 +74,30 @@ func (g *Gatherer) leaseGone(obj any) {
 	if lease, ok := obj.(*coordinationv1.Lease); ok {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.left(registry.TellerOf(lease))
+		g.left(registry.UsageSourceOf(lease))
 	}
 }
 
-// left takes note that a process has no Lease any more, even one that no list has shown.
-func (g *Gatherer) left(last registry.Teller) {
-	t := g.tellers[last.Process]
+// left records that a process has no Lease any more, even one that no list has shown.
+func (g *Gatherer) left(last registry.UsageSource) {
+	t := g.usageSources[last.Process]
 	if t == nil {
-		t = &teller{Teller: last, unseenFrom: g.listed}
-		g.tellers[last.Process] = t
+		t = &usageSource{UsageSource: last, unseenFrom: g.listed}
+		g.usageSources[last.Process] = t
 	}
 	t.gone = g.Clock.Now()
 	g.ended(t)
 }
 
-// ended takes note that t is gone, or fenced.
-func (g *Gatherer) ended(t *teller) {
+// ended records that t is gone, or fenced.
+func (g *Gatherer) ended(t *usageSource) {
 	if !t.gap && !t.handedOver {
 		t.gap = true
 		g.gap()
 	}
 }
 
-// gap takes note that something may have been missed.
+// gap records that uses may have been missed.
 func (g *Gatherer) gap() {
 	g.lastGap = g.Clock.Now()
 	g.metrics.gaps.Inc()

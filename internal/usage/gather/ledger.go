@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxStrays bounds the versions that auth servers tell of and no APIKey has: those
-	// that are new or just gone, and what an auth server that was taken over makes up.
+	// maxStrays bounds the versions that auth servers report and no APIKey has: those that
+	// are new or just gone, and what a compromised auth server makes up.
 	maxStrays = 20_000
 	// absentRounds is after how many rounds a version that no APIKey has is given up.
 	// One could be due to a cache that lags.
@@ -56,7 +56,7 @@ type version struct {
 	label *label
 }
 
-// share is what one auth server has told last of a version.
+// share is what one auth server has reported last of a version.
 type share struct {
 	requests int64
 	sources  []usage.Source
@@ -68,8 +68,7 @@ func NewLedger(clock clock.PassiveClock, interval time.Duration) *Ledger {
 	return &Ledger{clock: clock, interval: interval, versions: map[usage.ID]*version{}}
 }
 
-// take adds what an auth server has told. It returns how many of its versions found no
-// place.
+// take adds an auth server's answer. It returns how many of its versions were too many.
 func (l *Ledger) take(process string, answer *usage.Answer, received time.Time) (refused int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,8 +115,8 @@ func (v *version) take(process string, count *usage.Count) {
 	v.shares[process] = share{requests: count.Requests, sources: count.Sources}
 }
 
-// forget drops the parts of an auth server that is gone for good. What it has told
-// counts on.
+// forget drops the shares of an auth server that is gone for good. What it has reported
+// still counts.
 func (l *Ledger) forget(process string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -29,11 +29,11 @@ func newMetrics(g *Gatherer) *metrics {
 		Collector: group,
 		questions: create.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikey_usage_gatherings_total",
-			Help: "Questions to auth servers about what they have counted, by result.",
+			Help: "Requests to auth servers for their usage, by result.",
 		}, []string{"result"}),
 		gaps: create.NewCounter(prometheus.CounterOpts{
 			Name: "apikey_usage_gaps_total",
-			Help: "Auth servers that ended or were fenced before what they had counted was gathered.",
+			Help: "Auth servers that ended or were fenced before their usage was gathered.",
 		}),
 	}
 	for _, result := range []string{resultSuccess, resultFailure} {
@@ -52,9 +52,9 @@ func (m *metrics) asked(err error) {
 }
 
 var coverageAgeDesc = prometheus.NewDesc("apikey_usage_coverage_age_seconds",
-	"Time since the moment up to which the counts of every auth server were gathered. Absent while one was never heard.", nil, nil)
+	"Time since the moment up to which the usage of every auth server was gathered. Absent while one has never answered.", nil, nil)
 
-// coverageAge tells, when somebody asks, up to when usage is known.
+// coverageAge is read when it is collected.
 type coverageAge struct{ gatherer *Gatherer }
 
 // Describe implements prometheus.Collector.

@@ -10,8 +10,8 @@ import (
 	"github.com/hexcovery/apikey-operator/internal/usage"
 )
 
-// merge adds sources up: the busiest first, and those that have no place any more in
-// one without an endpoint at the end. It changes neither argument.
+// merge adds sources up: the busiest first, and those beyond the limit in one without an
+// endpoint at the end. It changes neither argument.
 func merge(a, b []usage.Source) []usage.Source {
 	if len(b) == 0 {
 		return a

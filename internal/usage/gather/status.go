@@ -21,7 +21,7 @@ const (
 	retiringInterval = time.Minute
 )
 
-// Observe takes in what the status of an APIKey has, as it is stored.
+// Observe records the status of an APIKey, as it is stored.
 func (l *Ledger) Observe(key *v1alpha1.APIKey) {
 	if l == nil {
 		return
@@ -48,7 +48,7 @@ func (l *Ledger) observe(key *v1alpha1.APIKey) {
 	}
 }
 
-// observe takes in what a status has of v. It may be older than what was seen before.
+// observe records what a status has of v. It may be older than what was seen before.
 func (v *version) observe(stored *v1alpha1.KeyVersion, now time.Time) {
 	if at := ptr.Deref(stored.LastUsedTime, metav1.Time{}).Time; at.After(v.stored) {
 		v.stored = at

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// ReaderAccount is the ServiceAccount in whose name auth servers are asked. It may
-	// ask for usage, and nothing else: an auth server sees its token, and could use it.
+	// ReaderAccount is the ServiceAccount that gathers usage. It has no other right: an
+	// auth server sees its token, and could use it.
 	ReaderAccount = "apikey-usage-reader"
 	// tokenLifetime is the shortest that API servers grant.
 	tokenLifetime = 10 * time.Minute
@@ -61,7 +61,7 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 	return t.token, nil
 }
 
-// Drop has the next Token be a new one.
+// Drop discards a token: the next one is new.
 func (t *Tokens) Drop(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

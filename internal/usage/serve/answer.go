@@ -15,11 +15,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	var question usage.Question
 	switch err := json.NewDecoder(http.MaxBytesReader(w, r.Body, usage.MaxQuestionBytes)).Decode(&question); {
 	case err != nil:
-		http.Error(w, "the body is no question: "+err.Error(), http.StatusBadRequest)
+		http.Error(w, "the body is not a question: "+err.Error(), http.StatusBadRequest)
 		return
 	case question.Process != s.config.Process:
-		// Somebody else was meant, who had this address before.
-		http.Error(w, "another process is here", http.StatusConflict)
+		// The process meant had this address before.
+		http.Error(w, "another process has this address now", http.StatusConflict)
 		return
 	}
 	s.asked.Store(true)
@@ -29,7 +29,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	answer.Process, answer.Final = s.config.Process, finished
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(&answer); err != nil {
-		s.config.Log.V(1).Info("an answer about usage did not arrive", "error", err.Error())
+		s.config.Log.V(1).Info("could not send an answer about usage", "error", err.Error())
 	}
 	if question.Taken && finished {
 		s.takeOnce.Do(func() { close(s.taken) })

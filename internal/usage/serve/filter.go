@@ -12,15 +12,14 @@ import (
 )
 
 // What reviews may cost the API server: a manager's token is reviewed once a minute.
-// Whoever floods the endpoint with tokens of its own delays usage, and nothing else.
+// A flood of other tokens delays usage, and nothing else.
 const (
 	reviewsPerSecond = 5
 	reviewsAtOnce    = 10
 )
 
-// NewFilter returns controller-runtime's filter: it has the API server say who asks,
-// by a TokenReview, and whether that one may, by a SubjectAccessReview for the path and
-// the method.
+// NewFilter returns controller-runtime's filter: it authenticates by a TokenReview, and
+// authorizes by a SubjectAccessReview for the path and the method.
 func NewFilter(config *rest.Config) (server.Filter, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst, config.RateLimiter = reviewsPerSecond, reviewsAtOnce, nil

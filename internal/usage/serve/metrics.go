@@ -13,11 +13,11 @@ func newMetrics(s *Server) prometheus.Collector {
 	create := promauto.With(group)
 	create.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "apikey_usage_counted_versions",
-		Help: "Versions of keys that requests are counted for, with those that are gone and not gathered yet.",
+		Help: "Key versions with a counter, those that are gone and not gathered yet included.",
 	}, func() float64 { return float64(s.config.Table.Size()) })
 	create.NewCounterFunc(prometheus.CounterOpts{
 		Name: "apikey_usage_lost_requests_total",
-		Help: "Requests that were counted and that no manager was told of.",
+		Help: "Requests that were counted and never gathered by a manager.",
 	}, func() float64 { return float64(s.config.Table.Lost() + s.lost.Load()) })
 	return group
 }

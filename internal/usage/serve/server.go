@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package serve is the auth server's end of the gathering of usage: a listener of its
-// own, over TLS, that tells the manager what was counted, and the handover at the end.
+// own, over TLS, that serves usage to the manager, and the handover at the end.
 //
-// It promises that who is answered was authenticated and authorized by the API server,
-// and that an auth server which stops in peace waits, for a bounded time, until what it
-// has counted was taken. It must never keep a request of a client waiting.
+// It promises that the API server authenticates and authorizes each question, and that an
+// auth server that stops gracefully waits, for a bounded time, until its usage was
+// gathered. It must never keep a request of a client waiting.
 package serve
 
 import (
@@ -31,8 +31,8 @@ import (
 )
 
 const (
-	// DefaultHandOverTimeout is how long an auth server that stops waits for a manager
-	// that takes its counts. A leader that was lost is replaced in about that time.
+	// DefaultHandOverTimeout is how long an auth server that stops waits for a manager to
+	// gather its usage. A leader that was lost is replaced in about that time.
 	DefaultHandOverTimeout = 15 * time.Second
 
 	readHeaderTimeout = 5 * time.Second
@@ -41,8 +41,8 @@ const (
 	maxHeaderBytes    = 16 << 10
 	// stopTimeout is for the last answer.
 	stopTimeout = time.Second
-	// maxConnections is for a few managers, and for who has no business here and is to
-	// cost little. Who keeps one without a question makes room.
+	// maxConnections is for a few managers, with little for strangers. An idle connection
+	// makes room.
 	maxConnections = 32
 )
 
@@ -59,7 +59,7 @@ type Config struct {
 	Listener net.Listener
 	// Certificate comes from NewCertificate.
 	Certificate tls.Certificate
-	// Filter lets those through who may ask; see NewFilter.
+	// Filter authorizes; see NewFilter.
 	Filter metricsserver.Filter
 
 	// HandOverTimeout is how long HandOver waits at most.
@@ -70,7 +70,7 @@ type Config struct {
 	Connections *serving.Metrics
 }
 
-// Server tells a manager what was counted.
+// Server serves usage to managers.
 type Server struct {
 	// Collector has its metrics.
 	prometheus.Collector
@@ -131,17 +131,17 @@ func (s *Server) Run(ctx context.Context) {
 	})
 	err := s.http.ServeTLS(s.listener, "", "")
 	if !errors.Is(err, http.ErrServerClosed) {
-		s.config.Log.Error(err, "usage is counted, but is told to nobody any more")
+		s.config.Log.Error(err, "stopped serving usage; requests are still counted")
 	}
 	close(ended)
 	stopping.Wait()
 }
 
-// HandOver waits until the manager has taken what was counted. It is to be called when
-// the last request was answered.
+// HandOver waits until a manager has gathered the final counts. Call it when the last
+// request was answered.
 func (s *Server) HandOver(ctx context.Context) {
-	if !s.asked.Load() && s.config.Table.Untold() == 0 {
-		return // nobody was counted, and nobody has ever asked
+	if !s.asked.Load() && s.config.Table.Pending() == 0 {
+		return // nothing was counted, and no manager has ever asked
 	}
 	timeout := s.config.Clock.NewTimer(s.config.HandOverTimeout)
 	defer timeout.Stop()
@@ -149,12 +149,12 @@ func (s *Server) HandOver(ctx context.Context) {
 	s.config.Finish()
 	select {
 	case <-s.taken:
-		s.config.Log.Info("usage was handed over")
+		s.config.Log.Info("handed usage over")
 		return
 	case <-timeout.C():
 	case <-ctx.Done():
 	}
-	lost := s.config.Table.Untold()
+	lost := s.config.Table.Pending()
 	s.lost.Add(lost)
-	s.config.Log.Info("usage was not handed over: no manager has taken it in time", "timeout", s.config.HandOverTimeout, "requestsNotTold", lost)
+	s.config.Log.Info("could not hand usage over in time: no manager gathered it", "timeout", s.config.HandOverTimeout, "requestsLost", lost)
 }

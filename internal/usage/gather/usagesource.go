@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	// seriesTimeout bounds the questions to one auth server in a row. One that always has
-	// more to tell must not keep the others waiting.
+	// seriesTimeout bounds a series of questions to one auth server. One whose answers never
+	// end must not block the others.
 	seriesTimeout = 15 * time.Second
 	// maxPages bounds the answers to them: a million versions.
 	maxPages = 1000
 )
 
-// teller is what is remembered of one auth server's process. Its fields are the Gatherer's,
+// usageSource is what is remembered of one auth server's process. Its fields are the Gatherer's,
 // under its lock, but for the last, which are those of who asks it: there is one at a time.
-type teller struct {
-	registry.Teller
+type usageSource struct {
+	registry.UsageSource
 
 	// unseenFrom is when a list did not show it yet; zero if it was in the first.
 	unseenFrom time.Time
-	// heard is when it was asked for what it told last; zero if it never told anything.
+	// heard is when it was asked for its last complete answer; zero if there was none.
 	heard time.Time
 	// failed: the last try to ask it failed.
 	failed bool
-	// handedOver: it counts no more, and everything was taken in.
+	// handedOver: it counts no more, and everything was gathered.
 	handedOver bool
 	// gap: it ended, or was fenced, without that.
 	gap bool
 	// gone is when a list did not show it any more; zero if it is there.
 	gone time.Time
-	// asking: somebody asks it.
+	// asking: it is being asked.
 	asking bool
 
 	caller asker
@@ -48,25 +48,25 @@ type teller struct {
 	since uint64
 }
 
-// visit is a teller to ask, and what a list has said of it.
+// visit is a source to ask, and what a list has shown of it.
 type visit struct {
-	t   *teller
-	who registry.Teller
+	t   *usageSource
+	who registry.UsageSource
 }
 
 // live reports whether it may be counting now.
-func (t *teller) live() bool { return t.gone.IsZero() && !t.Fenced && !t.handedOver }
+func (t *usageSource) live() bool { return t.gone.IsZero() && !t.Fenced && !t.handedOver }
 
 // coveredUntil is up to when every request that it counted was gathered.
-func (t *teller) coveredUntil() time.Time {
+func (t *usageSource) coveredUntil() time.Time {
 	if !t.heard.IsZero() {
 		return t.heard
 	}
 	return t.unseenFrom
 }
 
-// read asks one auth server, until it has told everything that is new. final reports
-// that it will count no more.
+// read asks one auth server for everything that is new. final reports that it will count
+// no more.
 func (g *Gatherer) read(ctx context.Context, v visit) (sent time.Time, final bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, seriesTimeout)
 	defer cancel()
@@ -90,14 +90,14 @@ func (g *Gatherer) read(ctx context.Context, v visit) (sent time.Time, final boo
 			break
 		}
 		if page == maxPages {
-			return sent, false, errors.New("it has more to tell than anybody can have")
+			return sent, false, errors.New("the answers do not end: more versions than there can be")
 		}
 		question.After = &answer.Versions[len(answer.Versions)-1].ID
 	}
 	if refused > 0 {
-		return sent, false, fmt.Errorf("it tells of %d versions too many that no APIKey has", refused)
+		return sent, false, fmt.Errorf("%d versions too many that no APIKey has", refused)
 	}
-	// What has changed during a series of answers is told again.
+	// What has changed during a series of answers is answered again.
 	v.t.since = first.Scan
 	return sent, first.Final, nil
 }
@@ -135,8 +135,7 @@ func (g *Gatherer) ask(ctx context.Context, v visit, question *usage.Question) (
 	}
 }
 
-// dismiss tells an auth server that everything was taken, so that it may go. It waits
-// for that only.
+// dismiss confirms the handover to an auth server, which then stops.
 func (g *Gatherer) dismiss(ctx context.Context, v visit) error {
 	question := v.question()
 	question.Taken = true

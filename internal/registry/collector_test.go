@@ -39,13 +39,13 @@ func TestLeasesThatRanOutLongAgoAreDeleted(t *testing.T) {
 		leaseAt("alive", "1", "100"), leaseAt("dead", "2", "100"), leaseAt("without bound", "3", "100", unreadable),
 	}}
 	writer := &deletions{}
-	watchman := Watchman{Members: NewMembers(lists, "system", clock), Writer: writer, Clock: clock}
+	collector := LeaseCollector{Members: NewMembers(lists, "system", clock), Writer: writer, Clock: clock}
 	collect := func(at time.Duration, want ...string) {
 		t.Helper()
 		clock.SetTime(epoch.Add(at))
 		// It goes on renewing.
 		lists.leases[0].ResourceVersion += "0"
-		if err := watchman.collect(t.Context()); err != nil {
+		if err := collector.collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(writer.names, want) {
@@ -65,7 +65,9 @@ func TestLeasesAreLookedAtWhenTheManagerStarts(t *testing.T) {
 		lists := &leaseLists{leases: []coordinationv1.Lease{leaseAt("silent", "1", "100")}}
 		members := NewMembers(lists, "system", clock.RealClock{})
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _ = Watchman{Members: members, Writer: &deletions{}, Clock: clock.RealClock{}}.Start(ctx) }()
+		go func() {
+			_ = LeaseCollector{Members: members, Writer: &deletions{}, Clock: clock.RealClock{}}.Start(ctx)
+		}()
 		synctest.Wait()
 		if len(lists.asked) != 1 || len(members.seen) != 1 {
 			t.Errorf("%d lists, %d leases seen: a silence begins to count later than it could", len(lists.asked), len(members.seen))

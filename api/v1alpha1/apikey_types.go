@@ -249,6 +249,14 @@ type APIKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=128
 	UID types.UID `json:"uid,omitempty"`
 
+	// restoredFrom is the metadata.uid of the APIKey that the status was written for which was
+	// found here, as a backup brings it. It is absent when a key has been minted since.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	RestoredFrom types.UID `json:"restoredFrom,omitempty"`
+
 	// organizationID is the id of the organization that the key was minted for. If an
 	// Organization of the same name is created again with another id, the key is refused.
 	// +optional

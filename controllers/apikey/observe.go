@@ -30,6 +30,7 @@ func (l *look) observe(ctx context.Context, key *v1alpha1.APIKey) error {
 		Now: l.Clock.Now(), Key: key, Repairs: m.repairs, Removed: m.removed, Released: m.released,
 		Held: sets.New[string](), Acks: map[lifecycle.Purpose]lifecycle.Ack{}, Claims: map[string]bool{},
 	}
+	l.restored = lifecycle.FromBackup(key)
 	if !key.DeletionTimestamp.IsZero() {
 		return nil
 	}

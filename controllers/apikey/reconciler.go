@@ -116,6 +116,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 type look struct {
 	*Reconciler
 	facts lifecycle.Facts
+	// restored: the APIKey is from a backup, and its stamp is, too.
+	restored bool
 	// told are the IDs of keys whose end was told: a write that nobody can make would have
 	// it told again and again.
 	told []string

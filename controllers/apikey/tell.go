@@ -72,6 +72,7 @@ var causes = map[string]string{
 	string(v1alpha1.MintDrifted):      audit.CauseDrift, // and RevokedDrifted
 	string(v1alpha1.RevokedConflict):  audit.CauseDrift,
 	string(v1alpha1.RevokedDuplicate): audit.CauseDuplicate, // and MintDuplicate
+	string(v1alpha1.MintRestored):     audit.CauseRecovery,
 	string(v1alpha1.RevokedAbandoned): audit.CauseRecovery,
 	string(v1alpha1.RevokedForbidden): audit.CausePermission,
 	string(v1alpha1.RevokedBlocked):   audit.CausePermission,
@@ -161,7 +162,7 @@ func (l *look) contest(ctx context.Context, t *lifecycle.Transition) {
 // as many refused as they like. The trail is the platform's, and names who has a hash.
 func (l *look) record(ctx context.Context, t *lifecycle.Transition) {
 	key, line := l.facts.Key, tellings[t.What].line
-	refusal := audit.Kind{Reason: t.Reason, Object: audit.Object{Namespace: key.Namespace}, Actor: audit.User(key)}
+	refusal := audit.Kind{Reason: t.Reason, Object: audit.Object{Namespace: key.Namespace}, Actor: l.user()}
 	switch {
 	case t.What == lifecycle.ImportRefused:
 		message := fmt.Sprintf("APIKey %s/%s: spec.importedKeys has key %s", key.Namespace, key.Name, t.KeyID)
@@ -211,12 +212,12 @@ func (l *look) actor(t *lifecycle.Transition) audit.Actor {
 	case t.What == lifecycle.Expired:
 		return audit.Manager(audit.CauseExpiry)
 	case admission && (t.Reason == v1alpha1.ReasonSuspended || t.Reason == v1alpha1.ReasonExpired):
-		return audit.User(key)
+		return l.user()
 	case admission && organization != nil && (t.Reason == v1alpha1.ReasonOrganizationSuspended || t.Reason == v1alpha1.ReasonBlocked):
 		return audit.UserOf("Organization", organization)
 	case admission && len(key.Status.Versions) == 0:
 		// It has never worked: whoever asked for it is refused.
-		return audit.User(key)
+		return l.user()
 	case admission, t.What == lifecycle.Widened && key.Generation == key.Status.AppliedGeneration:
 		// The permission has changed, by a change of the Organization, whose last user is known,
 		// or of the namespace's labels.
@@ -229,5 +230,14 @@ func (l *look) actor(t *lifecycle.Transition) audit.Actor {
 	if cause, byManager := causes[t.Reason]; byManager {
 		return audit.Manager(cause)
 	}
-	return audit.User(key)
+	return l.user()
+}
+
+// user is who last changed the spec, or nobody knows who did: the stamp of an APIKey from a
+// backup came with it.
+func (l *look) user() audit.Actor {
+	if l.restored {
+		return audit.Actor{Kind: audit.ActorUnknown}
+	}
+	return audit.User(l.facts.Key)
 }

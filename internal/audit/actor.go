@@ -47,7 +47,8 @@ const (
 	CausePermission = "permission"
 	// CauseDuplicate: another APIKey has the same hash.
 	CauseDuplicate = "duplicate"
-	// CauseRecovery: the key that was registered is lost, so another is made.
+	// CauseRecovery: the key that was registered is lost, or comes from a backup, so another
+	// is made.
 	CauseRecovery = "recovery"
 )
 

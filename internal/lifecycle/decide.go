@@ -46,7 +46,7 @@ func Decide(f *Facts) Plan {
 	if f.Key.DeletionTimestamp.IsZero() {
 		if !f.Key.StatusIsOwn() {
 			// What a backup has brought, or somebody has copied, counts for nothing.
-			d.next = status{}
+			d.next = status{RestoredFrom: restoredFrom(f.Key)}
 		}
 		subjects = []func() bool{
 			d.admit, d.prune, d.withdraw, d.reconcileImports, d.pin, d.revoke, d.inspect, d.register, d.acknowledge, d.publish, d.rotate, d.retire,

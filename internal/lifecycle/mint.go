@@ -4,10 +4,12 @@
 package lifecycle
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
@@ -53,7 +55,7 @@ func (d *decision) mintAnother() bool {
 		return d.mint(v1alpha1.MintRevoked)
 	case d.next.Drift != nil && d.next.Drift.LostKeyID != "":
 		return d.mint(v1alpha1.MintDrifted)
-	case d.main.state == secretLeftover, !d.Key.StatusIsOwn() && len(d.Key.Status.Versions) > 0:
+	case d.main.state == secretLeftover, d.next.RestoredFrom != "":
 		return d.mint(v1alpha1.MintRestored)
 	}
 	return d.mint(v1alpha1.MintRequested)
@@ -139,10 +141,27 @@ func (d *decision) mint(reason v1alpha1.MintReason) bool {
 	d.next.Versions = append(d.next.Versions, version{
 		ID: d.Fresh.KeyID(), SHA256: d.Fresh.String(), State: v1alpha1.VersionPending, MintReason: reason, RegistrationTime: metav1.NewTime(rotation.RegisteredAt(d.Now, &d.Key.Spec.Rotation)),
 	})
+	d.next.RestoredFrom = ""
 	if d.next.Drift != nil {
 		d.next.Drift.LostKeyID = ""
 	}
 	return false
+}
+
+// restoredFrom is the UID of the APIKey that a status with keys was written for, where that
+// is another one.
+func restoredFrom(key *v1alpha1.APIKey) types.UID {
+	if key.StatusIsOwn() || len(key.Status.Versions) == 0 && key.Status.RestoredFrom == "" {
+		return ""
+	}
+	return cmp.Or(key.Status.UID, "unknown")
+}
+
+// FromBackup reports whether an APIKey comes from a backup, with its status, and neither has its
+// spec changed nor a key been minted since. Where others can write a status the API server
+// stamps nobody either, so the stamp is of the one who asked before.
+func FromBackup(key *v1alpha1.APIKey) bool {
+	return key.Generation == 1 && (restoredFrom(key) != "" || key.Status.RestoredFrom != "")
 }
 
 // unwritable says that no hash can be registered because the finalizer is refused.

@@ -75,6 +75,7 @@ func TestWhyAKeyIsMinted(t *testing.T) {
 		"it was lost long ago":                       {given("a:Revoked(Unused)", dropped("a", complete), noSecret, drifted(2, time.Minute, "")), v1alpha1.MintRequested},
 		"the Secret comes from a backup":             {given("", holds("z"), secret(asVelero)), v1alpha1.MintRestored},
 		"the status does":                            {given("a:Active", noSecret, stored(func(s *status) { s.UID = "earlier" })), v1alpha1.MintRestored},
+		"the status did, before it was permitted":    {given("", noSecret, stored(func(s *status) { s.RestoredFrom = "earlier" })), v1alpha1.MintRestored},
 		"a status without a key is no reason":        {given("", noSecret, stored(func(s *status) { s.UID = "earlier" })), v1alpha1.MintRequested},
 		"an older APIKey has its hash":               {given("a:Active", func(f *Facts) { f.Senior = true }), v1alpha1.MintDuplicate},
 		"the time of rotateAfter has come":           {given("a:Active", always(rotating(func(r *v1alpha1.Rotation) { r.RotateAfter = ptr.To(at(0)) }))), v1alpha1.MintRotateAfter},
@@ -98,6 +99,37 @@ func TestWhyAKeyIsMinted(t *testing.T) {
 				t.Errorf("it is still missing: %+v", drift)
 			}
 		})
+	}
+}
+
+// What comes from a backup is told from what is new, also if it is permitted later.
+func TestWhatABackupHasBroughtIsRemembered(t *testing.T) {
+	f := given("a:Active", unpermitted, confirmed, noSecret, stored(func(s *status) { s.UID = "earlier" }))
+	for _, generation := range []int64{1, 2} {
+		f.Key.Generation = generation
+		if FromBackup(f.Key) != (generation == 1) {
+			t.Errorf("generation %d: %t", generation, FromBackup(f.Key))
+		}
+	}
+	f.Key.Generation = 1
+	f.Key.Status = Decide(f).Status
+	if f.Key.Status.RestoredFrom != "earlier" || len(f.Key.Status.Versions) > 0 || !FromBackup(f.Key) {
+		t.Errorf("of a backup stays %+v", f.Key.Status)
+	}
+	permitted := given("", noSecret, live, fresh("n"))
+	permitted.Key.Status.RestoredFrom = f.Key.Status.RestoredFrom
+	plan := Decide(permitted)
+	if v := versionOf(&plan.Status, idOf("n")); v == nil || v.MintReason != v1alpha1.MintRestored || plan.Status.RestoredFrom != "" {
+		t.Errorf("minted as %+v, from %q", v, plan.Status.RestoredFrom)
+	}
+	for name, unknown := range map[string]*Facts{
+		"a new APIKey":           given(""),
+		"one with its own keys":  given("a:Active"),
+		"a status without a key": given("", stored(func(s *status) { s.UID = "earlier" })),
+	} {
+		if FromBackup(unknown.Key) {
+			t.Errorf("%s is from a backup", name)
+		}
 	}
 }
 

@@ -43,13 +43,14 @@ func (c LeaseCollector) Start(ctx context.Context) error {
 	ticker := c.Clock.NewTicker(collectInterval)
 	defer ticker.Stop()
 	for {
+		// At once, too: a silence that is older than this process counts from the first list.
+		if err := c.collect(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Info("could not collect the leases of auth servers", "error", err.Error())
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C():
-		}
-		if err := c.collect(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Info("could not collect the leases of auth servers", "error", err.Error())
 		}
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/utils/clock"
 	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -56,4 +58,20 @@ func TestLeasesThatRanOutLongAgoAreDeleted(t *testing.T) {
 	collect(longAgo / 2)
 	collect(longAgo)
 	collect(longAgo+collectAfter, "dead")
+}
+
+func TestLeasesAreLookedAtWhenTheManagerStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lists := &leaseLists{leases: []coordinationv1.Lease{leaseAt("silent", "1", "100")}}
+		members := NewMembers(lists, "system", clock.RealClock{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			_ = LeaseCollector{Members: members, Writer: &deletions{}, Clock: clock.RealClock{}}.Start(ctx)
+		}()
+		synctest.Wait()
+		if len(lists.asked) != 1 || len(members.seen) != 1 {
+			t.Errorf("%d lists, %d leases seen: a silence begins to count later than it could", len(lists.asked), len(members.seen))
+		}
+		cancel()
+	})
 }

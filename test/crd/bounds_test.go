@@ -36,6 +36,7 @@ var _ = Describe("The bounds of a field", func() {
 		Entry("an observed generation that no object has", "observedGeneration: 0", "status.observedGeneration", "should be greater than or equal to 1"),
 		Entry("an applied generation that no object has", "appliedGeneration: 0", "status.appliedGeneration", "should be greater than or equal to 1"),
 		Entry("an empty uid", "uid: ''", "status.uid", short(1)),
+		Entry("an empty uid that it was restored from", "restoredFrom: ''", "status.restoredFrom", short(1)),
 		Entry("an empty id of an organization", "organizationID: ''", "status.organizationID", short(1)),
 		Entry("an empty key ID", "keyID: ''", "status.keyID", short(1)),
 		Entry("an empty ID of a lost key", "drift: {count: 1, lastTime: 2026-01-02T03:04:05Z, lostKeyID: ''}", "status.drift.lostKeyID", short(1)),

@@ -28,6 +28,10 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 // name a key.
 func (d Digest) KeyID() string { return hex.EncodeToString(d[:keyIDDigits/2]) }
 
+// KeyIDOf returns the KeyID of the digest whose String digest is. It does not read it: what is
+// no digest, and shorter, is returned as it is.
+func KeyIDOf(digest string) string { return digest[:min(len(digest), keyIDDigits)] }
+
 // ParseDigest reads what String returns, and nothing else. The error is ErrDigest;
 // it does not repeat text, in which somebody may have pasted a key.
 func ParseDigest(text string) (Digest, error) {

@@ -18,6 +18,9 @@ func TestDigestIsWrittenAndReadInOneSpelling(t *testing.T) {
 	if d.KeyID() != text[:12] {
 		t.Errorf("KeyID is %q of %q", d.KeyID(), text)
 	}
+	if KeyIDOf(text) != d.KeyID() || KeyIDOf(text[:3]) != text[:3] {
+		t.Errorf("KeyIDOf: %q, and %q of three digits", KeyIDOf(text), KeyIDOf(text[:3]))
+	}
 	if back, err := ParseDigest(text); err != nil || back != d {
 		t.Errorf("ParseDigest: %v, %v", back, err)
 	}

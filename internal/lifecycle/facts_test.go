@@ -82,7 +82,7 @@ func hashes(list string) (hashes []string) {
 
 // named returns text with names in place of hashes and IDs.
 func named(text string) string {
-	for _, length := range []int{64, keyIDLength} {
+	for _, length := range []int{len(hashOf("a")), len(idOf("a"))} {
 		for known, name := range names {
 			if len(known) == length {
 				text = strings.ReplaceAll(text, known, name)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
 )
 
 // judge finds out how it stands with spec.importedKeys.
@@ -110,9 +111,9 @@ func (i *importing) refused() string {
 
 // why says what a hash is that was declined.
 func (i *importing) why(hash string) string {
-	id := hash[:keyIDLength]
+	id := keys.KeyIDOf(hash)
 	if v := versionOf(&i.next, id); v != nil && v.SHA256 != hash {
-		return fmt.Sprintf("%s… has the key ID of another key of this APIKey.", hash[:keyIDLength+4])
+		return fmt.Sprintf("%s… has the key ID of another key of this APIKey.", hash[:16])
 	}
 	if rivals := i.Rivals[hash]; len(rivals) > 0 && !slices.ContainsFunc(rivals, func(r Rival) bool { return r.Same }) {
 		return id + " has the key ID of a key of another APIKey."

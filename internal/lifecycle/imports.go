@@ -29,9 +29,6 @@ import (
 // status was copied, or if the answer to a write was lost with its manager; then the
 // APIKey that is older keeps it, as at auth servers.
 
-// keyIDLength is how many digits of a hash are its key ID.
-const keyIDLength = 12
-
 // importing is what is made of spec.importedKeys.
 type importing struct {
 	*decision
@@ -186,7 +183,7 @@ func (d *decision) pruned(id string) bool {
 func (i *importing) giveWay() {
 	for _, hash := range slices.Clone(i.registered) {
 		elder := func(r Rival) bool { return r.Same && r.Senior }
-		v := versionOf(&i.next, hash[:keyIDLength])
+		v := versionOf(&i.next, keys.KeyIDOf(hash))
 		if v == nil || v.SHA256 != hash || !v.Imported() || !v.State.Accepted() || !slices.ContainsFunc(i.Rivals[hash], elder) {
 			continue
 		}

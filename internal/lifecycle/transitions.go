@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
+	"github.com/hexcovery/apikey-operator/internal/keys"
 	"github.com/hexcovery/apikey-operator/internal/scope"
 )
 
@@ -233,7 +234,7 @@ func (t *telling) conditions() {
 	}
 	for _, hash := range t.after.RefusedImports {
 		if !slices.Contains(t.before.RefusedImports, hash) && is.Reason == v1alpha1.ReasonImportRefused {
-			t.list = append(t.list, Transition{What: ImportRefused, KeyID: hash[:keyIDLength], Reason: is.Reason, Message: hash})
+			t.list = append(t.list, Transition{What: ImportRefused, KeyID: keys.KeyIDOf(hash), Reason: is.Reason, Message: hash})
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (l *look) unwritable(ctx context.Context, what string, err error) error {
 	by, refused := refusal.Of(err)
 	switch {
 	case refused:
-		l.facts.Unwritable = &lifecycle.Refusal{By: by}
+		l.facts.Unwritable = by
 		log.FromContext(ctx).V(1).Info("write refused", "by", by)
 	case err != nil:
 		return fmt.Errorf("%s: %w", what, err)

@@ -37,7 +37,7 @@ func (l *look) writeSecret(ctx context.Context, w *lifecycle.SecretWrite) error 
 		if w.Previous {
 			l.facts.PreviousRefused = true
 		} else {
-			l.facts.Refusal = &lifecycle.Refusal{By: by}
+			l.facts.Refusal = by
 		}
 		return nil
 	}
@@ -160,7 +160,7 @@ func (l *look) removeSecrets(ctx context.Context) error {
 	for _, name := range []string{l.facts.Key.SecretName(), l.facts.Key.SecretName() + v1alpha1.PreviousSuffix} {
 		err := l.deleteSecret(ctx, name)
 		if by, refused := refusal.Of(err); refused {
-			l.facts.Refusal = &lifecycle.Refusal{By: by}
+			l.facts.Refusal = by
 			return nil
 		}
 		if err != nil {

@@ -13,55 +13,42 @@ import (
 // use it at once, everywhere. Of a key that they know it waits until each applies what its
 // APIKey has become.
 func (d *decision) acknowledge() bool {
-	if !d.stored() {
+	v := current(&d.next)
+	switch {
+	case !d.stored():
 		// Auth servers accept no key of an APIKey that was refused, so what they have to
 		// load is the write that is due now, and not an earlier one.
-		d.registration = d.waiting()
+		d.registration = d.loading(Ack{})
 		return false
-	}
-	v := current(&d.next)
-	if v.State == v1alpha1.VersionActive {
+	case v.State == v1alpha1.VersionActive:
 		return d.apply(v)
 	}
-	ack, known := d.await(Register, fmt.Sprintf("key %s, generation %d", v.ID, d.Key.Generation))
-	if known && ack.Complete {
-		d.registration = loadedByAll
-		return true
-	}
-	finding := d.waiting()
-	switch {
-	case ack.None:
-		finding = noAuthServer
-	case ack.Slow:
-		finding.message = waitingToLoad(ack)
-	}
-	if active(&d.next) == nil {
-		d.registration = finding
+	ack := d.await(Register, "key %s, generation %d", v.ID, d.Key.Generation)
+	if stands := d.loading(ack); ack.Complete || active(&d.next) == nil {
+		d.registration = stands
 	} else {
-		finding.reason = v1alpha1.ReasonRotating
-		d.turnover = finding
+		d.turnover = finding{v1alpha1.ReasonRotating, stands.message}
 	}
-	return false
+	return ack.Complete
 }
 
 var loadedByAll = finding{v1alpha1.ReasonRegistered, "All auth servers have loaded the key's hash."}
 
-var noAuthServer = finding{v1alpha1.ReasonNoAuthServer, "No auth server is running, so nothing could accept the key. Deploy the auth server."}
-
-// waiting is how it stands with a key that auth servers have to load.
-func (d *decision) waiting() finding {
-	reason := v1alpha1.ReasonWaitingForAuthServers
+// loading is how it stands with a key that auth servers have to load.
+func (d *decision) loading(ack Ack) finding {
+	stands := finding{v1alpha1.ReasonWaitingForAuthServers, "Waiting for auth servers to load the key's hash."}
 	if active(&d.next) != nil {
-		reason = v1alpha1.ReasonResuming
+		stands.reason = v1alpha1.ReasonResuming
 	}
-	return finding{reason, "Waiting for auth servers to load the key's hash."}
-}
-
-func waitingToLoad(ack Ack) string {
-	if ack.None {
-		return noAuthServer.message
+	switch {
+	case ack.Complete:
+		return loadedByAll
+	case ack.None:
+		return finding{v1alpha1.ReasonNoAuthServer, "No auth server is running, so nothing could accept the key. Deploy the auth server."}
+	case ack.Slow:
+		stands.message = ack.wait("load the key's hash")
 	}
-	return ack.wait("load the key's hash")
+	return stands
 }
 
 // apply waits until no auth server applies an earlier generation, nor refuses a key that
@@ -73,24 +60,15 @@ func (d *decision) apply(v *version) bool {
 	}
 	resumed := d.next.AppliedGeneration != 0
 	if !resumed {
-		ack, known := d.await(Register, fmt.Sprintf("key %s again, generation %d", v.ID, generation))
-		resumed = known && ack.Complete
-		switch d.registration = d.waiting(); {
-		case resumed:
-			d.registration = loadedByAll
-		case ack.None:
-			d.registration = noAuthServer
-		case ack.Slow:
-			d.registration.message = waitingToLoad(ack)
-		default:
-			// What is waited for is in the status, from the write that has the key work again.
-			d.brief = true
-		}
+		ack := d.await(Register, "key %s again, generation %d", v.ID, generation)
+		resumed, d.registration = ack.Complete, d.loading(ack)
+		// What is waited for is in the status, from the write that has the key work again.
+		d.brief = !ack.Complete && !ack.None && !ack.Slow
 	}
-	switch ack, known := d.await(Revoke, fmt.Sprintf("generation %d", generation)); {
-	case known && ack.Complete && resumed:
+	switch ack := d.await(Revoke, "generation %d", generation); {
+	case ack.Complete && resumed:
 		d.next.AppliedGeneration = generation
-	case known && ack.Slow:
+	case ack.Slow:
 		d.applying = finding{v1alpha1.ReasonApplying, ack.wait(fmt.Sprintf("apply generation %d", generation))}
 	case resumed:
 		d.brief = true

@@ -200,7 +200,7 @@ func TestDormancySaysWhenAndWhatToDo(t *testing.T) {
 		"not yet by expiration": {given("a:Active", always(expiring(noon.Add(1)))), ""},
 	} {
 		d := &decision{Facts: test.facts}
-		if got := d.dormancy(); (got.reason == "") != (test.message == "") || !strings.Contains(got.message, test.message) {
+		if got, _ := d.dormancy(); (got.reason == "") != (test.message == "") || !strings.Contains(got.message, test.message) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

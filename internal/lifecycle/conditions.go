@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,75 @@ func found(reason, format string, values ...any) finding {
 	return finding{reason, fmt.Sprintf(format, values...)}
 }
 
+// progress is what kstatus reads beside Ready.
+type progress int
+
+const (
+	settled     progress = iota // neither Reconciling nor Stalled
+	reconciling                 // it is going to happen without a person
+	graced                      // reconciling for a minute, and then stalled
+	stalled                     // a person has to change something that nobody asked for
+)
+
+// standing is what a reason of Ready means for the other conditions. docs/conditions.md has
+// the same table.
+type standing struct {
+	ready bool
+	// serving is the reason of Serving where no key works; "" for the same reason. Where a
+	// key works it is Active or Expiring.
+	serving  string
+	progress progress
+	// aside: it is told in another condition, and has no part in Ready.
+	aside bool
+}
+
+var standings = map[string]standing{
+	v1alpha1.ReasonReady:                 {ready: true},
+	v1alpha1.ReasonSuspended:             {ready: true},
+	v1alpha1.ReasonExpired:               {ready: true},
+	v1alpha1.ReasonOrganizationSuspended: {ready: true, serving: v1alpha1.ReasonSuspended},
+
+	v1alpha1.ReasonOrganizationNotFound:  {serving: v1alpha1.ReasonRefused, progress: graced},
+	v1alpha1.ReasonNamespaceNotPermitted: {serving: v1alpha1.ReasonRefused, progress: graced},
+	v1alpha1.ReasonScopeNotPermitted:     {serving: v1alpha1.ReasonRefused, progress: graced},
+	v1alpha1.ReasonOrganizationChanged:   {serving: v1alpha1.ReasonRefused, progress: stalled},
+	v1alpha1.ReasonInvalidOrganization:   {serving: v1alpha1.ReasonRefused, progress: stalled},
+	v1alpha1.ReasonInvalidSelector:       {serving: v1alpha1.ReasonRefused, progress: stalled},
+	v1alpha1.ReasonInvalidObject:         {serving: v1alpha1.ReasonRefused, progress: stalled},
+	v1alpha1.ReasonBlocked:               {serving: v1alpha1.ReasonRefused, progress: stalled},
+
+	v1alpha1.ReasonNotRegistered:         {serving: v1alpha1.ReasonPending, progress: reconciling},
+	v1alpha1.ReasonNotPublished:          {serving: v1alpha1.ReasonPending, progress: reconciling},
+	v1alpha1.ReasonWaitingForAuthServers: {serving: v1alpha1.ReasonPending, progress: reconciling},
+	v1alpha1.ReasonNoAuthServer:          {progress: reconciling},
+	v1alpha1.ReasonResuming:              {progress: reconciling},
+	v1alpha1.ReasonApplying:              {progress: reconciling},
+	v1alpha1.ReasonRevoking:              {progress: reconciling},
+	v1alpha1.ReasonRevoked:               {progress: reconciling},
+	v1alpha1.ReasonDriftBackOff:          {progress: reconciling},
+	v1alpha1.ReasonImporting:             {progress: reconciling},
+
+	v1alpha1.ReasonSecretConflict:       {progress: stalled},
+	v1alpha1.ReasonSecretRefused:        {progress: stalled},
+	v1alpha1.ReasonWriteRefused:         {progress: stalled},
+	v1alpha1.ReasonInvalidTemplate:      {progress: stalled},
+	v1alpha1.ReasonActiveKeyUnavailable: {progress: stalled},
+	v1alpha1.ReasonInvalidWindow:        {progress: stalled},
+	v1alpha1.ReasonImportRefused:        {progress: stalled},
+	v1alpha1.ReasonImportForbidden:      {progress: stalled},
+	v1alpha1.ReasonImportExpired:        {progress: stalled},
+
+	v1alpha1.ReasonRotating:    {aside: true},
+	v1alpha1.ReasonRetiring:    {aside: true},
+	v1alpha1.ReasonTooManyKeys: {aside: true},
+}
+
+// good are the reasons for which a condition is True.
+var good = map[string]bool{
+	v1alpha1.ReasonPermitted: true, v1alpha1.ReasonRegistered: true, v1alpha1.ReasonPublished: true, v1alpha1.ReasonImported: true,
+	v1alpha1.ReasonUpToDate: true,
+}
+
 // maxMessage is the most that a condition says, in bytes: as much as a person reads. The API
 // takes 32 KiB, and a status with more is not written at all.
 const maxMessage = 300
@@ -37,10 +107,17 @@ func cut(text string, n int) string {
 	return strings.ToValidUTF8(text[:n-len(more)], "") + more
 }
 
-// judge derives every condition from what subjects found.
+// judge derives every condition from what subjects found. What they did not look at stays as
+// it is.
 func (d *decision) judge() {
 	if !d.Key.DeletionTimestamp.IsZero() {
-		d.judgeDeletion()
+		// A deletion that takes the usual milliseconds changes nothing.
+		if d.withdrawal.reason != "" {
+			d.next.ObservedGeneration = d.Key.Generation
+			d.set(v1alpha1.ConditionRegistered, d.withdrawal)
+			d.set(v1alpha1.ConditionPublished, d.publication)
+			d.summarize(d.withdrawal)
+		}
 		return
 	}
 	d.next.UID = d.Key.UID
@@ -51,62 +128,34 @@ func (d *decision) judge() {
 		d.next.KeyID, d.next.SecretRef = "", nil
 	}
 	d.registration, d.publication = d.registered(), d.published()
-	d.setPresence(v1alpha1.ConditionExpiringSoon, d.expiring())
+	d.setStatus(v1alpha1.ConditionExpiringSoon, metav1.ConditionTrue, d.expiring())
 	d.set(v1alpha1.ConditionPermitted, d.permission)
 	d.set(v1alpha1.ConditionRegistered, d.registration)
 	d.set(v1alpha1.ConditionPublished, d.publication)
-	if d.considered || d.turnover.reason != "" {
-		d.judgeTurnover()
-	}
+	d.set(v1alpha1.ConditionImported, d.imports)
+	d.set(v1alpha1.ConditionRotated, d.turnover)
 	if len(d.Key.Spec.ImportedKeys) == 0 {
 		meta.RemoveStatusCondition(&d.next.Conditions, v1alpha1.ConditionImported)
-	} else if d.imports.reason != "" {
-		d.set(v1alpha1.ConditionImported, d.imports)
+	}
+	if d.turnover.reason == v1alpha1.ReasonUpToDate && equality.Semantic.DeepEqual(d.Key.Spec.Rotation, v1alpha1.Rotation{}) {
+		// Nothing was said about rotation.
+		meta.RemoveStatusCondition(&d.next.Conditions, v1alpha1.ConditionRotated)
 	}
 	d.summarize(d.summary())
-}
-
-// judgeTurnover says how it stands with rotation, where there is any.
-func (d *decision) judgeTurnover() {
-	if d.turnover.reason == "" && !equality.Semantic.DeepEqual(d.Key.Spec.Rotation, v1alpha1.Rotation{}) {
-		d.turnover = finding{v1alpha1.ReasonUpToDate, "All previous keys are revoked."}
-	}
-	if d.turnover.reason == "" {
-		meta.RemoveStatusCondition(&d.next.Conditions, v1alpha1.ConditionRotated)
-		return
-	}
-	d.set(v1alpha1.ConditionRotated, d.turnover)
-}
-
-// judgeDeletion says who a deletion waits for. A deletion that takes the usual milliseconds
-// changes nothing.
-func (d *decision) judgeDeletion() {
-	if d.withdrawal.reason == "" {
-		return
-	}
-	d.next.ObservedGeneration = d.Key.Generation
-	d.set(v1alpha1.ConditionRegistered, d.withdrawal)
-	if d.publication.reason != "" {
-		d.set(v1alpha1.ConditionPublished, d.publication)
-	}
-	d.summarize(d.withdrawal)
 }
 
 // registered is how it stands with the registration or, where that was not looked at, what
 // the versions say.
 func (d *decision) registered() finding {
-	v := current(&d.next)
 	switch {
-	case v == nil && d.registration.reason == "":
+	case current(&d.next) == nil && d.registration.reason == "":
 		return finding{v1alpha1.ReasonNotRegistered, "No key is registered."}
 	case d.withdrawal.reason != "":
 		return d.withdrawal
 	case d.registration.reason != "":
 		return d.registration
-	case active(&d.next) != nil && d.next.AppliedGeneration != 0:
-		return loadedByAll
 	}
-	return d.waiting()
+	return d.loading(Ack{Complete: active(&d.next) != nil && d.next.AppliedGeneration != 0})
 }
 
 // published is the same for the Secret.
@@ -124,14 +173,14 @@ func (d *decision) published() finding {
 // summary is the first thing that keeps the spec from being realized. What is wanted, as a
 // suspension, is realized when no auth server accepts the key.
 func (d *decision) summary() finding {
-	candidates := []finding{d.permission, d.stop, d.publication, d.registration, d.publication, d.pinned, d.imports, d.turnover, d.applying}
+	candidates := []finding{d.permission, d.stop, d.publication, d.registration, d.pinned, d.imports, d.turnover, d.applying}
 	if d.publication.reason == v1alpha1.ReasonNotPublished {
 		// It waits for the registration, which says more.
-		candidates[2] = finding{}
+		candidates[2], candidates[3] = d.registration, d.publication
 	}
 	if d.turnover.reason == v1alpha1.ReasonRevoking {
 		// A key that has ended is Rotated's to tell: the current one works all the time.
-		candidates[7] = finding{}
+		candidates[6] = finding{}
 	}
 	for _, f := range candidates {
 		switch {
@@ -148,51 +197,42 @@ func (d *decision) summary() finding {
 // summarize sets Ready, Serving, and what kstatus reads beside them.
 func (d *decision) summarize(summary finding) {
 	row := standings[summary.reason]
-	d.setStatus(v1alpha1.ConditionReady, conditionStatus(row.ready), summary)
+	d.setStatus(v1alpha1.ConditionReady, conditionStatus[row.ready], summary)
 	serving, status := d.serving(summary)
 	d.setStatus(v1alpha1.ConditionServing, status, serving)
-	progress := row.progress
-	if progress == graced && d.inGrace() {
-		progress = reconciling
+	kstatus := row.progress
+	if kstatus == graced {
+		kstatus = stalled
+		if d.inGrace() {
+			kstatus = reconciling
+		}
 	}
-	if d.withdrawal.reason == v1alpha1.ReasonRevoking && progress != settled {
-		progress, summary = reconciling, d.withdrawal
+	if d.withdrawal.reason == v1alpha1.ReasonRevoking && kstatus != settled {
+		kstatus, summary = reconciling, d.withdrawal
 	}
 	// Each is set once, or its time would be that of the last look.
-	var underWay, stuck finding
-	switch progress {
-	case settled:
-	case reconciling:
-		underWay = summary
-	case graced, stalled:
-		stuck = summary
-	}
-	d.setPresence(v1alpha1.ConditionReconciling, underWay)
-	d.setPresence(v1alpha1.ConditionStalled, stuck)
+	beside := map[progress]finding{kstatus: summary}
+	d.setStatus(v1alpha1.ConditionReconciling, metav1.ConditionTrue, beside[reconciling])
+	d.setStatus(v1alpha1.ConditionStalled, metav1.ConditionTrue, beside[stalled])
 }
 
 // serving says whether the key works now.
 func (d *decision) serving(summary finding) (finding, metav1.ConditionStatus) {
-	row := standings[summary.reason]
-	resuming := d.next.AppliedGeneration == 0 && d.registration.reason != v1alpha1.ReasonRegistered
+	accepted := d.next.Acceptance == v1alpha1.AcceptanceAccepted && active(&d.next) != nil
+	expiring := d.expiring()
 	switch {
 	case d.withdrawal.reason == v1alpha1.ReasonRevoking:
 		return d.withdrawal, metav1.ConditionUnknown
 	case !d.Key.DeletionTimestamp.IsZero():
 		return finding{v1alpha1.ReasonRevoked, summary.message}, metav1.ConditionFalse
-	case d.next.Acceptance != v1alpha1.AcceptanceAccepted:
-	case active(&d.next) != nil && resuming:
+	case accepted && d.next.AppliedGeneration == 0 && d.registration.reason != v1alpha1.ReasonRegistered:
 		return finding{v1alpha1.ReasonResuming, summary.message}, metav1.ConditionFalse
-	case active(&d.next) != nil && d.expiring().reason != "":
-		return finding{v1alpha1.ReasonExpiring, d.expiring().message}, metav1.ConditionTrue
-	case active(&d.next) != nil:
+	case accepted && expiring.reason != "":
+		return finding{v1alpha1.ReasonExpiring, expiring.message}, metav1.ConditionTrue
+	case accepted:
 		return finding{v1alpha1.ReasonActive, "The key works."}, metav1.ConditionTrue
 	}
-	reason := row.serving
-	if reason == "" {
-		reason = summary.reason
-	}
-	return finding{reason, summary.message}, metav1.ConditionFalse
+	return finding{cmp.Or(standings[summary.reason].serving, summary.reason), summary.message}, metav1.ConditionFalse
 }
 
 // grace is how long what is not there yet, as an Organization that is applied together with
@@ -208,34 +248,32 @@ func (d *decision) inGrace() bool {
 	return left > 0
 }
 
-// setPresence has a condition be True, or be absent where there is nothing to say.
-func (d *decision) setPresence(conditionType string, f finding) {
+// set has a condition say what was found.
+func (d *decision) set(conditionType string, f finding) {
+	if f.reason != "" {
+		d.setStatus(conditionType, conditionStatus[good[f.reason]], f)
+	}
+}
+
+// setStatus sets a condition, or has it be absent where there is nothing to say.
+func (d *decision) setStatus(conditionType string, status metav1.ConditionStatus, f finding) {
 	if f.reason == "" {
 		meta.RemoveStatusCondition(&d.next.Conditions, conditionType)
 		return
 	}
-	d.setStatus(conditionType, metav1.ConditionTrue, f)
-}
-
-func (d *decision) set(conditionType string, f finding) {
-	d.setStatus(conditionType, conditionStatus(good[f.reason]), f)
-}
-
-func (d *decision) setStatus(conditionType string, status metav1.ConditionStatus, f finding) {
 	SetCondition(&d.next.Conditions, conditionType, status, f.reason, f.message, d.next.ObservedGeneration, d.Now)
 }
 
 // SetCondition sets a condition whose message may quote what others have written.
-func SetCondition(conditions *[]metav1.Condition, conditionType string, status metav1.ConditionStatus, reason, message string, generation int64, now time.Time) {
+func SetCondition(
+	conditions *[]metav1.Condition, conditionType string, status metav1.ConditionStatus, reason, message string,
+	generation int64, now time.Time,
+) {
 	meta.SetStatusCondition(conditions, metav1.Condition{
 		Type: conditionType, Status: status, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
 		Reason: reason, Message: cut(plain.Text(message), maxMessage),
 	})
 }
 
-func conditionStatus(ok bool) metav1.ConditionStatus {
-	if ok {
-		return metav1.ConditionTrue
-	}
-	return metav1.ConditionFalse
-}
+// conditionStatus is that of what holds, and of what does not.
+var conditionStatus = map[bool]metav1.ConditionStatus{true: metav1.ConditionTrue, false: metav1.ConditionFalse}

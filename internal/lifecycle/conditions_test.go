@@ -196,7 +196,7 @@ func TestTheTimeOfAConditionIsThatOfItsChange(t *testing.T) {
 	f.with(always(labelled), live, refused, later(time.Hour))
 	f.Key.Status = Decide(f).Status
 	first := condition(&f.Key.Status, v1alpha1.ConditionStalled)
-	f.Refusal.By = "code 500"
+	f.Refusal = "code 500"
 	f.Key.Status = Decide(f.with(later(time.Hour))).Status
 	second := condition(&f.Key.Status, v1alpha1.ConditionStalled)
 	if second.Message == first.Message || !second.LastTransitionTime.Equal(&first.LastTransitionTime) || !first.LastTransitionTime.Time.Equal(noon.Add(time.Hour)) {
@@ -234,7 +234,7 @@ func TestWhatOthersWriteIsHarmlessInAMessage(t *testing.T) {
 				"a refusal of the object": given("a:Active", func(f *Facts) { f.Key.Refusal = text }),
 				"an Organization's name":  given("", func(f *Facts) { f.Organization = nil; f.Key.Spec.OrganizationRef.Name = text }, confirmed),
 				"an organization's id":    given("a:Active", organization(func(o *v1alpha1.Organization) { o.Spec.ID = text }), confirmed),
-				"a refusal of a webhook":  given("a:Active", always(labelled), live, func(f *Facts) { f.Refusal = &Refusal{By: text} }),
+				"a refusal of a webhook":  given("a:Active", always(labelled), live, func(f *Facts) { f.Refusal = text }),
 				"names of auth servers":   given("a:Active", redescribed, applied(Ack{Slow: true, Missing: 1, Of: 3, Names: text})),
 				"a template": given("", live, always(func(s *v1alpha1.APIKeySpec) {
 					s.Secret.Data = map[string]v1alpha1.DataTemplate{"a": v1alpha1.DataTemplate("$(" + text + ")")}

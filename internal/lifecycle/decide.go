@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,50 +23,47 @@ type decision struct {
 
 	// main and previous are what the Secrets hold.
 	main, previous holding
-	// pinned says why spec.activeKeyID cannot be had.
-	pinned finding
-	// permission, stop, withdrawal, registration, publication, imports, turnover and applying
-	// are how it stands with each. A finding without a reason has nothing to say.
-	permission, stop, withdrawal, registration, publication, imports, turnover, applying finding
+	// These are how it stands with each. A finding without a reason has nothing to say.
+	permission, stop, withdrawal, registration, publication, pinned, imports, turnover, applying finding
 	// brief: what is waited for takes milliseconds, and is not worth a write yet.
 	brief bool
-	// blocked: a write has to come before anything else can be decided.
-	blocked bool
 	// yielding is the ID of the key that is about to give its place to a pinned one.
 	yielding string
-	// considered: turnover is the last word on replaced keys.
-	considered bool
-	// over: nothing is left to be done or said.
-	over bool
 }
 
 // Decide says what is to be done. It is a function of the Facts alone.
 func Decide(f *Facts) Plan {
 	d := &decision{Facts: f, next: *f.Key.Status.DeepCopy()}
-	subjects := []func() bool{d.finalize}
-	if f.Key.DeletionTimestamp.IsZero() {
-		if !f.Key.StatusIsOwn() {
-			// What a backup has brought, or somebody has copied, counts for nothing.
-			d.next = status{RestoredFrom: restoredFrom(f.Key)}
-		}
-		subjects = []func() bool{
-			d.admit, d.prune, d.withdraw, d.reconcileImports, d.pin, d.revoke, d.inspect, d.register, d.acknowledge, d.publish, d.rotate, d.retire,
-		}
+	deleted, finalizer := !f.Key.DeletionTimestamp.IsZero(), slices.Contains(f.Key.Finalizers, v1alpha1.Finalizer)
+	switch {
+	case deleted && (f.Released || !finalizer):
+		// Nothing is left to be done or said.
+		return d.plan
+	case deleted:
+		d.finalize()
+		return d.conclude()
+	case !f.Key.StatusIsOwn():
+		// What a backup has brought, or somebody has copied, counts for nothing.
+		d.next = status{RestoredFrom: restoredFrom(f.Key)}
 	}
 	d.main, d.previous = d.holding(&d.Secret, false), d.holding(&d.Previous, true)
-	for _, subject := range subjects {
+	for _, subject := range []func() bool{
+		d.admit, d.prune, d.withdraw, d.reconcileImports, d.revoke, d.inspect, d.register, d.acknowledge, d.publish, d.rotate, d.retire,
+	} {
 		if !subject() {
 			break
 		}
 	}
-	return d.conclude()
+	plan := d.conclude()
+	if !plan.Asks() && !finalizer && f.Unwritable == "" && len(d.next.Versions) > 0 {
+		// A manifest that is replaced whole, as some tools do, loses it.
+		plan.Step = StepFinalizer
+	}
+	return plan
 }
 
 // conclude turns what subjects found into a Plan.
 func (d *decision) conclude() Plan {
-	if d.over {
-		return d.plan
-	}
 	d.judge()
 	d.plan.Status = d.next
 	moved := d.moved()
@@ -74,15 +72,10 @@ func (d *decision) conclude() Plan {
 		d.plan.Ask, d.plan.Step = Questions{}, StepStatus
 	case d.plan.Asks():
 		d.plan.Step = StepNone
-		return d.plan
 	case moved && d.plan.Step == StepSecret:
 		d.plan.Step = StepStatus
 	case d.plan.Step == StepNone && (moved || !d.brief && !equality.Semantic.DeepEqual(d.Key.Status, d.next)):
 		d.plan.Step = StepStatus
-	}
-	if d.Unwritable == nil && d.Key.DeletionTimestamp.IsZero() && len(d.next.Versions) > 0 && !contains(d.Key.Finalizers, v1alpha1.Finalizer) {
-		// A manifest that is replaced whole, as some tools do, loses it.
-		d.plan.Step = StepFinalizer
 	}
 	return d.plan
 }
@@ -92,19 +85,16 @@ func (d *decision) conclude() Plan {
 // hash that was reserved, is a part of the same write.
 func (d *decision) urgent() bool {
 	q := &d.plan.Ask
-	if !q.Secrets && !q.Superseded && len(q.Acks) == 0 || q.Digest || q.Permission || q.Spec || len(q.Claims) > 0 || !d.Key.StatusIsOwn() {
+	if q.Permission || q.Spec || q.Digest || len(q.Claims) > 0 || !d.Key.StatusIsOwn() {
 		return false
 	}
 	if d.Key.Status.Acceptance == v1alpha1.AcceptanceAccepted && d.next.Acceptance != v1alpha1.AcceptanceAccepted {
 		return true
 	}
-	for i := range d.next.Versions {
-		v := &d.next.Versions[i]
-		if old := versionOf(&d.Key.Status, v.ID); old != nil && old.State.Accepted() && !v.State.Accepted() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.next.Versions, func(v version) bool {
+		old := versionOf(&d.Key.Status, v.ID)
+		return old != nil && old.State.Accepted() && !v.State.Accepted()
+	})
 }
 
 // moved reports whether the status differs in what anything rests on: what people read, and
@@ -118,9 +108,9 @@ func (d *decision) moved() bool {
 }
 
 // await returns what is known of a wait, and has it be asked for where that is nothing.
-func (d *decision) await(kind PurposeKind, of string) (ack Ack, known bool) {
-	purpose := Purpose{kind, of}
-	ack, known = d.Acks[purpose]
+func (d *decision) await(kind PurposeKind, format string, values ...any) Ack {
+	purpose := Purpose{kind, fmt.Sprintf(format, values...)}
+	ack, known := d.Acks[purpose]
 	switch {
 	case !known:
 		d.plan.Ask.Acks = append(d.plan.Ask.Acks, purpose)
@@ -128,7 +118,7 @@ func (d *decision) await(kind PurposeKind, of string) (ack Ack, known bool) {
 		d.plan.Waits = append(d.plan.Waits, purpose)
 		d.again(ack.Again)
 	}
-	return ack, known
+	return ack
 }
 
 // again has the next look come after at most wait.
@@ -142,5 +132,3 @@ func (d *decision) again(wait time.Duration) {
 func (d *decision) stored() bool {
 	return d.Key.Status.Acceptance == d.next.Acceptance && d.Key.StatusIsOwn()
 }
-
-func contains[T comparable](list []T, one T) bool { return slices.Contains(list, one) }

@@ -22,7 +22,7 @@ func gone(ack Ack) option { return acked(Revoke, ack, "deleted uid") }
 
 func TestDeletion(t *testing.T) {
 	removed := func(f *Facts) { f.Removed = true }
-	unwritable := func(f *Facts) { f.Unwritable = &Refusal{By: "code 403"} }
+	unwritable := func(f *Facts) { f.Unwritable = "code 403" }
 	noRef := func(f *Facts) { f.Key.Status.SecretRef = nil }
 	decide(t, map[string]row{
 		"auth servers are asked before anything goes": {facts: deleted(), want: "ask revoke deleted uid"},

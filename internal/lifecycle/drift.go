@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
@@ -32,13 +33,11 @@ const (
 
 // backOff is how long after the last of count times the next attempt is made.
 func backOff(count int32) time.Duration {
-	switch doublings := count - 2; {
-	case doublings < 0:
+	if count < 2 {
 		return 0
-	case doublings < 10: // with more it is more than the most in any case
-		return min(driftDelay<<doublings, driftMaxDelay)
 	}
-	return driftMaxDelay
+	// With more doublings it is more than the most in any case.
+	return min(driftDelay<<min(count-2, 10), driftMaxDelay)
 }
 
 // backOffLeft is what is left of that at now; 0 for nothing. A clock that was set back makes
@@ -58,10 +57,7 @@ func Another(count int32, last, now time.Time) int32 {
 
 // noteDrift counts that the key was lost; id is its ID, where another takes its place.
 func (d *decision) noteDrift(id string) {
-	var before v1alpha1.DriftStatus
-	if d.next.Drift != nil {
-		before = *d.next.Drift
-	}
+	before := ptr.Deref(d.next.Drift, v1alpha1.DriftStatus{})
 	d.next.Drift = &v1alpha1.DriftStatus{
 		Count: Another(before.Count, before.LastTime.Time, d.Now), LastTime: metav1.NewTime(d.Now.Truncate(time.Second)), LostKeyID: id,
 	}
@@ -69,17 +65,15 @@ func (d *decision) noteDrift(id string) {
 
 // backsOff reports whether no key is minted yet because too many were lost, and says so.
 func (d *decision) backsOff() bool {
-	drift := d.next.Drift
-	if drift == nil {
-		return false
-	}
+	drift := ptr.Deref(d.next.Drift, v1alpha1.DriftStatus{})
 	left := backOffLeft(drift.Count, drift.LastTime.Time, d.Now)
 	if left == 0 {
 		return false
 	}
 	// The same at each look, or each would be a write.
 	d.publication = found(v1alpha1.ReasonDriftBackOff,
-		"The Secret was deleted, edited or replaced %d times in a row. The next key is minted at %s. Find out what changes the Secret, and stop it.",
+		"The Secret was deleted, edited or replaced %d times in a row. The next key is minted at %s. "+
+			"Find out what changes the Secret, and stop it.",
 		drift.Count, drift.LastTime.Add(backOff(drift.Count)).UTC().Format(time.RFC3339))
 	d.again(left)
 	return true

@@ -13,12 +13,9 @@ import (
 
 // ExpiryWarning is a time before a key's end at which people are told of it.
 type ExpiryWarning struct {
-	// Within is how long before the end.
-	Within time.Duration
-	// Label names it in metrics.
-	Label string
-	// reason names it in conditions, words to people.
-	reason, words string
+	Within        time.Duration // how long before the end
+	Label         string        // names it in metrics
+	reason, words string        // name it in conditions, and to people
 }
 
 // ExpiryWarnings begin with the latest.
@@ -28,33 +25,24 @@ var ExpiryWarnings = []ExpiryWarning{
 	{7 * 24 * time.Hour, "168h", v1alpha1.ReasonWithin7Days, "7 days"},
 }
 
-// Due reports whether the warning holds for key at now, and otherwise when it will: never,
-// at the zero time. A key that was made with less time than that is none to be warned of:
-// whoever made it knows.
+// Due reports whether the warning holds for key at now, and from when on: never, at the zero
+// time. A key that was made with less time than that is none to be warned of: whoever made it
+// knows.
 func (w ExpiryWarning) Due(key *v1alpha1.APIKey, now time.Time) (due bool, at time.Time) {
 	expiry, expires := key.Expiry()
-	if !expires || !now.Before(expiry.Time) {
+	at = expiry.Add(-w.Within)
+	if !expires || !now.Before(expiry.Time) || !at.After(key.CreationTimestamp.Time) {
 		return false, time.Time{}
 	}
-	begins := expiry.Add(-w.Within)
-	switch {
-	case !begins.After(key.CreationTimestamp.Time):
-		return false, time.Time{}
-	case now.Before(begins):
-		return false, begins
-	}
-	return true, time.Time{}
+	return !now.Before(at), at
 }
 
 // expire derives when the key ends, and has the next look come at that time, and when the
 // next warning is due.
 func (d *decision) expire() {
 	d.next.ExpirationTime = nil
-	if d.Key.Refusal != "" {
-		return
-	}
 	expiry, expires := d.Key.Expiry()
-	if !expires {
+	if d.Key.Refusal != "" || !expires {
 		return
 	}
 	// As it is stored: whole seconds, or it would differ at each look.

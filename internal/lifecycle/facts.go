@@ -12,74 +12,56 @@ import (
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
-	"github.com/hexcovery/apikey-operator/internal/rotation"
 )
 
 // Facts are what is known of one APIKey at one moment. Decide does not change them. What
 // costs a request is absent until it was asked for.
 type Facts struct {
-	// Now is the one clock reading of all judgements.
-	Now time.Time
-	// Key is the APIKey as the API server has stored it.
-	Key *v1alpha1.APIKey
-	// Organization is the one that it names; nil for none.
-	Organization *v1alpha1.Organization
-	// Namespace is the APIKey's.
-	Namespace Namespace
-	// Confirmed: Organization and Namespace are the API server's, and not a cache's.
-	Confirmed bool
+	Now          time.Time              // the one clock reading of all judgements
+	Key          *v1alpha1.APIKey       // as the API server has stored it
+	Organization *v1alpha1.Organization // the one that it names; nil for none
+	Namespace    Namespace              // the APIKey's
+	Confirmed    bool                   // Organization and Namespace are the API server's, and not a cache's
 
 	// Secret and Previous are what is in the places of the APIKey's Secrets.
 	Secret, Previous Place
 	// Held are the IDs of the versions whose keys can be written into a Secret: one that was
 	// minted by this process, and those that were read.
-	Held sets.Set[string]
-	// Minted is the ID of the one that waits to be published; "" for none.
-	Minted string
-	// Fresh is the digest of a key that was minted just now; nil for none.
-	Fresh *keys.Digest
+	Held   sets.Set[string]
+	Minted string       // the ID of the one that waits to be published; "" for none
+	Fresh  *keys.Digest // of a key that was minted just now; nil for none
 	// Superseded: another manager has given up the first version, which this one is about
 	// to publish; nil where that was not asked.
 	Superseded *bool
 
-	// Senior: an older APIKey has the hash of the current version, too.
-	Senior bool
-	// Rivals are the other APIKeys that have a hash of spec.importedKeys, or its key ID.
-	Rivals map[string][]Rival
+	Senior bool               // an older APIKey has the hash of the current version, too
+	Rivals map[string][]Rival // the other APIKeys that have a hash of spec.importedKeys, or its key ID
 	// Claims says of a hash whether it was reserved for this APIKey; it is not there where
 	// that was not asked for.
 	Claims map[string]bool
 
-	// Acks say what auth servers have applied.
-	Acks map[Purpose]Ack
-	// Uses are what keys are used for, by key ID, and Coverage how far that is known.
-	Uses     map[string]Use
-	Coverage Coverage
-	// Rollout is how far the restart of consumers has come.
-	Rollout Rollout
-	// Repairs are what this process has written into the Secret.
-	Repairs Repairs
+	Acks     map[Purpose]Ack // what auth servers have applied
+	Uses     map[string]Use  // what keys are used for, by key ID
+	Coverage Coverage        // how far that is known
+	Rollout  Rollout         // how far the restart of consumers has come
+	Repairs  Repairs         // what this process has written into the Secret
 
-	// Refusal is why the API server did not take the last write of the Secret, or the deletion
-	// of one of the two; nil if it did. PreviousRefused: it did not take the previous one.
-	Refusal         *Refusal
-	PreviousRefused bool
-	// Unwritable is why it did not take a write of the finalizer; nil if it did.
-	Unwritable *Refusal
-	// Template is why spec.secret.data cannot be written, as far as only the key tells.
-	Template string
-	// Removed: the Secrets of an APIKey that is being deleted are gone.
-	Removed bool
-	// Released: this process has taken the finalizer off.
-	Released bool
+	// Refusal is how the API server has refused the last write of the Secret, or the deletion
+	// of one of the two; "" if it did not. It says what refused it, without quoting the
+	// object: "code 400", "admission webhook NAME, code 403".
+	Refusal         string
+	PreviousRefused bool   // it has refused the previous Secret
+	Unwritable      string // how it has refused a write of the finalizer; "" if it did not
+	Template        string // why spec.secret.data cannot be written, as far as only the key tells
+	Removed         bool   // the Secrets of an APIKey that is being deleted are gone
+	Released        bool   // this process has taken the finalizer off
 }
 
 // Namespace is what of an APIKey's namespace matters.
 type Namespace struct {
-	// Permitted: the Organization's selector matches its labels. Unreadable: it cannot be read.
-	Permitted, Unreadable bool
-	// Terminating: it is being deleted.
-	Terminating bool
+	Permitted   bool // the Organization's selector matches its labels
+	Unreadable  bool // that selector cannot be read
+	Terminating bool // it is being deleted
 }
 
 // Place is what is where a Secret belongs.
@@ -94,18 +76,15 @@ type Place struct {
 // Rival is another APIKey that has a hash or its key ID.
 type Rival struct {
 	Namespace, Name string
-	// Same: it has the hash, and not only one with the same key ID.
-	Same bool
-	// Senior: it is older.
-	Senior bool
+	Same            bool // it has the hash, and not only one with the same key ID
+	Senior          bool // it is older
 }
 
 // Purpose names a wait for auth servers. The wait is for the revision that the APIKey had
 // when it was first asked for.
 type Purpose struct {
 	Kind PurposeKind
-	// Of tells one wait of that kind from the next.
-	Of string
+	Of   string // tells one wait of that kind from the next
 }
 
 // PurposeKind is what auth servers are waited for.
@@ -120,17 +99,12 @@ const (
 
 // Ack is what is known of a wait.
 type Ack struct {
-	// Complete: nobody is waited for.
-	Complete bool
-	// None: no auth server is running.
-	None bool
-	// Slow: the wait has lasted so long that people should be told.
-	Slow bool
-	// Missing of Of auth servers are waited for: Names.
-	Missing, Of int
+	Complete    bool // nobody is waited for
+	None        bool // no auth server is running
+	Slow        bool // the wait has lasted so long that people should be told
+	Missing, Of int  // so many of so many auth servers are waited for
 	Names       string
-	// Again is when to ask again at the latest.
-	Again time.Duration
+	Again       time.Duration // when to ask again at the latest
 }
 
 // wait says for people who is waited for to do something.
@@ -140,52 +114,29 @@ func (a Ack) wait(to string) string {
 
 // Use is what a key was seen to be used for.
 type Use struct {
-	// LastUsed is zero for never.
-	LastUsed time.Time
-	// Requests are counted since the key was replaced, and From names where they came from.
-	Requests int64
-	From     string
+	LastUsed time.Time // zero for never
+	Requests int64     // counted since the key was replaced
+	From     string    // names where they came from
 }
 
 // Coverage is how far what is known of uses can be relied on.
 type Coverage struct {
-	// Until is the time up to which the use is known, from every auth server; zero if one
-	// was never heard.
-	Until time.Time
-	// LastGap is when use may have been missed last.
-	LastGap time.Time
+	Until   time.Time // the time up to which the use is known, from every auth server; zero if one was never heard
+	LastGap time.Time // when use may have been missed last
 }
 
 // Rollout is how far the restart of consumers has come.
 type Rollout struct {
-	// Unfinished: pods may still run with the key that was replaced.
-	Unfinished bool
-	// Message says what is waited for, or could not be restarted.
-	Message string
+	Unfinished bool   // pods may still run with the key that was replaced
+	Message    string // what is waited for, or could not be restarted
 }
 
 // Repairs are what this process has written into an APIKey's Secret, and how often it had
 // to write the same again.
 type Repairs struct {
-	// Form is what was written last; "" for nothing.
-	Form string
-	// Again is how often it was written again, and Last when.
-	Again int32
-	Last  time.Time
-	// GivenUp is how often a key was given up because of a mark in the Secret, and GaveUp
-	// when.
-	GivenUp int32
-	GaveUp  time.Time
-}
-
-// Refusal is how the API server has refused a write.
-type Refusal struct {
-	// By says what refused it, without quoting the object: "code 400", "admission webhook
-	// NAME, code 403".
-	By string
-}
-
-// scheduled is what a schedule knows of a version.
-func scheduled(key *v1alpha1.APIKey, v *v1alpha1.KeyVersion) rotation.Key {
-	return rotation.Key{Seed: string(key.UID) + v.ID, Registered: v.RegistrationTime.Time, Activated: timeOf(v.ActivationTime, v.RegistrationTime)}
+	Form    string    // what was written last; "" for nothing
+	Again   int32     // how often it was written again
+	Last    time.Time // when
+	GivenUp int32     // how often a key was given up because of a mark in the Secret
+	GaveUp  time.Time // when
 }

@@ -272,7 +272,7 @@ func live(f *Facts) {
 		if place.Secret == nil || !metav1.IsControlledBy(place.Secret, f.Key) {
 			continue
 		}
-		if v := HeldVersion(place.Secret, f.Key.Status.Versions); v != nil {
+		if v := heldVersion(place.Secret, &f.Key.Status); v != nil {
 			f.Held.Insert(v.ID)
 		}
 	}
@@ -448,7 +448,7 @@ func standsAs(t *testing.T, s *status, ready, serving, stuck string) {
 	if is.Reason != ready || serves.Reason != serving {
 		t.Errorf("Ready is %s and Serving %s, want %s and %s", is.Reason, serves.Reason, ready, serving)
 	}
-	if want := conditionStatus(standings[ready].ready); is.Status != want {
+	if want := conditionStatus[standings[ready].ready]; is.Status != want {
 		t.Errorf("Ready is %s, want %s", is.Status, want)
 	}
 	got := ""

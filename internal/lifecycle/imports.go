@@ -4,7 +4,12 @@
 package lifecycle
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 	"github.com/hexcovery/apikey-operator/internal/keys"
@@ -29,47 +34,47 @@ import (
 // status was copied, or if the answer to a write was lost with its manager; then the
 // APIKey that is older keeps it, as at auth servers.
 
-// importing is what is made of spec.importedKeys.
+// fate is what becomes of a hash of spec.importedKeys.
+type fate int
+
+const (
+	unheard    fate = iota // imports are forbidden: it counts for nothing until they are permitted
+	malformed              // it is none; the schema refuses it
+	registered             // it is or was a version: one of status.imports
+	declined               // it is or was another's: one of status.refusedImports
+	postponed              // it waits for room, or for an end to be written
+	unclaimed              // it is to become a version, if nobody else has it
+)
+
+// importing is what becomes of spec.importedKeys.
 type importing struct {
 	*decision
-	// registered and declined are status.imports and status.refusedImports as they are to be.
-	registered, declined []string
-	// wanted are hashes that are to become versions, if nobody else has them.
-	wanted []keys.Digest
-	// postponed are the IDs of those that wait for room.
-	postponed []string
-	malformed bool
+	fates map[string]fate
 }
-
-// HasImports reports whether an APIKey has anything to do with spec.importedKeys.
-func HasImports(key *v1alpha1.APIKey) bool {
-	s := &key.Status
-	return len(key.Spec.ImportedKeys)+len(s.Imports)+len(s.RefusedImports) > 0 || slices.ContainsFunc(s.Versions, isImported)
-}
-
-func isImported(v version) bool { return v.Imported() }
 
 // reconcileImports has the versions agree with spec.importedKeys. The current key waits for
 // none of it.
 func (d *decision) reconcileImports() bool {
-	if !HasImports(d.Key) {
-		return true
+	i := &importing{d, map[string]fate{}}
+	for _, listed := range d.Key.Spec.ImportedKeys {
+		i.fates[listed.SHA256] = i.consider(listed.SHA256)
 	}
-	i := &importing{decision: d}
-	i.endImported(v1alpha1.RevokedUnlisted, func(v *version) bool { return !d.listed(v.SHA256) })
-	if d.Organization.EffectiveImports() == v1alpha1.ImportForbidden {
-		i.forbid()
-	} else {
-		for _, wanted := range d.Key.Spec.ImportedKeys {
-			i.consider(wanted.SHA256)
-		}
-		i.giveWay()
-		i.claim()
+	d.endAll(v1alpha1.RevokedUnlisted, func(v *version) bool {
+		_, listed := i.fates[v.SHA256]
+		return v.Imported() && !listed
+	})
+	if d.forbidsImports() {
+		d.endAll(v1alpha1.RevokedForbidden, isImported)
 	}
-	slices.Sort(i.registered)
-	slices.Sort(i.declined)
-	d.next.Imports, d.next.RefusedImports = i.registered, i.declined
-	i.judge()
+	for _, hash := range i.hashes(unclaimed) {
+		i.fates[hash] = i.claim(hash)
+	}
+	d.next.Imports, d.next.RefusedImports = i.hashes(registered), i.hashes(declined)
+	slices.Sort(d.next.Imports)
+	slices.Sort(d.next.RefusedImports)
+	if len(i.fates) > 0 {
+		d.imports = i.verdict(i.activateLoaded())
+	}
 	return true
 }
 
@@ -77,142 +82,198 @@ func (d *decision) reconcileImports() bool {
 // belongs to can import it. It has to be listed anew should the block be lifted: who is to
 // have it the admin has decided.
 func (d *decision) forfeit() {
-	if d.permission.reason != v1alpha1.ReasonBlocked || !HasImports(d.Key) {
+	if d.permission.reason != v1alpha1.ReasonBlocked {
 		return
 	}
-	i := &importing{decision: d}
-	i.endImported(v1alpha1.RevokedBlocked, func(*version) bool { return true })
+	d.endAll(v1alpha1.RevokedBlocked, isImported)
+	d.next.Imports, d.next.RefusedImports = nil, nil
 	for _, listed := range d.Key.Spec.ImportedKeys {
 		if _, err := keys.ParseDigest(listed.SHA256); err == nil {
-			i.decline(listed.SHA256)
+			d.next.RefusedImports = append(d.next.RefusedImports, listed.SHA256)
 		}
 	}
-	slices.Sort(i.declined)
-	d.next.Imports, d.next.RefusedImports = nil, i.declined
+	slices.Sort(d.next.RefusedImports)
 	if len(d.Key.Spec.ImportedKeys) > 0 {
-		d.imports = finding{v1alpha1.ReasonBlocked, "The Organization blocks this APIKey. No key of spec.importedKeys is accepted, and others may import them."}
+		d.imports = finding{v1alpha1.ReasonBlocked,
+			"The Organization blocks this APIKey. No key of spec.importedKeys is accepted, and others may import them."}
 	}
 }
 
-// listed reports whether spec.importedKeys has the hash.
-func (d *decision) listed(hash string) bool {
-	return slices.ContainsFunc(d.Key.Spec.ImportedKeys, func(k v1alpha1.ImportedKey) bool { return k.SHA256 == hash })
+func (d *decision) forbidsImports() bool {
+	return d.Organization.EffectiveImports() == v1alpha1.ImportForbidden
 }
 
-// endImported ends the imported versions that work, and that which selects.
-func (i *importing) endImported(reason v1alpha1.RevocationReason, which func(*version) bool) {
-	for n := range i.next.Versions {
-		v := &i.next.Versions[n]
-		switch {
-		case !v.Imported() || !v.State.Accepted() || !which(v):
-		case reason == v1alpha1.RevokedUnlisted:
-			i.endBy(v, reason)
-		default:
-			end(v, reason)
+// hashes are those with a fate, in the order in which they are listed.
+func (i *importing) hashes(its fate) (list []string) {
+	for _, listed := range i.Key.Spec.ImportedKeys {
+		if i.fates[listed.SHA256] == its {
+			list = append(list, listed.SHA256)
 		}
 	}
-}
-
-// forbid ends what works. What has retired before, and what was refused, is remembered:
-// neither comes back when imports are permitted again.
-func (i *importing) forbid() {
-	working := map[string]bool{}
-	for _, v := range i.Key.Status.Versions {
-		working[v.SHA256] = v.Imported() && v.State.Accepted()
-	}
-	i.endImported(v1alpha1.RevokedForbidden, func(*version) bool { return true })
-	for _, hash := range i.next.Imports {
-		if i.listed(hash) && !working[hash] {
-			i.registered = append(i.registered, hash)
-		}
-	}
-	for _, hash := range i.next.RefusedImports {
-		if i.listed(hash) {
-			i.decline(hash)
-		}
-	}
-}
-
-// decline has a hash not be registered, for as long as it is listed.
-func (i *importing) decline(hash string) {
-	if !contains(i.declined, hash) {
-		i.declined = append(i.declined, hash)
-	}
+	return list
 }
 
 // consider decides about one hash of the list.
-func (i *importing) consider(hash string) {
+func (i *importing) consider(hash string) fate {
 	digest, err := keys.ParseDigest(hash)
-	switch {
-	case err != nil:
-		// The schema refuses it.
-		i.malformed = true
-		return
-	case contains(i.next.RefusedImports, hash):
-		i.decline(hash)
-		return
-	case contains(i.next.Imports, hash):
-		i.registered = append(i.registered, hash)
-		return
+	if err != nil {
+		return malformed
 	}
-	switch v := versionOf(&i.next, digest.KeyID()); {
+	v := versionOf(&i.next, digest.KeyID())
+	imported := v != nil && v.SHA256 == hash && v.Imported()
+	works := imported && v.State.Accepted()
+	elder := func(r Rival) bool { return r.Same && r.Senior }
+	alike := func(other string) bool { return keys.KeyIDOf(other) == digest.KeyID() }
+	switch {
+	case slices.Contains(i.next.RefusedImports, hash):
+		return declined
+	case i.forbidsImports() && (works || !slices.Contains(i.next.Imports, hash)):
+		// What has retired before is remembered: it does not come back when imports are
+		// permitted again.
+		return unheard
+	case works && slices.ContainsFunc(i.Rivals[hash], elder):
+		i.end(v, v1alpha1.RevokedDuplicate)
+		return declined
+	case slices.Contains(i.next.Imports, hash):
+		return registered
 	case v != nil && v.SHA256 != hash:
 		// Twelve digits can be made to agree, with some effort.
-		i.decline(hash)
-	case v != nil && v.Imported() && !v.State.Accepted(), v == nil && i.pruned(digest.KeyID()):
-		i.postponed = append(i.postponed, digest.KeyID())
+		return declined
+	case imported && !works, v == nil && i.Key.StatusIsOwn() && versionOf(&i.Key.Status, digest.KeyID()) != nil:
+		// That it has ended is written, and told, before it can begin anew.
+		return postponed
 	case v != nil:
 		// It works already. When it ends it has ended.
-		i.registered = append(i.registered, hash)
-	case slices.ContainsFunc(i.wanted, func(other keys.Digest) bool { return other.KeyID() == digest.KeyID() }), len(i.Rivals[hash]) > 0:
-		i.decline(hash)
-	case len(i.next.Versions)+len(i.wanted) >= maxImporting:
-		i.postponed = append(i.postponed, digest.KeyID())
-	default:
-		i.wanted = append(i.wanted, digest)
+		return registered
+	case slices.ContainsFunc(i.hashes(unclaimed), alike), len(i.Rivals[hash]) > 0:
+		return declined
+	case len(i.next.Versions)+len(i.hashes(unclaimed)) >= maxImporting:
+		return postponed
 	}
+	return unclaimed
 }
 
-// pruned reports whether the version of that ID is in the status as it is stored alone: that
-// it has ended is written, and told, before it can begin anew.
-func (d *decision) pruned(id string) bool {
-	return d.Key.StatusIsOwn() && versionOf(&d.Key.Status, id) != nil && versionOf(&d.next, id) == nil
-}
-
-// giveWay gives up the imported keys that an older APIKey has, too.
-func (i *importing) giveWay() {
-	for _, hash := range slices.Clone(i.registered) {
-		elder := func(r Rival) bool { return r.Same && r.Senior }
-		v := versionOf(&i.next, keys.KeyIDOf(hash))
-		if v == nil || v.SHA256 != hash || !v.Imported() || !v.State.Accepted() || !slices.ContainsFunc(i.Rivals[hash], elder) {
-			continue
-		}
-		end(v, v1alpha1.RevokedDuplicate)
-		i.decline(hash)
-		i.registered = slices.DeleteFunc(i.registered, func(registered string) bool { return registered == hash })
-	}
-}
-
-// claim registers what is wanted and was reserved for this APIKey.
+// claim registers a hash, if it was reserved for this APIKey.
 //
 // How old such a key is nobody knows. Its age is counted from the creation of the APIKey:
 // whatever is done with the list, it never becomes younger by that.
-func (i *importing) claim() {
-	if i.Unwritable != nil {
-		return
+func (i *importing) claim(hash string) fate {
+	reserved, asked := i.Claims[hash]
+	switch digest, _ := keys.ParseDigest(hash); {
+	case i.Unwritable != "":
+		return unclaimed
+	case !asked:
+		i.plan.Ask.Claims = append(i.plan.Ask.Claims, digest)
+		return unclaimed
+	case !reserved:
+		return declined
 	}
-	for _, digest := range i.wanted {
-		hash := digest.String()
-		switch reserved, asked := i.Claims[hash]; {
-		case !asked:
-			i.plan.Ask.Claims = append(i.plan.Ask.Claims, digest)
-		case !reserved:
-			i.decline(hash)
-		default:
-			i.next.Versions = append(i.next.Versions, v1alpha1.KeyVersion{
-				ID: digest.KeyID(), SHA256: hash, State: v1alpha1.VersionPending, Origin: v1alpha1.OriginImported, RegistrationTime: i.Key.CreationTimestamp,
-			})
-			i.registered = append(i.registered, hash)
+	i.next.Versions = append(i.next.Versions, version{
+		ID: keys.KeyIDOf(hash), SHA256: hash, State: v1alpha1.VersionPending, Origin: v1alpha1.OriginImported,
+		RegistrationTime: i.Key.CreationTimestamp,
+	})
+	return registered
+}
+
+// activateLoaded has imported keys be accepted that all auth servers have loaded, and returns what
+// is known of those that some have not.
+func (i *importing) activateLoaded() Ack {
+	loading := those(&i.next, func(v *version) bool {
+		return v.Imported() && v.State == v1alpha1.VersionPending && versionOf(&i.Key.Status, v.ID) != nil
+	})
+	if len(loading) == 0 || !i.stored() {
+		return Ack{}
+	}
+	var ids []string
+	for _, v := range loading {
+		ids = append(ids, v.ID)
+	}
+	ack := i.await(Register, "imported %s, generation %d", strings.Join(ids, " "), i.Key.Generation)
+	if !ack.Complete {
+		return ack
+	}
+	for _, v := range loading {
+		v.State, v.ActivationTime = v1alpha1.VersionActive, ptr.To(metav1.NewTime(i.Now))
+	}
+	return Ack{}
+}
+
+// verdict is how it stands with spec.importedKeys.
+func (i *importing) verdict(ack Ack) finding {
+	taken := i.hashes(registered)
+	working := those(&i.next, func(v *version) bool { return v.State.Accepted() && slices.Contains(taken, v.SHA256) })
+	loading := slices.ContainsFunc(working, func(v *version) bool { return v.State == v1alpha1.VersionPending })
+	switch late := i.hashes(postponed); {
+	case i.forbidsImports():
+		return found(v1alpha1.ReasonImportForbidden,
+			"Organization %.100q does not permit imports. Ask a platform admin to set its spec.imports, or take the keys out of spec.importedKeys.",
+			i.Organization.Name)
+	case len(i.hashes(declined))+len(i.hashes(malformed)) > 0:
+		return finding{v1alpha1.ReasonImportRefused, i.refused()}
+	case i.Unwritable != "" && len(i.hashes(unclaimed)) > 0:
+		return i.unwritable()
+	case len(late) > 0:
+		for n := range late {
+			late[n] = keys.KeyIDOf(late[n])
 		}
+		return found(v1alpha1.ReasonImporting,
+			"Not importing %s yet: earlier keys of this APIKey are still being revoked.", strings.Join(late, ", "))
+	case i.tooOld():
+		return finding{v1alpha1.ReasonImportExpired,
+			"This APIKey is older than the Organization's spec.maxKeyAge, so no imported key is accepted. " +
+				"Move clients to the key in the Secret, or import into a new APIKey."}
+	case loading && ack.Slow:
+		return finding{v1alpha1.ReasonImporting, i.loading(ack).message}
+	case loading:
+		return finding{v1alpha1.ReasonImporting, "Waiting for auth servers to load the keys."}
+	case len(working) < len(taken):
+		return found(v1alpha1.ReasonImported, "%d of %d keys of spec.importedKeys work. The others have retired.", len(working), len(taken))
 	}
+	return found(v1alpha1.ReasonImported, "%d of %d keys of spec.importedKeys work.", len(working), len(taken))
+}
+
+// refused names as many of the hashes that were refused as people read. It names nobody who
+// has them: others need not learn that they exist, and what becomes of them must be no
+// change, and so no write, for everybody who lists the hash.
+func (i *importing) refused() string {
+	const advice = " A key belongs to one APIKey. Take it out of spec.importedKeys; put back, it is considered anew."
+	var parts []string
+	for _, hash := range i.next.RefusedImports {
+		parts = append(parts, i.why(hash))
+	}
+	if len(i.hashes(malformed)) > 0 {
+		parts = append(parts, "An entry is no SHA-256.")
+	}
+	message := parts[0]
+	for n, part := range parts[1:] {
+		if len(message)+len(part) > maxMessage-len(advice)-len(" 9 more.") {
+			message += fmt.Sprintf(" %d more.", len(parts)-1-n)
+			break
+		}
+		message += " " + part
+	}
+	return message + advice
+}
+
+// why says what a hash is that was declined.
+func (i *importing) why(hash string) string {
+	id, rivals := keys.KeyIDOf(hash), i.Rivals[hash]
+	switch v := versionOf(&i.next, id); {
+	case v != nil && v.SHA256 != hash:
+		return fmt.Sprintf("%s… has the key ID of another key of this APIKey.", hash[:16])
+	case len(rivals) > 0 && !slices.ContainsFunc(rivals, func(r Rival) bool { return r.Same }):
+		return id + " has the key ID of a key of another APIKey."
+	}
+	return id + " is or was a key of another APIKey."
+}
+
+// tooOld reports whether imported keys are older than the Organization permits, and has the
+// next look come when they will be.
+func (i *importing) tooOld() bool {
+	if i.Organization.Spec.MaxKeyAge == nil {
+		return false
+	}
+	left := i.Key.CreationTimestamp.Add(i.maxKeyAge()).Sub(i.Now)
+	i.again(left)
+	return left <= 0
 }

@@ -150,7 +150,7 @@ func TestImports(t *testing.T) {
 		"no hash at all": {
 			given("a:Active", always(func(s *v1alpha1.APIKeySpec) { s.ImportedKeys = []v1alpha1.ImportedKey{{SHA256: "x"}} })), "Status a:Active", "a:Active", "", "", "ImportRefused"},
 		"nothing is reserved while the finalizer is refused": {
-			given("a:Active", always(listing("x")), func(f *Facts) { f.Unwritable = &Refusal{By: "code 403"} }), "Status a:Active", "a:Active", "", "", "WriteRefused"},
+			given("a:Active", always(listing("x")), func(f *Facts) { f.Unwritable = "code 403" }), "Status a:Active", "a:Active", "", "", "WriteRefused"},
 		"a status of another UID has nothing": {
 			given("+x:Active", stored(func(s *status) { s.UID = "earlier" }), live), "ask Digest; claim x", "", "", "", "Imported"},
 	} {

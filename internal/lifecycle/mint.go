@@ -5,7 +5,6 @@ package lifecycle
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,12 +24,16 @@ func (d *decision) register() bool {
 	v := current(&d.next)
 	switch {
 	case d.main.state == secretForeign:
-		d.disown()
+		// What the Secret held before is in unknown hands.
+		if v != nil {
+			d.noteDrift("")
+		}
+		d.endAll(v1alpha1.RevokedConflict, isMinted)
 		return false
 	case v == nil:
 		return d.mintAnother()
 	case d.Senior:
-		d.endMinted(v1alpha1.RevokedDuplicate)
+		d.endAll(v1alpha1.RevokedDuplicate, isMinted)
 		return d.mint(v1alpha1.MintDuplicate)
 	case v.ID == d.main.id:
 		return true
@@ -46,12 +49,11 @@ func (d *decision) register() bool {
 
 // mintAnother mints a key for an APIKey that has none, if that is not put off.
 func (d *decision) mintAnother() bool {
-	if d.backsOff() {
-		return false
-	}
-	revoked := func(v version) bool { return v.RevocationReason == v1alpha1.RevokedRequested && !v.Imported() }
+	revoked := func(v *version) bool { return v.RevocationReason == v1alpha1.RevokedRequested && !v.Imported() }
 	switch {
-	case slices.ContainsFunc(d.next.Versions, revoked):
+	case d.backsOff():
+		return false
+	case last(&d.next, revoked) != nil:
 		return d.mint(v1alpha1.MintRevoked)
 	case d.next.Drift != nil && d.next.Drift.LostKeyID != "":
 		return d.mint(v1alpha1.MintDrifted)
@@ -64,12 +66,9 @@ func (d *decision) mintAnother() bool {
 // replaceDrifted ends every key that was minted, for nobody knows any more who has the one
 // of that ID, and mints another, if that is not put off.
 func (d *decision) replaceDrifted(id string) bool {
-	d.endMinted(v1alpha1.RevokedDrifted)
+	d.endAll(v1alpha1.RevokedDrifted, isMinted)
 	d.noteDrift(id)
-	if d.backsOff() {
-		return false
-	}
-	return d.mint(v1alpha1.MintDrifted)
+	return !d.backsOff() && d.mint(v1alpha1.MintDrifted)
 }
 
 // resume goes on with a version whose key is in no Secret yet.
@@ -84,7 +83,7 @@ func (d *decision) resume(v *version) bool {
 		return false
 	}
 	// The process that minted it is gone, and its key with it.
-	end(v, v1alpha1.RevokedAbandoned)
+	d.end(v, v1alpha1.RevokedAbandoned)
 	return d.mint(v.MintReason)
 }
 
@@ -95,7 +94,7 @@ func (d *decision) fenced(v *version) bool {
 	switch {
 	case !d.Secret.Live:
 		return d.askSecrets()
-	case d.Secret.Secret != nil && d.Secret.Secret.Annotations[v1alpha1.AnnotationAbandonedKeyID] == v.ID:
+	case d.marked(v):
 		return true
 	case !d.Held.Has(d.main.id):
 		d.again(recheckConflict)
@@ -104,42 +103,37 @@ func (d *decision) fenced(v *version) bool {
 	return d.write(SecretWrite{KeyID: d.main.id, Mark: v.ID})
 }
 
-// disown gives up every version whose key was in the Secret when its place is somebody
-// else's: what it held before is in unknown hands.
-func (d *decision) disown() {
-	if current(&d.next) != nil {
-		d.noteDrift("")
-	}
-	d.endMinted(v1alpha1.RevokedConflict)
+// marked reports whether a mark in the Secret says that v is given up.
+func (d *decision) marked(v *version) bool {
+	return d.Secret.Secret != nil && d.Secret.Secret.Annotations[v1alpha1.AnnotationAbandonedKeyID] == v.ID
 }
 
 // mint registers the hash of a new key. Versions that work go on working, until the new key
 // takes their place; those that were ended are refused from the same write on.
 func (d *decision) mint(reason v1alpha1.MintReason) bool {
-	if err := keys.ValidateTemplates(Templates(d.Key)); err != nil {
-		d.publication = found(v1alpha1.ReasonInvalidTemplate, "spec.secret.data: %v", err)
+	invalid := keys.ValidateTemplates(Templates(d.Key))
+	switch {
+	case invalid != nil:
+		d.publication = found(v1alpha1.ReasonInvalidTemplate, "spec.secret.data: %v", invalid)
 		return false
-	}
-	if len(d.next.Versions) >= maxVersions {
+	case len(d.next.Versions) >= maxVersions:
 		d.registration = found(v1alpha1.ReasonNotRegistered, "Not minting: %d versions are still being revoked.", maxVersions)
 		return false
-	}
-	if d.Unwritable != nil {
+	case d.Unwritable != "":
 		d.registration = d.unwritable()
 		d.again(recheckConflict)
 		return false
-	}
-	if d.Fresh == nil {
+	case d.Fresh == nil:
 		d.plan.Ask.Digest = true
 		return false
-	}
-	if len(d.next.Versions) == 0 {
+	case len(d.next.Versions) == 0:
 		// No auth server accepts a key of an earlier generation. One that was revoked may be
 		// accepted as long as its entry stays.
 		d.next.AppliedGeneration = d.Key.Generation
 	}
 	d.next.Versions = append(d.next.Versions, version{
-		ID: d.Fresh.KeyID(), SHA256: d.Fresh.String(), State: v1alpha1.VersionPending, MintReason: reason, RegistrationTime: metav1.NewTime(rotation.RegisteredAt(d.Now, &d.Key.Spec.Rotation)),
+		ID: d.Fresh.KeyID(), SHA256: d.Fresh.String(), State: v1alpha1.VersionPending, MintReason: reason,
+		RegistrationTime: metav1.NewTime(rotation.RegisteredAt(d.Now, &d.Key.Spec.Rotation)),
 	})
 	d.next.RestoredFrom = ""
 	if d.next.Drift != nil {
@@ -166,5 +160,6 @@ func FromBackup(key *v1alpha1.APIKey) bool {
 
 // unwritable says that no hash can be registered because the finalizer is refused.
 func (d *decision) unwritable() finding {
-	return found(v1alpha1.ReasonWriteRefused, "The finalizer of this APIKey is refused (%s). Look at the cluster's admission policies.", d.Unwritable.By)
+	return found(v1alpha1.ReasonWriteRefused,
+		"The finalizer of this APIKey is refused (%s). Look at the cluster's admission policies.", d.Unwritable)
 }

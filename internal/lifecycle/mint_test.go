@@ -38,7 +38,7 @@ func unfinalized(f *Facts) { f.Key.Finalizers = nil }
 
 func TestMint(t *testing.T) {
 	broken := always(func(s *v1alpha1.APIKeySpec) { s.Secret.Data = map[string]v1alpha1.DataTemplate{"a": "$(NOBODY)"} })
-	unwritable := func(f *Facts) { f.Unwritable = &Refusal{By: "code 403"} }
+	unwritable := func(f *Facts) { f.Unwritable = "code 403" }
 	full := strings.TrimSpace(strings.ReplaceAll(retiring(maxVersions), "Retiring", "Revoked(Unused)"))
 	decide(t, map[string]row{
 		"what is in the Secret's place is read first":          {facts: given(""), want: "ask Secrets"},
@@ -184,7 +184,7 @@ func TestRegister(t *testing.T) {
 		"a loss while a successor is on its way ends both": {
 			facts: given("a:Active b:Pending", noSecret, live, minted("b"), fresh("n")), want: "Status a:Revoked(SecretDrifted) b:Revoked(SecretDrifted) n:Pending"},
 		"a mark that the Secret's policies refuse is waited for": {
-			facts: given("a:Active b:Pending", live, func(f *Facts) { f.Refusal = &Refusal{By: "code 403"} }), want: "Status a:Active b:Pending",
+			facts: given("a:Active b:Pending", live, func(f *Facts) { f.Refusal = "code 403" }), want: "Status a:Active b:Pending",
 			ready: "SecretRefused", serving: "Active", stuck: "Stalled SecretRefused", again: recheckConflict},
 	})
 }

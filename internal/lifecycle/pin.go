@@ -14,8 +14,7 @@ import (
 // place. If it is the one that was replaced last the two change places, and publish brings
 // the Secret into line.
 func (d *decision) pin() bool {
-	id, now := d.Key.Spec.ActiveKeyID, active(&d.next)
-	successor := pending(&d.next)
+	id, now, successor := d.Key.Spec.ActiveKeyID, active(&d.next), pending(&d.next)
 	switch {
 	case id == "", now == nil, successor != nil && id == successor.ID:
 		return true
@@ -25,34 +24,31 @@ func (d *decision) pin() bool {
 	case successor != nil && successor.ID == d.main.id:
 		// It has come into the Secret, and is going to be the one that can be gone back from.
 		return true
-	case id == now.ID && d.agedOut(now):
-		// What takes its place for that does, pinned or not.
-		return true
 	case id == now.ID:
-		d.blocked = !d.giveUp(successor)
-		return true
+		// What takes its place for its age does, pinned or not.
+		return d.agedOut(now) || d.giveUp(successor)
 	}
-	pinned := versionOf(&d.next, id)
-	unavailable := func(why string) bool {
-		d.pinned = found(v1alpha1.ReasonActiveKeyUnavailable, "Key %s of spec.activeKeyID %s, and key %s is the current one. Set another key of status.versions, or remove it.", id, why, now.ID)
-		return true
-	}
-	switch {
+	unavailable := ""
+	switch pinned := versionOf(&d.next, id); {
 	case pinned == nil || pinned.Imported() || !pinned.State.Accepted():
-		return unavailable("does not work")
+		unavailable = "does not work"
 	case d.agedOut(pinned):
-		return unavailable("is too old for the Organization's spec.maxKeyAge")
-	case !d.Held.Has(id) && !d.Secret.Live:
-		d.blocked, d.yielding = !d.askSecrets(), now.ID
-		return true
+		unavailable = "is too old for the Organization's spec.maxKeyAge"
+	case d.Secret.Live && !d.Held.Has(id):
+		unavailable = "is in no Secret any more"
 	case !d.Held.Has(id):
-		return unavailable("is in no Secret any more")
-	}
-	if d.blocked = !d.giveUp(successor); d.blocked {
 		d.yielding = now.ID
+		return d.askSecrets()
+	case !d.giveUp(successor):
+		d.yielding = now.ID
+		return false
+	default:
+		d.activate(pinned)
 		return true
 	}
-	d.activate(pinned)
+	d.pinned = found(v1alpha1.ReasonActiveKeyUnavailable,
+		"Key %s of spec.activeKeyID %s, and key %s is the current one. Set another key of status.versions, or remove it.",
+		id, unavailable, now.ID)
 	return true
 }
 
@@ -72,7 +68,7 @@ func (d *decision) giveUp(successor *version) bool {
 	case d.Minted != successor.ID && !d.fenced(successor):
 		return false
 	}
-	end(successor, v1alpha1.RevokedAbandoned)
+	d.end(successor, v1alpha1.RevokedAbandoned)
 	return true
 }
 
@@ -83,32 +79,22 @@ func (d *decision) giveUp(successor *version) bool {
 // One that gives its place to the key that spec.activeKeyID names stays until the Secret is
 // rewritten; auth servers refuse it by themselves.
 func (d *decision) revoke() bool {
+	goOn := d.pin()
 	overlap := rotation.OverlapOf(&d.Key.Spec.Rotation)
-	for i := range d.next.Versions {
-		v := &d.next.Versions[i]
+	for _, v := range those(&d.next, isAccepted) {
 		retiring := v.State == v1alpha1.VersionRetiring
 		switch {
-		case !v.State.Accepted() || retiring && v.ID == d.next.KeyID || v.ID == d.yielding:
+		case retiring && v.ID == d.next.KeyID, v.ID == d.yielding:
 		case d.named(v):
-			d.endBy(v, v1alpha1.RevokedRequested)
+			d.end(v, v1alpha1.RevokedRequested)
 		case retiring:
 			if decision := rotation.Retire(d.Now, d.facts(v), overlap); decision.Kept == "" && decision.Revoked != v1alpha1.RevokedUnused {
-				end(v, decision.Revoked)
+				d.end(v, decision.Revoked)
 			}
 		}
 	}
-	return !d.blocked
+	return goOn
 }
 
 // named reports whether spec.revokedKeyIDs names v.
 func (d *decision) named(v *version) bool { return slices.Contains(d.Key.Spec.RevokedKeyIDs, v.ID) }
-
-// revokeNamed ends the keys that spec.revokedKeyIDs names, of an APIKey none of whose keys
-// is to work.
-func (d *decision) revokeNamed() {
-	for i := range d.next.Versions {
-		if v := &d.next.Versions[i]; v.State.Accepted() && d.named(v) {
-			d.endBy(v, v1alpha1.RevokedRequested)
-		}
-	}
-}

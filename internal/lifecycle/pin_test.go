@@ -53,7 +53,7 @@ func TestPin(t *testing.T) {
 			}
 			d := &decision{Facts: test.facts, next: *test.facts.Key.Status.DeepCopy()}
 			d.main = d.holding(&test.facts.Secret, false)
-			if !d.pin() || d.blocked || d.plan.Asks() {
+			if !d.pin() || d.plan.Asks() {
 				t.Error("it stops there")
 			}
 			if got := active(&d.next).ID; got != idOf(test.active) {

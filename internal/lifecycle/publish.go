@@ -3,11 +3,7 @@
 
 package lifecycle
 
-import (
-	"k8s.io/utils/ptr"
-
-	"github.com/hexcovery/apikey-operator/api/v1alpha1"
-)
+import "github.com/hexcovery/apikey-operator/api/v1alpha1"
 
 // maxName is the longest name of a Secret.
 const maxName = 253
@@ -16,10 +12,9 @@ const maxName = 253
 // it replaces in the previous one.
 func (d *decision) publish() bool {
 	v := current(&d.next)
-	if (d.main.id != v.ID || d.main.state != secretCurrent) && !d.putsOffRepair(v) {
+	if d.main != (holding{secretCurrent, v.ID}) && !d.putsOffRepair(v) {
 		return d.publishNow(v)
 	}
-	d.publication = found(v1alpha1.ReasonPublished, "Secret %.100q holds key %s.", d.Key.SecretName(), v.ID)
 	d.next.KeyID = v.ID
 	d.next.SecretRef = &v1alpha1.SecretReference{Name: d.Key.SecretName()}
 	if v.State == v1alpha1.VersionPending {
@@ -38,23 +33,24 @@ func (d *decision) publishNow(v *version) bool {
 	case !d.Secret.Live && d.main.state != secretAbsent, !d.Secret.Live && !first:
 		// The cache has no keys, and what is written must be what was seen.
 		return d.askSecrets()
-	case d.givenUp(v):
+	case d.marked(v) && v.State == v1alpha1.VersionPending && old != nil:
 		return d.replaceGivenUp(v)
 	case replaces && d.Superseded == nil:
 		d.plan.Ask.Superseded = true
 		return false
-	case replaces && ptr.Deref(d.Superseded, false):
+	case replaces && *d.Superseded:
 		// Another manager leads since this one was paused. The watch brings what the APIKey
 		// has become.
 		d.again(recheckConflict)
 		return false
 	case !d.Held.Has(v.ID):
 		return d.replaceDrifted(v.ID)
-	case v.ID != d.main.id && old != nil && v.State == v1alpha1.VersionPending && d.Held.Has(old.ID) && d.previous.id != old.ID && d.canKeepPrevious():
+	case v.ID != d.main.id && old != nil && v.State == v1alpha1.VersionPending && d.Held.Has(old.ID) &&
+		d.previous.id != old.ID && d.canKeepPrevious():
 		return d.write(SecretWrite{Previous: true, KeyID: old.ID, Anew: d.previous.state == secretLeftover})
 	}
-	again := d.Repairs.Form == d.form(v.ID)
-	return d.write(SecretWrite{KeyID: v.ID, Anew: d.main.state == secretLeftover, Again: again, Form: d.form(v.ID)})
+	form := d.form(v.ID)
+	return d.write(SecretWrite{KeyID: v.ID, Anew: d.main.state == secretLeftover, Again: d.Repairs.Form == form, Form: form})
 }
 
 // write has a Secret be written, unless another write comes first. It reports false.
@@ -62,8 +58,9 @@ func (d *decision) write(w SecretWrite) bool {
 	switch {
 	case d.Template != "" && !w.Previous:
 		d.publication = found(v1alpha1.ReasonInvalidTemplate, "spec.secret.data: %s", d.Template)
-	case d.Refusal != nil && !w.Previous:
-		d.publication = found(v1alpha1.ReasonSecretRefused, "The Secret is refused (%s). Look at the namespace's quotas and admission policies.", d.Refusal.By)
+	case d.Refusal != "" && !w.Previous:
+		d.publication = found(v1alpha1.ReasonSecretRefused,
+			"The Secret is refused (%s). Look at the namespace's quotas and admission policies.", d.Refusal)
 		d.again(recheckConflict)
 	case d.plan.Step == StepNone:
 		d.plan.Step, d.plan.Secret = StepSecret, w
@@ -86,7 +83,8 @@ func (d *decision) keepPrevious() bool {
 	}
 	have := d.previous
 	switch {
-	case v != nil && have.id == v.ID && have.state == secretCurrent, have.state == secretAbsent && (v == nil || !d.Held.Has(v.ID)), have.state == secretLeftover:
+	case v != nil && have.id == v.ID && have.state == secretCurrent, have.state == secretAbsent && (v == nil || !d.Held.Has(v.ID)),
+		have.state == secretLeftover:
 		return true
 	case !d.Previous.Live:
 		return d.askSecrets()
@@ -96,31 +94,25 @@ func (d *decision) keepPrevious() bool {
 	return d.write(SecretWrite{Previous: true})
 }
 
-// givenUp reports whether a mark in the Secret says that another manager, which began to lead
-// while this one was paused, has given up the key that this one is about to put there. If the
-// mark is not seen here the write will fail.
-func (d *decision) givenUp(v *version) bool {
-	return d.Secret.Secret != nil && active(&d.next) != nil && v.State == v1alpha1.VersionPending &&
-		d.Secret.Secret.Annotations[v1alpha1.AnnotationAbandonedKeyID] == v.ID
-}
-
-// replaceGivenUp gives up, in the status, the key that was given up by a mark, and mints
-// another: the manager that has set the mark may have ended before it did that. If it has
-// not, one of the two writes is refused. Whoever may write the Secret may set the mark, too,
-// so it is done later and later.
+// replaceGivenUp gives up, in the status, a key that this manager is about to publish and
+// that another, which began to lead while this one was paused, has given up by a mark: it
+// may have ended before it wrote that down. If it has not, one of the two writes is refused,
+// and if the mark is not seen here, that of the Secret. Another key is minted. Whoever may
+// write the Secret may set the mark, too, so it is done later and later.
 func (d *decision) replaceGivenUp(v *version) bool {
 	if left := backOffLeft(d.Repairs.GivenUp+1, d.Repairs.GaveUp, d.Now); d.Repairs.GivenUp > 0 && left > 0 {
 		d.again(left)
 		return false
 	}
-	end(v, v1alpha1.RevokedAbandoned)
+	d.end(v, v1alpha1.RevokedAbandoned)
 	return d.mint(v.MintReason)
 }
 
 // putsOffRepair reports whether the Secret holds the key that it is to hold, and what else
 // somebody has changed in it was put right too often to do so again just now.
 func (d *decision) putsOffRepair(v *version) bool {
-	if v.State != v1alpha1.VersionActive || d.main.id != v.ID || d.main.state != secretOutdated || d.Repairs.Form != d.form(v.ID) || d.Repairs.Again == 0 {
+	repaired := d.Repairs.Again > 0 && d.Repairs.Form == d.form(v.ID)
+	if !repaired || v.State != v1alpha1.VersionActive || d.main != (holding{secretOutdated, v.ID}) {
 		return false
 	}
 	left := backOffLeft(d.Repairs.Again+1, d.Repairs.Last, d.Now)

@@ -15,7 +15,7 @@ import (
 	"github.com/hexcovery/apikey-operator/api/v1alpha1"
 )
 
-func refused(f *Facts) { f.Refusal = &Refusal{By: "code 403"} }
+func refused(f *Facts) { f.Refusal = "code 403" }
 
 func labelled(s *v1alpha1.APIKeySpec) {
 	s.Secret.Labels = map[string]v1alpha1.LabelValue{"team": "a"}

@@ -74,7 +74,7 @@ func (d *dice) changes() []option {
 		func(f *Facts) { f.Key.Refusal = tooMany + tooMany },
 		func(f *Facts) { f.Key.Trimmed = true },
 		func(f *Facts) { f.Key.DeletionTimestamp = &metav1.Time{Time: noon} },
-		func(f *Facts) { f.Unwritable = &Refusal{By: tooMany + tooMany} },
+		func(f *Facts) { f.Unwritable = tooMany + tooMany },
 		func(f *Facts) { f.PreviousRefused = true },
 		func(f *Facts) { f.Template = tooMany + tooMany },
 		func(f *Facts) { f.Rollout = Rollout{true, tooMany + tooMany} },
@@ -178,7 +178,7 @@ func wrongWith(f *Facts, plan *Plan) string {
 	revoked := func(p Purpose) bool {
 		return p.Kind == Revoke && strings.Contains(p.Of, fmt.Sprintf("generation %d", f.Key.Generation)) && f.Acks[p].Complete
 	}
-	if after.AppliedGeneration == f.Key.Generation && before.AppliedGeneration != after.AppliedGeneration && anyAccepted(before) && !slices.ContainsFunc(purposesOf(f), revoked) {
+	if after.AppliedGeneration == f.Key.Generation && before.AppliedGeneration != after.AppliedGeneration && last(before, isAccepted) != nil && !slices.ContainsFunc(purposesOf(f), revoked) {
 		return "it says that a generation is applied which nobody has acknowledged"
 	}
 	for _, c := range after.Conditions {

@@ -21,7 +21,8 @@ func (d *decision) rotate() bool {
 		return true
 	case len(d.next.Versions) >= maxRotated:
 		d.turnover = found(v1alpha1.ReasonTooManyKeys,
-			"Not rotating: %d keys of this APIKey still work or are being revoked. spec.revokedKeyIDs ends those that were replaced.", len(d.next.Versions))
+			"Not rotating: %d keys of this APIKey still work or are being revoked. spec.revokedKeyIDs ends those that were replaced.",
+			len(d.next.Versions))
 		return true
 	}
 	return d.mint(due)
@@ -49,8 +50,12 @@ func (d *decision) due() v1alpha1.MintReason {
 
 // maxKeyAge is the organization's; 0 for none.
 func (d *decision) maxKeyAge() time.Duration {
-	if d.Organization.Spec.MaxKeyAge == nil {
-		return 0
+	return ptr.Deref(d.Organization.Spec.MaxKeyAge, metav1.Duration{}).Duration
+}
+
+// scheduled is what a schedule knows of a version.
+func scheduled(key *v1alpha1.APIKey, v *version) rotation.Key {
+	return rotation.Key{
+		Seed: string(key.UID) + v.ID, Registered: v.RegistrationTime.Time, Activated: timeOf(v.ActivationTime, v.RegistrationTime),
 	}
-	return d.Organization.Spec.MaxKeyAge.Duration
 }

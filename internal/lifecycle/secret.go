@@ -99,7 +99,7 @@ func (d *decision) holding(place *Place, previous bool) holding {
 		// another type, as the token controller does, would do so again after each key.
 		return holding{state: secretForeign}
 	}
-	v := HeldVersion(secret, d.next.Versions)
+	v := heldVersion(secret, &d.next)
 	edited := secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(OwnData(secret.Data, d.Key, previous))
 	switch {
 	case v == nil, edited && v.State == v1alpha1.VersionRetiring && !previous:
@@ -110,22 +110,15 @@ func (d *decision) holding(place *Place, previous bool) holding {
 	return holding{secretCurrent, v.ID}
 }
 
-// HeldVersion returns the accepted version that a redacted Secret holds the key of, or nil.
-func HeldVersion(secret *corev1.Secret, versions []v1alpha1.KeyVersion) *v1alpha1.KeyVersion {
+// heldVersion returns the accepted version that a redacted Secret holds the key of, or nil.
+func heldVersion(secret *corev1.Secret, s *status) *version {
 	digest := hex.EncodeToString(secret.Data[v1alpha1.SecretKeyAPIKey])
-	i := slices.IndexFunc(versions, func(v version) bool { return v.SHA256 == digest && v.State.Accepted() && !v.Imported() })
-	if i < 0 {
-		return nil
-	}
-	return &versions[i]
+	return last(s, func(v *version) bool { return v.SHA256 == digest && v.State.Accepted() && !v.Imported() })
 }
 
 // SecretLabels are the labels that a Secret is to have, at least.
 func SecretLabels(key *v1alpha1.APIKey) map[string]string {
-	labels := make(map[string]string, len(key.Spec.Secret.Labels)+1)
-	for name, value := range key.Spec.Secret.Labels {
-		labels[name] = string(value)
-	}
+	labels := texts(key.Spec.Secret.Labels)
 	labels[v1alpha1.LabelAPIKey] = key.Name
 	return labels
 }
@@ -137,10 +130,7 @@ func SecretAnnotations(key *v1alpha1.APIKey, id string, previous bool) map[strin
 	if previous {
 		return map[string]string{v1alpha1.AnnotationKeyID: id}
 	}
-	annotations := make(map[string]string, len(key.Spec.Secret.Annotations)+3)
-	for name, value := range key.Spec.Secret.Annotations {
-		annotations[name] = string(value)
-	}
+	annotations := texts(key.Spec.Secret.Annotations)
 	annotations[v1alpha1.AnnotationKeyID] = id
 	annotations[v1alpha1.AnnotationTemplateDigest] = formDigest(key)
 	return annotations
@@ -150,26 +140,27 @@ func SecretAnnotations(key *v1alpha1.APIKey, id string, previous bool) map[strin
 // longer is noticed, too.
 func formDigest(key *v1alpha1.APIKey) string {
 	form := map[string]string{}
-	for name, text := range key.Spec.Secret.Data {
-		form["data "+name] = string(text)
-	}
-	for name, value := range key.Spec.Secret.Labels {
-		form["label "+name] = string(value)
-	}
-	for name, value := range key.Spec.Secret.Annotations {
-		form["annotation "+name] = string(value)
+	for kind, entries := range map[string]map[string]string{
+		"data ": Templates(key), "label ": texts(key.Spec.Secret.Labels), "annotation ": texts(key.Spec.Secret.Annotations),
+	} {
+		for name, text := range entries {
+			form[kind+name] = text
+		}
 	}
 	return keys.TemplateDigest(form, Variables(key))
 }
 
-// Templates are the entries of the Secret that spec asks for.
-func Templates(key *v1alpha1.APIKey) map[string]string {
-	texts := make(map[string]string, len(key.Spec.Secret.Data))
-	for name, text := range key.Spec.Secret.Data {
-		texts[name] = string(text)
+// texts is a map of spec.secret with plain values.
+func texts[Text ~string](entries map[string]Text) map[string]string {
+	plain := make(map[string]string, len(entries)+3)
+	for name, text := range entries {
+		plain[name] = string(text)
 	}
-	return texts
+	return plain
 }
+
+// Templates are the entries of the Secret that spec asks for.
+func Templates(key *v1alpha1.APIKey) map[string]string { return texts(key.Spec.Secret.Data) }
 
 // Variables are what templates may use beside the key itself.
 func Variables(key *v1alpha1.APIKey) keys.Variables {
@@ -184,7 +175,7 @@ func OwnData(data map[string][]byte, key *v1alpha1.APIKey, previous bool) map[st
 	if !previous {
 		names = keys.EntryNames(Templates(key))
 	}
-	maps.DeleteFunc(own, func(name string, _ []byte) bool { return !contains(names, name) })
+	maps.DeleteFunc(own, func(name string, _ []byte) bool { return !slices.Contains(names, name) })
 	return own
 }
 
@@ -213,19 +204,15 @@ func Leftover(secret *corev1.Secret, key *v1alpha1.APIKey) bool {
 		secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(secret.Data):
 		return false
 	}
-	switch owners := secret.OwnerReferences; len(owners) {
-	case 0:
-		return true
-	case 1:
-		return formerSelf(&owners[0], key)
-	}
-	return false
+	owners := secret.OwnerReferences
+	return len(owners) == 0 || len(owners) == 1 && formerSelf(&owners[0], key)
 }
 
 // formerSelf reports whether owner is an APIKey of key's name that was there before it.
 func formerSelf(owner *metav1.OwnerReference, key *v1alpha1.APIKey) bool {
 	group, err := schema.ParseGroupVersion(owner.APIVersion)
-	return err == nil && group.Group == v1alpha1.GroupVersion.Group && owner.Kind == "APIKey" && owner.Name == key.Name && owner.UID != key.UID
+	return err == nil && group.Group == v1alpha1.GroupVersion.Group && owner.Kind == "APIKey" &&
+		owner.Name == key.Name && owner.UID != key.UID
 }
 
 // conflict says what to do about a Secret that is in the way.
@@ -235,7 +222,8 @@ func (d *decision) conflict() string {
 	case metav1.IsControlledBy(secret, d.Key):
 		return fmt.Sprintf("Secret %.100q is not of type Opaque. Delete it, and it is created anew.", secret.Name)
 	case secret.Labels[v1alpha1.LabelAPIKey] == d.Key.Name:
-		return fmt.Sprintf("Secret %.100q has the label of this APIKey, but something else owns or has changed it. Delete it, and it is created anew.", secret.Name)
+		return fmt.Sprintf("Secret %.100q has the label of this APIKey, but something else owns or has changed it. "+
+			"Delete it, and it is created anew.", secret.Name)
 	}
 	return fmt.Sprintf("Secret %.100q exists and is not owned by this APIKey. Delete it, or create another APIKey.", secret.Name)
 }

@@ -46,7 +46,7 @@ func TestStateOfASecret(t *testing.T) {
 		"a key ID edited":                   {func(s *corev1.Secret, _ *Facts) { s.Annotations[v1alpha1.AnnotationKeyID] = "x" }, secretOutdated},
 		"without our label":                 {func(s *corev1.Secret, _ *Facts) { s.Labels = nil }, secretOutdated},
 		"no version":                        {func(_ *corev1.Secret, f *Facts) { f.Key.Status.Versions = nil }, secretStale},
-		"a version that was revoked":        {func(_ *corev1.Secret, f *Facts) { end(&f.Key.Status.Versions[0], v1alpha1.RevokedUnused) }, secretStale},
+		"a version that was revoked":        {func(_ *corev1.Secret, f *Facts) { f.Key.Status.Versions[0].State = v1alpha1.VersionRevoked }, secretStale},
 		"a version that was imported":       {func(_ *corev1.Secret, f *Facts) { f.Key.Status.Versions[0].Origin = v1alpha1.OriginImported }, secretStale},
 		"a state that nobody knows":         {func(_ *corev1.Secret, f *Facts) { f.Key.Status.Versions[0].State = "Unheard" }, secretStale},
 		"with another form":                 {func(_ *corev1.Secret, f *Facts) { f.Key.Spec.Secret.Data = map[string]v1alpha1.DataTemplate{"a": "b"} }, secretOutdated},

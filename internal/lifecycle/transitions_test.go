@@ -35,7 +35,7 @@ func told(list []Transition) string {
 // saying has the status have a condition.
 func saying(kind, reason, message string) func(*status) {
 	return func(s *status) {
-		SetCondition(&s.Conditions, kind, conditionStatus(good[reason]), reason, message, generation, noon)
+		SetCondition(&s.Conditions, kind, conditionStatus[good[reason]], reason, message, generation, noon)
 	}
 }
 

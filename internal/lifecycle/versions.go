@@ -4,7 +4,6 @@
 package lifecycle
 
 import (
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,15 +35,33 @@ type (
 	version = v1alpha1.KeyVersion
 )
 
+func isImported(v *version) bool { return v.Imported() }
+func isMinted(v *version) bool   { return !v.Imported() }
+func isAccepted(v *version) bool { return v.State.Accepted() }
+
+// those returns the versions that which selects, in their order.
+func those(s *status, which func(*version) bool) (list []*version) {
+	for i := range s.Versions {
+		if v := &s.Versions[i]; which(v) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// last returns the last of those, or nil.
+func last(s *status, which func(*version) bool) *version {
+	list := those(s, which)
+	if len(list) == 0 {
+		return nil
+	}
+	return list[len(list)-1]
+}
+
 // MintedIn returns the last version that the manager has minted and that is in this state,
 // or nil.
 func MintedIn(s *v1alpha1.APIKeyStatus, state v1alpha1.VersionState) *v1alpha1.KeyVersion {
-	for i := len(s.Versions) - 1; i >= 0; i-- {
-		if v := &s.Versions[i]; v.State == state && !v.Imported() {
-			return v
-		}
-	}
-	return nil
+	return last(s, func(v *version) bool { return v.State == state && !v.Imported() })
 }
 
 func pending(s *status) *version { return MintedIn(s, v1alpha1.VersionPending) }
@@ -60,36 +77,24 @@ func current(s *status) *version {
 
 // versionOf returns the version of that ID, or nil.
 func versionOf(s *status, id string) *version {
-	i := slices.IndexFunc(s.Versions, func(v version) bool { return v.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return &s.Versions[i]
+	return last(s, func(v *version) bool { return v.ID == id })
 }
 
-// anyAccepted reports whether auth servers may accept any version, as far as versions say.
-func anyAccepted(s *status) bool {
-	return slices.ContainsFunc(s.Versions, func(v version) bool { return v.State.Accepted() })
-}
-
-// end has v be refused from the next write of the status on.
-func end(v *version, reason v1alpha1.RevocationReason) {
+// end has v be refused from the next write of the status on. Of what a user wanted it says
+// who that was.
+func (d *decision) end(v *version, reason v1alpha1.RevocationReason) {
 	v.State, v.RevocationReason = v1alpha1.VersionRevoked, reason
-}
-
-// endBy is end for what a user wanted.
-func (d *decision) endBy(v *version, reason v1alpha1.RevocationReason) {
-	end(v, reason)
-	if name := d.Key.Annotations[v1alpha1.AnnotationRequestedBy]; name != "" {
+	wanted := reason == v1alpha1.RevokedRequested || reason == v1alpha1.RevokedUnlisted
+	if name := d.Key.Annotations[v1alpha1.AnnotationRequestedBy]; wanted && name != "" {
 		v.RevokedBy = &v1alpha1.UserReference{Username: cut(name, 253), UID: cut(d.Key.Annotations[v1alpha1.AnnotationRequestedByUID], 128)}
 	}
 }
 
-// endMinted ends every version that the manager has minted.
-func (d *decision) endMinted(reason v1alpha1.RevocationReason) {
-	for i := range d.next.Versions {
-		if v := &d.next.Versions[i]; v.State.Accepted() && !v.Imported() {
-			end(v, reason)
+// endAll ends the versions that work and that which selects.
+func (d *decision) endAll(reason v1alpha1.RevocationReason, which func(*version) bool) {
+	for _, v := range those(&d.next, isAccepted) {
+		if which(v) {
+			d.end(v, reason)
 		}
 	}
 }
@@ -97,31 +102,29 @@ func (d *decision) endMinted(reason v1alpha1.RevocationReason) {
 // activate has v be what the Secret holds. If that takes the place of another, the other
 // and those that were imported go on working until nobody uses them.
 func (d *decision) activate(v *version) {
-	rotates := active(&d.next) != nil
-	for i := range d.next.Versions {
-		old := &d.next.Versions[i]
-		if rotates && old.ID != v.ID && (old.State == v1alpha1.VersionActive || old.Imported() && old.State == v1alpha1.VersionPending) {
-			old.State, old.ReplacementTime = v1alpha1.VersionRetiring, ptr.To(metav1.NewTime(d.Now))
+	now := metav1.NewTime(d.Now)
+	if active(&d.next) != nil {
+		for _, old := range those(&d.next, func(old *version) bool { return old.ID != v.ID }) {
+			if old.State == v1alpha1.VersionActive || old.Imported() && old.State == v1alpha1.VersionPending {
+				old.State, old.ReplacementTime = v1alpha1.VersionRetiring, ptr.To(now)
+			}
 		}
 	}
-	v.State, v.ReplacementTime = v1alpha1.VersionActive, nil
-	v.ActivationTime = ptr.To(metav1.NewTime(d.Now))
+	v.State, v.ActivationTime, v.ReplacementTime = v1alpha1.VersionActive, ptr.To(now), nil
 }
 
 // previousOf returns the version that was replaced last and still works, or nil.
-func previousOf(s *status) *version {
-	var last *version
-	for i := range s.Versions {
-		v := &s.Versions[i]
-		if v.State != v1alpha1.VersionRetiring || v.Imported() {
-			continue
-		}
-		if last == nil || !timeOf(v.ReplacementTime, v.RegistrationTime).Before(timeOf(last.ReplacementTime, last.RegistrationTime)) {
-			last = v
+func previousOf(s *status) (latest *version) {
+	for _, v := range those(s, func(v *version) bool { return v.State == v1alpha1.VersionRetiring && !v.Imported() }) {
+		if latest == nil || !replacedAt(v).Before(replacedAt(latest)) {
+			latest = v
 		}
 	}
-	return last
+	return latest
 }
+
+// replacedAt is when v was replaced.
+func replacedAt(v *version) time.Time { return timeOf(v.ReplacementTime, v.RegistrationTime) }
 
 // timeOf is t, or other where there is none.
 func timeOf(t *metav1.Time, other metav1.Time) time.Time { return ptr.Deref(t, other).Time }

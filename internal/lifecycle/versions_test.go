@@ -92,20 +92,23 @@ func TestWhoHasWantedAnEndIsRemembered(t *testing.T) {
 	f := given("a:Active")
 	d := &decision{Facts: f, next: *f.Key.Status.DeepCopy()}
 	v := active(&d.next)
-	if d.endBy(v, v1alpha1.RevokedRequested); v.State != v1alpha1.VersionRevoked || v.RevokedBy != nil {
+	if d.end(v, v1alpha1.RevokedRequested); v.State != v1alpha1.VersionRevoked || v.RevokedBy != nil {
 		t.Errorf("without a name: %+v", v)
 	}
 	f.Key.Annotations = map[string]string{v1alpha1.AnnotationRequestedBy: "jane" + string(make([]byte, 300)), v1alpha1.AnnotationRequestedByUID: "7"}
-	d.endBy(v, v1alpha1.RevokedRequested)
+	if d.end(v, v1alpha1.RevokedDrifted); v.RevokedBy != nil {
+		t.Errorf("nobody has wanted that: %+v", v)
+	}
+	d.end(v, v1alpha1.RevokedRequested)
 	if by := v.RevokedBy; by == nil || by.Username[:4] != "jane" || len(by.Username) > 253 || by.UID != "7" {
 		t.Errorf("got %+v", by)
 	}
 }
 
-func TestEndMintedSparesWhatWasImported(t *testing.T) {
+func TestEndAllSparesWhatWasImported(t *testing.T) {
 	f := given("a:Retiring b:Active c:Pending d:Revoked(Unused) +x:Active")
 	d := &decision{Facts: f, next: *f.Key.Status.DeepCopy()}
-	d.endMinted(v1alpha1.RevokedDrifted)
+	d.endAll(v1alpha1.RevokedDrifted, isMinted)
 	want := "a:Revoked(SecretDrifted) b:Revoked(SecretDrifted) c:Revoked(SecretDrifted) d:Revoked(Unused) +x:Active"
 	if got := states(d.next.Versions); got != want {
 		t.Errorf("got %s", got)

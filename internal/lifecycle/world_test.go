@@ -230,7 +230,7 @@ func (w *world) readSecrets(f *Facts) {
 		if place.Secret == nil || !metav1.IsControlledBy(place.Secret, f.Key) || !f.Key.StatusIsOwn() {
 			continue
 		}
-		if v := HeldVersion(place.Secret, f.Key.Status.Versions); v != nil {
+		if v := heldVersion(place.Secret, &f.Key.Status); v != nil {
 			f.Held.Insert(v.ID)
 		}
 	}
@@ -267,7 +267,7 @@ func (w *world) take(f *Facts, plan *Plan) bool {
 		return w.writeSecret(f, &plan.Secret)
 	case StepRemove:
 		if w.refusing[0] {
-			f.Refusal = &Refusal{By: "code 403"}
+			f.Refusal = "code 403"
 			return true
 		}
 		for i := range w.secrets {
@@ -292,7 +292,7 @@ func (w *world) take(f *Facts, plan *Plan) bool {
 		key.Status = plan.Status
 	case StepFinalizer, StepRelease:
 		if w.refusing[2] {
-			f.Unwritable = &Refusal{By: "code 403"}
+			f.Unwritable = "code 403"
 			return true
 		}
 		if plan.Step == StepFinalizer {
@@ -340,7 +340,7 @@ func (w *world) writeSecret(f *Facts, s *SecretWrite) bool {
 	case w.refusing[i]:
 		f.PreviousRefused = f.PreviousRefused || s.Previous
 		if !s.Previous {
-			f.Refusal = &Refusal{By: "code 403"}
+			f.Refusal = "code 403"
 		}
 		return true
 	case place.Secret == nil && w.secrets[i] != nil:

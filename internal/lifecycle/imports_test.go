@@ -100,6 +100,10 @@ func TestImports(t *testing.T) {
 		"it has retired and is taken out: it is forgotten": {given("a:Active", imported("x", "")), "Status a:Active", "a:Active", "", "", ""},
 		"put back before it is known to be dropped it waits": {
 			given("a:Active +x:Revoked(Unlisted)", always(listing("x")), dropped("x", quick)), "Status a:Active +x:Revoked(Unlisted)", "a:Active +x:Revoked(Unlisted)", "", "", "Importing"},
+		"also when another is loaded": {
+			given("a:Active +x:Pending +y:Revoked(Unlisted)", always(listing("x y")), dropped("y", quick),
+				acked(Register, complete, "imported %s, generation 3", idOf("x"))),
+			"Status a:Active +x:Active +y:Revoked(Unlisted)", "a:Active +x:Active +y:Revoked(Unlisted)", "x", "", "Importing"},
 		"put back later it is considered anew": {given("a:Active", always(listing("x"))), "ask claim x", "a:Active", "", "", "Imported"},
 
 		// The APIKey's own keys.

@@ -37,7 +37,7 @@ func TestMutations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			test := exec.CommandContext(t.Context(), "go", "test", "-short", "-vet=off", "-overlay", overlay, "./internal/lifecycle")
+			test := exec.CommandContext(t.Context(), "go", "test", "-short", "-failfast", "-vet=off", "-overlay", overlay, "./internal/lifecycle")
 			test.Dir = root
 			output, err := test.CombinedOutput()
 			switch {
@@ -52,7 +52,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// firstFailure names the tests that have noticed.
+// firstFailure names the test that has noticed.
 func firstFailure(output string) string {
 	var failed []string
 	for line := range strings.Lines(output) {

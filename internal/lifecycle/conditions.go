@@ -132,8 +132,8 @@ func (d *decision) judge() {
 	d.set(v1alpha1.ConditionPermitted, d.permission)
 	d.set(v1alpha1.ConditionRegistered, d.registration)
 	d.set(v1alpha1.ConditionPublished, d.publication)
-	d.set(v1alpha1.ConditionImported, d.imports)
 	d.set(v1alpha1.ConditionRotated, d.turnover)
+	d.set(v1alpha1.ConditionImported, d.imports)
 	if len(d.Key.Spec.ImportedKeys) == 0 {
 		meta.RemoveStatusCondition(&d.next.Conditions, v1alpha1.ConditionImported)
 	}

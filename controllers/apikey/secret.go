@@ -235,7 +235,7 @@ func (l *look) readSecret(ctx context.Context, name string, live bool) (*corev1.
 func (l *look) takeKey(secret *corev1.Secret) {
 	data := maps.Clone(secret.Data)
 	keys.RedactSecretData(secret.Data)
-	v := lifecycle.HeldVersion(secret, l.facts.Key.Status.Versions)
+	v := lifecycle.HeldVersion(secret, &l.facts.Key.Status)
 	if v == nil || !metav1.IsControlledBy(secret, l.facts.Key) || !l.facts.Key.StatusIsOwn() {
 		return
 	}

@@ -272,7 +272,7 @@ func live(f *Facts) {
 		if place.Secret == nil || !metav1.IsControlledBy(place.Secret, f.Key) {
 			continue
 		}
-		if v := heldVersion(place.Secret, &f.Key.Status); v != nil {
+		if v := HeldVersion(place.Secret, &f.Key.Status); v != nil {
 			f.Held.Insert(v.ID)
 		}
 	}

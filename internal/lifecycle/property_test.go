@@ -124,7 +124,7 @@ func (w *world) atRest() {
 	switch {
 	case v == nil || pending(s) != nil:
 		w.failf("at rest it has no key, or another on its way: %s", ready.Message)
-	case s.KeyID != v.ID || w.secrets[0] == nil || heldVersion(w.secrets[0], s) == nil || heldVersion(w.secrets[0], s).ID != v.ID:
+	case s.KeyID != v.ID || w.secrets[0] == nil || HeldVersion(w.secrets[0], s) == nil || HeldVersion(w.secrets[0], s).ID != v.ID:
 		w.failf("at rest the Secret does not hold key %s", v.ID)
 	case s.AppliedGeneration != key.Generation || s.ObservedGeneration != key.Generation:
 		w.failf("at rest generation %d is applied, %d observed, of %d", s.AppliedGeneration, s.ObservedGeneration, key.Generation)
@@ -139,7 +139,7 @@ func (w *world) atRest() {
 		w.failf("at rest some auth server refuses key %s", v.ID)
 	}
 	// One that lost its label is in no cache.
-	if secret := w.secrets[1]; secret != nil && secret.Labels[v1alpha1.LabelAPIKey] != "" && metav1.IsControlledBy(secret, key) && heldVersion(secret, s) == nil {
+	if secret := w.secrets[1]; secret != nil && secret.Labels[v1alpha1.LabelAPIKey] != "" && metav1.IsControlledBy(secret, key) && HeldVersion(secret, s) == nil {
 		w.failf("at rest the previous Secret holds no key that works")
 	}
 }
@@ -196,7 +196,7 @@ func (w *world) checkSecret(f *Facts, s *SecretWrite) {
 	if f.Key.UID != w.key().UID {
 		return // The write is going to fail.
 	}
-	if s.Mark != "" && f.Secret.Secret != nil && heldVersion(f.Secret.Secret, &f.Key.Status) == v {
+	if s.Mark != "" && f.Secret.Secret != nil && HeldVersion(f.Secret.Secret, &f.Key.Status) == v {
 		return // It is marked, and stays what it is.
 	}
 	if _, every := w.accepts(s.KeyID); !every {

@@ -99,7 +99,7 @@ func (d *decision) holding(place *Place, previous bool) holding {
 		// another type, as the token controller does, would do so again after each key.
 		return holding{state: secretForeign}
 	}
-	v := heldVersion(secret, &d.next)
+	v := HeldVersion(secret, &d.next)
 	edited := secret.Annotations[v1alpha1.AnnotationDataDigest] != keys.DataDigest(OwnData(secret.Data, d.Key, previous))
 	switch {
 	case v == nil, edited && v.State == v1alpha1.VersionRetiring && !previous:
@@ -110,8 +110,8 @@ func (d *decision) holding(place *Place, previous bool) holding {
 	return holding{secretCurrent, v.ID}
 }
 
-// heldVersion returns the accepted version that a redacted Secret holds the key of, or nil.
-func heldVersion(secret *corev1.Secret, s *status) *version {
+// HeldVersion returns the accepted version that a redacted Secret holds the key of, or nil.
+func HeldVersion(secret *corev1.Secret, s *v1alpha1.APIKeyStatus) *v1alpha1.KeyVersion {
 	digest := hex.EncodeToString(secret.Data[v1alpha1.SecretKeyAPIKey])
 	return last(s, func(v *version) bool { return v.SHA256 == digest && v.State.Accepted() && !v.Imported() })
 }

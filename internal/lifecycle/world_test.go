@@ -230,7 +230,7 @@ func (w *world) readSecrets(f *Facts) {
 		if place.Secret == nil || !metav1.IsControlledBy(place.Secret, f.Key) || !f.Key.StatusIsOwn() {
 			continue
 		}
-		if v := heldVersion(place.Secret, &f.Key.Status); v != nil {
+		if v := HeldVersion(place.Secret, &f.Key.Status); v != nil {
 			f.Held.Insert(v.ID)
 		}
 	}

@@ -108,7 +108,7 @@ type APIKeySpec struct {
 	// revokedKeyIDs are the IDs of keys of this APIKey that are revoked. Auth servers refuse
 	// them at once and for good: a key whose ID is removed from the list stays revoked. If the
 	// current key is listed, a new key replaces it without overlap. IDs are in status.keyID
-	// and status.versions, such as 0123456789ab; any other ID has no effect. At most 64.
+	// and status.versions, such as 0123456789ab; any other ID has no effect, and Ready says so. At most 64.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64

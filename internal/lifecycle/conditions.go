@@ -6,6 +6,7 @@ package lifecycle
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,7 +192,13 @@ func (d *decision) summary() finding {
 			return f
 		}
 	}
-	return found(v1alpha1.ReasonReady, "Secret %.100q holds key %s, and all auth servers have loaded it.", d.Key.SecretName(), d.next.KeyID)
+	ready := found(v1alpha1.ReasonReady, "Secret %.100q holds key %s, and all auth servers have loaded it.", d.Key.SecretName(), d.next.KeyID)
+	gone := slices.DeleteFunc(slices.Clone(d.Key.Spec.RevokedKeyIDs), func(id string) bool { return versionOf(&d.next, id) != nil })
+	if len(gone) > 0 {
+		// One that was mistyped must not look as if it was revoked.
+		ready.message += " Of spec.revokedKeyIDs these are no keys of this APIKey, or were revoked before: " + strings.Join(gone, ", ") + "."
+	}
+	return ready
 }
 
 // summarize sets Ready, Serving, and what kstatus reads beside them.

@@ -150,6 +150,16 @@ func TestConditionsOfAKey(t *testing.T) {
 	}
 }
 
+func TestReadySaysWhichRevokedKeysItDoesNotHave(t *testing.T) {
+	for ids, want := range map[string]string{"": "", "a": "", "z a": " no keys of this APIKey, or were revoked before: " + idOf("z") + "."} {
+		plan := Decide(given("a:Revoked(Requested) b:Active", dropped("a", quick), always(revoking(ids))))
+		ready := condition(&plan.Status, v1alpha1.ConditionReady)
+		if ready.Reason != v1alpha1.ReasonReady || strings.Contains(ready.Message, "revokedKeyIDs") != (want != "") || !strings.HasSuffix(ready.Message, want) {
+			t.Errorf("%q: %+v", ids, ready)
+		}
+	}
+}
+
 func TestAMinuteOfGrace(t *testing.T) {
 	f := given("", unpermitted, confirmed)
 	f.Key.Status = Decide(f).Status

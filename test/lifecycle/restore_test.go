@@ -222,6 +222,7 @@ var _ = Describe("A cluster that is restored from a dump in alphabetical order",
 	})
 
 	It("names nobody of before as an actor, and everybody from when the policies are there", func(ctx SpecContext) {
+		startManager(ctx, account(ctx, managerAccount))
 		Expect(plane.Apply(ctx, "config/policy")).To(Succeed())
 		awaitStatusPolicy(ctx)
 		awaitStamps(ctx)

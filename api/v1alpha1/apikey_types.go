@@ -159,12 +159,13 @@ type OrganizationReference struct {
 type SecretTemplate struct {
 	// name is the name of the Secret, in the APIKey's namespace. If a Secret of that name exists
 	// and is not owned by the APIKey, it is left alone, and the condition Published is False
-	// with reason SecretConflict. It is immutable.
+	// with reason SecretConflict. It is immutable, and has at most 244 characters: with -previous
+	// behind it, it is the name of the Secret that keeps the previous key.
 	// Default: the APIKey's name.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"
+	// +kubebuilder:validation:MaxLength=244
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 244 characters"
 	Name string `json:"name,omitempty"`
 
 	// labels are added to the Secret, at most 32. Names under auth.hexcovery.io, kubernetes.io,
@@ -261,7 +262,7 @@ type APIKeyStatus struct {
 	// Organization of the same name is created again with another id, the key is refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=150
 	OrganizationID string `json:"organizationID,omitempty"`
 
 	// keyID is the ID of the current key, which the Secret holds: the first 12 hexadecimal

@@ -174,7 +174,7 @@ type OrganizationStatus struct {
 	// id is what upstreams know the organization by: spec.id, or metadata.name.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=150
 	ID string `json:"id,omitempty"`
 }
 

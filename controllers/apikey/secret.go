@@ -56,7 +56,7 @@ func (l *look) writeSecret(ctx context.Context, w *lifecycle.SecretWrite) error 
 	}
 	*place = lifecycle.Place{Live: true, Secret: written}
 	if w.Form != "" {
-		l.noteWritten(w)
+		l.noteWritten(written, w)
 	}
 	return nil
 }
@@ -141,16 +141,12 @@ func merged(secret *corev1.Secret, field string, have, want map[string]string) m
 	return result
 }
 
-// noteWritten remembers in what form the Secret was written, and tells if it had that form
+// noteWritten remembers in what form a Secret was written, and tells if it had that form
 // before: somebody has changed it.
-func (l *look) noteWritten(w *lifecycle.SecretWrite) {
-	repairs := &l.facts.Repairs
-	if w.Form == repairs.Form {
-		repairs.Again, repairs.Last = lifecycle.Another(repairs.Again, repairs.Last, l.facts.Now), l.facts.Now
+func (l *look) noteWritten(secret *corev1.Secret, w *lifecycle.SecretWrite) {
+	if l.facts.Repairs.Of(w.Previous).Written(w.Form, l.facts.Now) {
 		l.Events.Warning(l.facts.Key, v1alpha1.EventSecretRepaired, "Publish",
-			"Secret %s was edited, but not its api-key. It is put right, and the key stays.", l.facts.Key.SecretName())
-	} else {
-		repairs.Form, repairs.Again = w.Form, 0
+			"Secret %s was edited, but not its api-key. It is put right, and the key stays.", secret.Name)
 	}
 	l.remember()
 }

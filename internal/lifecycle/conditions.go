@@ -218,7 +218,8 @@ func (d *decision) summarize(summary finding) {
 		kstatus, summary = reconciling, d.withdrawal
 	}
 	// Each is set once, or its time would be that of the last look.
-	beside := map[progress]finding{kstatus: summary}
+	beside := map[progress]finding{}
+	beside[kstatus] = summary
 	d.setStatus(v1alpha1.ConditionReconciling, metav1.ConditionTrue, beside[reconciling])
 	d.setStatus(v1alpha1.ConditionStalled, metav1.ConditionTrue, beside[stalled])
 }

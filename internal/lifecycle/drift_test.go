@@ -84,10 +84,8 @@ func TestRepairsAreMadeLaterAndLater(t *testing.T) {
 	writes := 0
 	for range 600 {
 		if plan := Decide(f); plan.Step == StepSecret {
-			if writes++; plan.Secret.Again {
-				f.Repairs.Again, f.Repairs.Last = Another(f.Repairs.Again, f.Repairs.Last, f.Now), f.Now
-			}
-			f.Repairs.Form = plan.Secret.Form
+			writes++
+			f.Repairs.Main.Written(plan.Secret.Form, f.Now)
 		}
 		f.with(later(100 * time.Millisecond))
 	}

@@ -44,7 +44,7 @@ type Facts struct {
 	Uses     map[string]Use  // what keys are used for, by key ID
 	Coverage Coverage        // how far that is known
 	Rollout  Rollout         // how far the restart of consumers has come
-	Repairs  Repairs         // what this process has written into the Secret
+	Repairs  Repairs         // what this process has written into the Secrets
 
 	// Refusal is how the API server has refused the last write of the Secret, or the deletion
 	// of one of the two; "" if it did not. It says what refused it, without quoting the
@@ -131,12 +131,34 @@ type Rollout struct {
 	Message    string // what is waited for, or could not be restarted
 }
 
-// Repairs are what this process has written into an APIKey's Secret, and how often it had
-// to write the same again.
+// Repairs are what this process has done about an APIKey's Secrets that others write, too.
 type Repairs struct {
-	Form    string    // what was written last; "" for nothing
-	Again   int32     // how often it was written again
-	Last    time.Time // when
-	GivenUp int32     // how often a key was given up because of a mark in the Secret
-	GaveUp  time.Time // when
+	Main, Previous Repair
+	GivenUp        int32     // how often a key was given up because of a mark in the Secret
+	GaveUp         time.Time // when
+}
+
+// Of is the Repair of one of the two Secrets.
+func (r *Repairs) Of(previous bool) *Repair {
+	if previous {
+		return &r.Previous
+	}
+	return &r.Main
+}
+
+// Repair is what was written into a Secret, and how often it had to be written again.
+type Repair struct {
+	Form  string    // what was written last; "" for nothing
+	Again int32     // how often it was written again
+	Last  time.Time // when
+}
+
+// Written notes a write, and reports whether the last one was the same: somebody has changed it.
+func (r *Repair) Written(form string, now time.Time) (again bool) {
+	if form != r.Form {
+		*r = Repair{Form: form}
+		return false
+	}
+	r.Again, r.Last = Another(r.Again, r.Last, now), now
+	return true
 }

@@ -347,7 +347,7 @@ func described(f *Facts, plan *Plan) string {
 	case StepNone:
 		return "nothing"
 	case StepSecret:
-		return "Secret " + writes(&plan.Secret)
+		return "Secret " + writes(f, &plan.Secret)
 	case StepStatus:
 		return "Status " + strings.TrimSpace(strings.Join([]string{states(plan.Status.Versions), acceptance(f, &plan.Status)}, " "))
 	case StepFinalizer, StepRemove, StepRelease:
@@ -383,7 +383,7 @@ func asked(q *Questions) string {
 	return "ask " + strings.Join(words, "; ")
 }
 
-func writes(w *SecretWrite) string {
+func writes(f *Facts, w *SecretWrite) string {
 	words := []string{"delete"}
 	if w.KeyID != "" {
 		words[0] = names[w.KeyID]
@@ -397,7 +397,7 @@ func writes(w *SecretWrite) string {
 	if w.Mark != "" {
 		words = append(words, "mark "+names[w.Mark])
 	}
-	if w.Again {
+	if w.Form != "" && w.Form == f.Repairs.Of(w.Previous).Form {
 		words = append(words, "again")
 	}
 	return strings.Join(words, " ")

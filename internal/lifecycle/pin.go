@@ -28,7 +28,7 @@ func (d *decision) pin() bool {
 		// What takes its place for its age does, pinned or not.
 		return d.agedOut(now) || d.giveUp(successor)
 	}
-	unavailable := ""
+	var unavailable string
 	switch pinned := versionOf(&d.next, id); {
 	case pinned == nil || pinned.Imported() || !pinned.State.Accepted():
 		unavailable = "does not work"

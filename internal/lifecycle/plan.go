@@ -41,6 +41,7 @@ func (p *Plan) Asks() bool {
 // Step is one write.
 type Step string
 
+// The steps.
 const (
 	StepNone Step = "" // writes nothing
 	// StepFinalizer adds the finalizer: a hash is registered only for an APIKey that cannot
@@ -59,5 +60,4 @@ type SecretWrite struct {
 	Anew     bool   // nothing of the Secret in its place stays but its identity
 	Mark     string // the ID of a key that is given up, and that no paused manager may publish
 	Form     string // names what is written
-	Again    bool   // it was written like this before, and somebody has changed it
 }

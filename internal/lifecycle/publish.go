@@ -5,9 +5,6 @@ package lifecycle
 
 import "github.com/hexcovery/apikey-operator/api/v1alpha1"
 
-// maxName is the longest name of a Secret.
-const maxName = 253
-
 // publish has the key that all auth servers have loaded be in its Secret, and the one that
 // it replaces in the previous one.
 func (d *decision) publish() bool {
@@ -49,8 +46,7 @@ func (d *decision) publishNow(v *version) bool {
 		d.previous.id != old.ID && d.canKeepPrevious():
 		return d.write(SecretWrite{Previous: true, KeyID: old.ID, Anew: d.previous.state == secretLeftover})
 	}
-	form := d.form(v.ID)
-	return d.write(SecretWrite{KeyID: v.ID, Anew: d.main.state == secretLeftover, Again: d.Repairs.Form == form, Form: form})
+	return d.write(SecretWrite{KeyID: v.ID, Anew: d.main.state == secretLeftover, Form: d.form(v.ID)})
 }
 
 // write has a Secret be written, unless another write comes first. It reports false.
@@ -71,7 +67,7 @@ func (d *decision) write(w SecretWrite) bool {
 // canKeepPrevious reports whether there can be a Secret for the previous key. Where its
 // place is taken, or the API server refuses it, a rotation cannot be undone, and goes on.
 func (d *decision) canKeepPrevious() bool {
-	return d.previous.state != secretForeign && !d.PreviousRefused && len(d.Key.SecretName())+len(v1alpha1.PreviousSuffix) <= maxName
+	return d.previous.state != secretForeign && !d.PreviousRefused
 }
 
 // keepPrevious brings the Secret of the previous key into line: it holds the key that was
@@ -89,7 +85,10 @@ func (d *decision) keepPrevious() bool {
 	case !d.Previous.Live:
 		return d.askSecrets()
 	case v != nil && d.Held.Has(v.ID):
-		return d.write(SecretWrite{Previous: true, KeyID: v.ID})
+		if have == (holding{secretOutdated, v.ID}) && d.putsOff(&d.Repairs.Previous, v) {
+			return true
+		}
+		return d.write(SecretWrite{Previous: true, KeyID: v.ID, Form: d.form(v.ID)})
 	}
 	return d.write(SecretWrite{Previous: true})
 }
@@ -109,13 +108,17 @@ func (d *decision) replaceGivenUp(v *version) bool {
 }
 
 // putsOffRepair reports whether the Secret holds the key that it is to hold, and what else
-// somebody has changed in it was put right too often to do so again just now.
+// somebody has changed in it is not put right just now.
 func (d *decision) putsOffRepair(v *version) bool {
-	repaired := d.Repairs.Again > 0 && d.Repairs.Form == d.form(v.ID)
-	if !repaired || v.State != v1alpha1.VersionActive || d.main != (holding{secretOutdated, v.ID}) {
+	return v.State == v1alpha1.VersionActive && d.main == (holding{secretOutdated, v.ID}) && d.putsOff(&d.Repairs.Main, v)
+}
+
+// putsOff reports whether a Secret with the key v was put right too often to do so again just now.
+func (d *decision) putsOff(r *Repair, v *version) bool {
+	if r.Again == 0 || r.Form != d.form(v.ID) {
 		return false
 	}
-	left := backOffLeft(d.Repairs.Again+1, d.Repairs.Last, d.Now)
+	left := backOffLeft(r.Again+1, r.Last, d.Now)
 	d.again(left)
 	return left > 0
 }

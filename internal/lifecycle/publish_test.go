@@ -5,7 +5,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,8 +28,8 @@ func superseded(yes bool) option { return func(f *Facts) { f.Superseded = ptr.To
 // repaired says how often this process has put the Secret of key a right.
 func repaired(again int32, ago time.Duration) option {
 	return func(f *Facts) {
-		f.Repairs.Form = fmt.Sprintf("%d acme %s", f.Key.Generation, idOf("a"))
-		f.Repairs.Again, f.Repairs.Last = again, noon.Add(-ago)
+		repair := Repair{fmt.Sprintf("%d acme %s", f.Key.Generation, idOf("a")), again, noon.Add(-ago)}
+		f.Repairs.Main, f.Repairs.Previous = repair, repair
 	}
 }
 
@@ -62,7 +61,6 @@ func TestPublishASuccessor(t *testing.T) {
 	ready := func(options ...option) *Facts {
 		return given("a:Active b:Pending", minted("b"), loaded("b", complete), live).with(options...)
 	}
-	long := always(func(s *v1alpha1.APIKeySpec) { s.Secret.Name = strings.Repeat("n", maxName) })
 	decide(t, map[string]row{
 		"the previous Secret is written before the main one": {facts: ready(), want: "Secret a previous"},
 		"then the main one": {facts: ready(holdsPrevious("a")), want: "Secret b"},
@@ -72,7 +70,6 @@ func TestPublishASuccessor(t *testing.T) {
 		"one from a backup anew":                             {facts: ready(holdsPrevious("z"), func(f *Facts) { asVelero(f.Previous.Secret) }), want: "Secret a previous anew"},
 		"one of somebody else is left alone":                 {facts: ready(holdsPrevious("z"), func(f *Facts) { foreign(f.Previous.Secret) }), want: "Secret b"},
 		"one that is refused holds nothing up":               {facts: ready(func(f *Facts) { f.PreviousRefused = true }), want: "Secret b"},
-		"one whose name would be too long is not written":    {facts: ready(long, holds("a"), live), want: "Secret b"},
 		"a refusal of the main one does not concern it":      {facts: ready(refused), want: "Secret a previous"},
 		"a refusal of the main one is said, and the current key works": {
 			facts: ready(refused, holdsPrevious("a")), want: "Status a:Active b:Pending", ready: "SecretRefused", serving: "Active", stuck: "Stalled SecretRefused"},
@@ -101,8 +98,10 @@ func TestRepair(t *testing.T) {
 		"the key that retires is never put right with its own": {facts: given("a:Retiring b:Active", holds("a"), secret(edited), live, fresh("n")), want: "Status a:Revoked(SecretDrifted) b:Revoked(SecretDrifted) n:Pending"},
 		"a Secret that is refused is said, and the key works": {
 			facts: given("a:Active", always(labelled), live, refused), want: "Status a:Active", ready: "SecretRefused", serving: "Active", stuck: "Stalled SecretRefused"},
-		"the previous one is put right, too": {facts: given("a:Retiring b:Active", func(f *Facts) { f.Previous.Secret.Labels = nil }, live), want: "Secret a previous"},
-		"for which it is read":               {facts: given("a:Retiring b:Active", func(f *Facts) { f.Previous.Secret.Labels = nil }), want: "ask Secrets"},
+		"the previous one is put right, too":      {facts: given("a:Retiring b:Active", func(f *Facts) { f.Previous.Secret.Labels = nil }, live), want: "Secret a previous"},
+		"later and later, if it is changed again": {facts: given("a:Retiring b:Active", func(f *Facts) { f.Previous.Secret.Labels = nil }, live, repaired(3, time.Second)), want: "nothing", again: 3 * time.Second},
+		"when the time has come":                  {facts: given("a:Retiring b:Active", func(f *Facts) { f.Previous.Secret.Labels = nil }, live, repaired(3, 4*time.Second)), want: "Secret a previous again"},
+		"for which it is read":                    {facts: given("a:Retiring b:Active", func(f *Facts) { f.Previous.Secret.Labels = nil }), want: "ask Secrets"},
 		"spec.secret's labels are on it, as on the main one": {
 			facts: given("a:Retiring b:Active", always(labelled), func(f *Facts) { f.Secret.Secret = secretOf(f, "b", false) }, live), want: "Secret a previous"},
 	})

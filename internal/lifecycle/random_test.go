@@ -79,7 +79,7 @@ func (d *dice) changes() []option {
 		func(f *Facts) { f.Template = tooMany + tooMany },
 		func(f *Facts) { f.Rollout = Rollout{true, tooMany + tooMany} },
 		func(f *Facts) {
-			f.Repairs = Repairs{Form: "3 acme " + idOf(some()), Again: 3, Last: noon, GivenUp: 2, GaveUp: noon}
+			f.Repairs = Repairs{Repair{"3 acme " + idOf(some()), 3, noon}, Repair{"3 acme " + idOf(some()), 3, noon}, 2, noon}
 		},
 		func(f *Facts) { touchAny(f, d) },
 	}
@@ -126,7 +126,7 @@ func (d *dice) follow(f *Facts) string {
 			f.Previous = Place{Live: true, Secret: putInto(f, &plan.Secret)}
 		default:
 			f.Secret = Place{Live: true, Secret: putInto(f, &plan.Secret)}
-			f.Repairs.Form = plan.Secret.Form
+			f.Repairs.Main.Form = plan.Secret.Form
 		}
 		w.secrets = [2]*corev1.Secret{f.Secret.Secret, f.Previous.Secret}
 	}

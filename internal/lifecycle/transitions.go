@@ -18,6 +18,7 @@ import (
 // What is what has happened to an APIKey or to one of its keys.
 type What string
 
+// All that can happen.
 const (
 	Minted        What = "Minted"        // a hash was registered for a new key
 	Repaired      What = "Repaired"      // the same, in place of one whose Secret was touched

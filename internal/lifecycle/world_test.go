@@ -360,11 +360,7 @@ func (w *world) writeSecret(f *Facts, s *SecretWrite) bool {
 	}
 	*place = Place{Live: true, Secret: w.secrets[i].DeepCopy()}
 	if r := &w.process.repairs; s.Form != "" {
-		if r.Form != s.Form {
-			r.Form, r.Again = s.Form, 0
-		} else {
-			r.Again, r.Last = Another(r.Again, r.Last, f.Now), f.Now
-		}
+		r.Of(s.Previous).Written(s.Form, f.Now)
 		f.Repairs = *r
 	}
 	return true

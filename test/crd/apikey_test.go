@@ -45,7 +45,7 @@ var _ = Describe("APIKey", func() {
 		Entry("an overlap of nothing", more("rotation: {overlap: {min: '0', idle: 0s}}")),
 		Entry("suspension", more("suspend: true")),
 		Entry("a Secret's name", secret("name: my-key.example")),
-		Entry("a Secret's name of 253 characters", secret("name: %s", chars(253))),
+		Entry("a Secret's name of 244 characters", secret("name: %s", chars(244))),
 		Entry("labels with and without a prefix", secret("labels: {app: web, example.com/tier: back-end_1, empty: ''}")),
 		Entry("labels that policies demand", secret("labels: {app.kubernetes.io/part-of: agent, node.k8s.io/x: x}")),
 		Entry("a label whose prefix only ends like a reserved one", secret("labels: {notkubernetes.io/x: x}")),
@@ -113,10 +113,10 @@ var _ = Describe("APIKey", func() {
 		Entry("a Secret of more than 64 KiB", secret("%s", secretOfSize(64<<10+1, "a")), "spec.secret is larger than 64 KiB: shorten its data, labels and annotations, names and values taken together"),
 		Entry("a Secret of more than 64 KiB in UTF-8", secret("%s", secretOfSize(33<<10, "ä")), "spec.secret is larger than 64 KiB"),
 
-		Entry("a Secret's name in capitals", secret("name: MyKey"), "spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 253 characters"),
+		Entry("a Secret's name in capitals", secret("name: MyKey"), "spec.secret.name is not a valid name for a Secret: use lower case letters, digits, '-' and '.', at most 244 characters"),
 		Entry("a Secret's name that is a path", secret("name: ../other"), "spec.secret.name is not a valid name for a Secret"),
 		Entry("an empty Secret's name", secret("name: ''"), "spec.secret.name is not a valid name for a Secret"),
-		Entry("a Secret's name of 254 characters", secret("name: %s", chars(254)), "spec.secret.name: Too long: may not be more than 253"),
+		Entry("a Secret's name of 245 characters", secret("name: %s", chars(245)), "spec.secret.name: Too long: may not be more than 244"),
 
 		Entry("a label's name with a space", secret("labels: {'my app': x}"), "spec.secret.labels has a name that is not valid for a label: use [prefix/]name"),
 		Entry("a label's name of two parts", secret("labels: {a/b/c: x}"), "spec.secret.labels has a name that is not valid for a label"),

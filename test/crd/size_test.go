@@ -219,7 +219,7 @@ func largest() *unstructured.Unstructured {
 // largestStatus is a patch of status at its bounds.
 func largestStatus(key client.Object) []byte {
 	at := metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	status := v1alpha1.APIKeyStatus{UID: key.GetUID(), OrganizationID: chars(253), KeyID: chars(12), SecretRef: &v1alpha1.SecretReference{Name: chars(253)}, ExpirationTime: &at, LastUsedTime: &at}
+	status := v1alpha1.APIKeyStatus{UID: key.GetUID(), OrganizationID: chars(150), KeyID: chars(12), SecretRef: &v1alpha1.SecretReference{Name: chars(244)}, ExpirationTime: &at, LastUsedTime: &at}
 	for i := range 16 {
 		status.Versions = append(status.Versions, v1alpha1.KeyVersion{
 			ID: fmt.Sprintf("%012x", i), SHA256: fmt.Sprintf("%064x", i), State: v1alpha1.VersionRetiring, Origin: v1alpha1.OriginImported,

@@ -87,7 +87,7 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("16 conditions", conditions(16)),
 		Entry("8 refused imports", refused(8)),
 		Entry("a key that was lost", "drift: {count: 1, lastTime: 2026-01-02T03:04:05Z, lostKeyID: 0123456789ab}"),
-		Entry("an organization's id of 253 characters", "organizationID: "+chars(253)),
+		Entry("an organization's id of 150 characters", "organizationID: "+chars(150)),
 	)
 
 	DescribeTable("may not be", func(ctx SpecContext, status, message string) {
@@ -126,7 +126,7 @@ var _ = Describe("The status of an APIKey", func() {
 		Entry("a long key ID", "keyID: 0123456789abc", "status.keyID: Too long: may not be more than 12"),
 		Entry("a uid of 129 characters", "uid: "+chars(129), "status.uid: Too long: may not be more than 128"),
 		Entry("a uid of 129 characters that it was restored from", "restoredFrom: "+chars(129), "status.restoredFrom: Too long: may not be more than 128"),
-		Entry("an organization's id of 254 characters", "organizationID: "+chars(254), "status.organizationID: Too long: may not be more than 253"),
+		Entry("an organization's id of 151 characters", "organizationID: "+chars(151), "status.organizationID: Too long: may not be more than 150"),
 		Entry("a reference without a name", "secretRef: {}", "status.secretRef.name: Required value"),
 		Entry("a reference of 254 characters", "secretRef: {name: "+chars(254)+"}", "status.secretRef.name: Too long: may not be more than 253"),
 		Entry("a reference to no Secret", "secretRef: {name: ''}", "secretRef.name in body should be at least 1 chars long"),
@@ -152,10 +152,10 @@ var _ = Describe("The status of an Organization", func() {
 		Expect(tryStatus(ctx, manager, org, conditions(9))).To(beRefused("status.conditions: Too many: 9: must have at most 8 items"))
 	})
 
-	It("has an id of 253 characters at most", func(ctx SpecContext) {
+	It("has an id of 150 characters at most", func(ctx SpecContext) {
 		org := create(ctx, organization("{}"))
-		Expect(tryStatus(ctx, manager, org, "id: "+chars(253))).To(Succeed())
-		Expect(tryStatus(ctx, manager, org, "id: "+chars(254))).To(beRefused("status.id: Too long: may not be more than 253"))
+		Expect(tryStatus(ctx, manager, org, "id: "+chars(150))).To(Succeed())
+		Expect(tryStatus(ctx, manager, org, "id: "+chars(151))).To(beRefused("status.id: Too long: may not be more than 150"))
 	})
 })
 

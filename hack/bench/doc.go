@@ -27,6 +27,16 @@
 //	burst_mints_per_s=…
 //	burst_deletes_per_s=…
 //
+// At the end the product is stopped, and its writes are made without it, in the same way, by a
+// client that waits for nothing:
+//
+//	floor_ready_p50_ms=…    the create, the finalizer, two statuses and the Secret
+//	floor_done_p50_ms=…     the DELETE, the Secret, the finalizer
+//	ready_p50_ratio=…       apply_ready to that
+//	done_p50_ratio=…        delete_done to that; at most 1.7
+//	floor_mints_per_s=…
+//	burst_ratio=…           burst_mints to that; at least 0.65
+//
 // Standard error has the whole distributions, and the results that are not what the
 // product is held to.
 //

@@ -51,7 +51,20 @@ func lifecycle(ctx context.Context) error {
 				return fmt.Errorf("burst: %w", err)
 			}
 		}
-		for _, miss := range printFigures(append(figuresOf(lives), many...)) {
+		f, err := b.newFloor(ctx)
+		if err != nil {
+			return fmt.Errorf("prepare the floor: %w", err)
+		}
+		var mints float64
+		if len(many) > 0 {
+			mints = many[0].value
+		}
+		ready, done := sorted(lives, func(l life) time.Duration { return l.ready }), sorted(lives, func(l life) time.Duration { return l.done })
+		ratios, err := f.figures(ctx, ready, done, mints, *burstCount)
+		if err != nil {
+			return fmt.Errorf("measure the floor: %w", err)
+		}
+		for _, miss := range printFigures(slices.Concat(figuresOf(lives), many, ratios)) {
 			note("%v", miss)
 		}
 		return nil
@@ -160,12 +173,16 @@ func figuresOf(lives []life) []figure {
 
 // distribution notes and returns a time that each key took.
 func distribution(name string, lives []life, of func(life) time.Duration) load.Latencies {
-	var all load.Latencies
+	all := sorted(lives, of)
+	note("%-14s min %6.2f  p50 %6.2f  p90 %6.2f  p99 %6.2f  max %6.2f ms", name,
+		milliseconds(all[0]), percentile(all, 50), percentile(all, 90), percentile(all, 99), percentile(all, 100))
+	return all
+}
+
+func sorted(lives []life, of func(life) time.Duration) (all load.Latencies) {
 	for _, l := range lives {
 		all = append(all, of(l))
 	}
 	slices.Sort(all)
-	note("%-14s min %6.2f  p50 %6.2f  p90 %6.2f  p99 %6.2f  max %6.2f ms", name,
-		milliseconds(all[0]), percentile(all, 50), percentile(all, 90), percentile(all, 99), percentile(all, 100))
 	return all
 }

@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // commands measure something each. Their flags are beside them.
@@ -22,6 +25,7 @@ var commands = map[string]struct {
 }
 
 func main() {
+	log.SetLogger(logr.Discard())
 	flag.Parse()
 	command, ok := commands[flag.Arg(0)]
 	if !ok {

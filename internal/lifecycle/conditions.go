@@ -218,10 +218,15 @@ func (d *decision) summarize(summary finding) {
 		kstatus, summary = reconciling, d.withdrawal
 	}
 	// Each is set once, or its time would be that of the last look.
-	beside := map[progress]finding{}
-	beside[kstatus] = summary
-	d.setStatus(v1alpha1.ConditionReconciling, metav1.ConditionTrue, beside[reconciling])
-	d.setStatus(v1alpha1.ConditionStalled, metav1.ConditionTrue, beside[stalled])
+	var advancing, stuck finding
+	if kstatus == reconciling {
+		advancing = summary
+	}
+	if kstatus == stalled {
+		stuck = summary
+	}
+	d.setStatus(v1alpha1.ConditionReconciling, metav1.ConditionTrue, advancing)
+	d.setStatus(v1alpha1.ConditionStalled, metav1.ConditionTrue, stuck)
 }
 
 // serving says whether the key works now.

@@ -45,7 +45,7 @@ func (t *Target) send(c *Case) (Answer, error) {
 	if c.Class == legitimate {
 		wait = longPatience
 	}
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+	conn, err := net.DialTimeout("tcp", address, longPatience)
 	if err != nil {
 		return Answer{}, fmt.Errorf("%s, case %s: %w", t.Name, c.ID, err)
 	}

@@ -250,8 +250,8 @@ type APIKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=128
 	UID types.UID `json:"uid,omitempty"`
 
-	// restoredFrom is the metadata.uid of the APIKey that the status was written for which was
-	// found here, as a backup brings it. It is absent when a key has been minted since.
+	// restoredFrom is the metadata.uid of the APIKey that this status was written for, if a
+	// backup brought it here. It is removed when a key is minted.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MinLength=1

@@ -227,7 +227,7 @@ func (r *Reconciler) keysOfOrganization(ctx context.Context, obj client.Object) 
 	}
 	others, err := WithSameID(ctx, r.Client, organization)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Enqueue keys of Organizations with the same id.")
+		log.FromContext(ctx).Error(err, "enqueue APIKeys of Organizations with the same id")
 	}
 	for i := range others {
 		keys = append(keys, r.matching(ctx, client.MatchingFields{indexOrganization: others[i].Name})...)

@@ -138,7 +138,7 @@ func (r *Reconciler) withSameID(ctx context.Context, obj client.Object) (request
 	}
 	others, err := apikey.WithSameID(ctx, r.Client, organization)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Enqueue Organizations with the same id.")
+		log.FromContext(ctx).Error(err, "enqueue Organizations with the same id")
 	}
 	for i := range others {
 		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&others[i])})
@@ -182,7 +182,8 @@ func judge(organization *v1alpha1.Organization, elder string, applied applicatio
 		ready, reason, message, beside = metav1.ConditionFalse, v1alpha1.ReasonApplying, applied.waiting, v1alpha1.ConditionReconciling
 	case elder != "":
 		ready, reason, beside = metav1.ConditionFalse, v1alpha1.ReasonDuplicateID, v1alpha1.ConditionStalled
-		message = fmt.Sprintf("Organization %.100q is older and has id %.60q, too, so every key of this one is refused. Delete one of the two.",
+		message = fmt.Sprintf(
+			"Organization %.100q is older and has the same id %.60q, so all keys of this one are refused. Delete one of the two.",
 			elder, organization.EffectiveID())
 	case unreadable != nil:
 		ready, reason, beside = metav1.ConditionFalse, v1alpha1.ReasonInvalidSelector, v1alpha1.ConditionStalled

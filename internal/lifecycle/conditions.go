@@ -196,7 +196,8 @@ func (d *decision) summary() finding {
 	gone := slices.DeleteFunc(slices.Clone(d.Key.Spec.RevokedKeyIDs), func(id string) bool { return versionOf(&d.next, id) != nil })
 	if len(gone) > 0 {
 		// One that was mistyped must not look as if it was revoked.
-		ready.message += " Of spec.revokedKeyIDs these are no keys of this APIKey, or were revoked before: " + strings.Join(gone, ", ") + "."
+		ready.message += " spec.revokedKeyIDs lists IDs that no key of this APIKey has, or that are already revoked: " +
+			strings.Join(gone, ", ") + "."
 	}
 	return ready
 }

@@ -151,7 +151,7 @@ func TestConditionsOfAKey(t *testing.T) {
 }
 
 func TestReadySaysWhichRevokedKeysItDoesNotHave(t *testing.T) {
-	for ids, want := range map[string]string{"": "", "a": "", "z a": " no keys of this APIKey, or were revoked before: " + idOf("z") + "."} {
+	for ids, want := range map[string]string{"": "", "a": "", "z a": " that no key of this APIKey has, or that are already revoked: " + idOf("z") + "."} {
 		plan := Decide(given("a:Revoked(Requested) b:Active", dropped("a", quick), always(revoking(ids))))
 		ready := condition(&plan.Status, v1alpha1.ConditionReady)
 		if ready.Reason != v1alpha1.ReasonReady || strings.Contains(ready.Message, "revokedKeyIDs") != (want != "") || !strings.HasSuffix(ready.Message, want) {

@@ -153,7 +153,17 @@ func (l *look) noteWritten(secret *corev1.Secret, w *lifecycle.SecretWrite) {
 
 // removeSecrets deletes the Secrets of an APIKey that is being deleted.
 func (l *look) removeSecrets(ctx context.Context) error {
-	for _, name := range []string{l.facts.Key.SecretName(), l.facts.Key.SecretName() + v1alpha1.PreviousSuffix} {
+	name := l.facts.Key.SecretName()
+	names := []string{name}
+	previous, err := l.readSecret(ctx, name+v1alpha1.PreviousSuffix, false)
+	if err != nil {
+		return err
+	}
+	if previous != nil || len(l.facts.Key.Status.Versions) > 1 {
+		// Otherwise no key was replaced lately, and the API server need not be asked.
+		names = append(names, name+v1alpha1.PreviousSuffix)
+	}
+	for _, name := range names {
 		err := l.deleteSecret(ctx, name)
 		if by, refused := refusal.Of(err); refused {
 			l.facts.Refusal = by
